@@ -1,0 +1,125 @@
+//! The only code that changes an order: pure writes, no rule. Whatever is in the journal can be applied.
+
+use super::events::{Event, RefundPurpose};
+use super::{Attempt, AttemptState, Order, OrderStatus, Refund, RefundState, UnitsState};
+use crate::domain::money::Money;
+
+/// Rebuilds an order from its journal, oldest event first, each with its time; `None` unless the first event
+/// is [`Event::OrderPlaced`].
+#[must_use]
+pub fn replay<'a>(journal: impl IntoIterator<Item = (&'a Event, i64)>) -> Option<Order> {
+    let mut journal = journal.into_iter();
+    let (first, _) = journal.next()?;
+    let mut order = placed(first)?;
+    for (event, at_ms) in journal {
+        apply(&mut order, event, at_ms);
+    }
+    Some(order)
+}
+
+fn placed(event: &Event) -> Option<Order> {
+    let Event::OrderPlaced { order_no, buyer, product, pool, quantity, total, pay_deadline_ms } = event else {
+        return None;
+    };
+    Some(Order {
+        order_no: *order_no,
+        buyer: *buyer,
+        product: *product,
+        pool: *pool,
+        quantity: *quantity,
+        total: *total,
+        status: OrderStatus::PendingPayment,
+        version: 1,
+        pay_deadline_ms: *pay_deadline_ms,
+        attempts: Vec::new(),
+        refunds: Vec::new(),
+        units: UnitsState::Held,
+        cancel_reason: None,
+        late_payment: None,
+        before_refund: OrderStatus::Paid,
+        shipped_at_ms: None,
+        review: None,
+    })
+}
+
+/// Writes one event into the order.
+pub fn apply(order: &mut Order, event: &Event, at_ms: i64) {
+    order.version += 1;
+    match event {
+        Event::OrderPlaced { .. } => {}
+        Event::OrderFailed { .. } => (order.status, order.units) = (OrderStatus::Failed, UnitsState::Returned),
+        Event::PaymentStarted { attempt, channel } => {
+            order.attempts.push(Attempt { number: *attempt, channel: *channel, state: AttemptState::Open });
+        }
+        Event::PaymentAttemptClosed { attempt } => set_attempt(order, *attempt, AttemptState::Closed),
+        Event::PaymentCaptured { attempt, amount, .. } => {
+            set_attempt(order, *attempt, AttemptState::Captured(*amount));
+            (order.status, order.units) = (OrderStatus::Paid, UnitsState::Sold);
+        }
+        Event::SurplusPaymentCaptured { attempt, amount, .. } => {
+            set_attempt(order, *attempt, AttemptState::Captured(*amount));
+        }
+        Event::LatePaymentRecorded { attempt, amount, .. } => {
+            set_attempt(order, *attempt, AttemptState::Captured(*amount));
+            order.late_payment = Some(*attempt);
+        }
+        Event::StockRetaken => {
+            order.late_payment = None;
+            (order.status, order.units) = (OrderStatus::Paid, UnitsState::Sold);
+        }
+        Event::ClosingStarted { reason } => {
+            (order.status, order.cancel_reason) = (OrderStatus::Closing, Some(*reason));
+        }
+        Event::OrderCancelled { reason } => {
+            (order.status, order.cancel_reason) = (OrderStatus::Cancelled, Some(*reason));
+            order.units = UnitsState::Returned;
+        }
+        Event::OrderShipped { .. } => {
+            (order.status, order.shipped_at_ms) = (OrderStatus::Shipped, Some(at_ms));
+        }
+        Event::OrderCompleted { .. } => order.status = OrderStatus::Completed,
+        Event::RefundRequested { refund, attempt, amount, purpose, .. } => {
+            request_refund(order, *refund, *attempt, *amount, *purpose);
+        }
+        Event::RefundReported { refund, state } => report_refund(order, *refund, *state),
+        Event::ReviewRequested { reason } => order.review = Some(*reason),
+        Event::ReviewCleared { .. } => order.review = None,
+    }
+}
+
+fn set_attempt(order: &mut Order, number: u16, state: AttemptState) {
+    if let Some(attempt) = order.attempts.iter_mut().find(|attempt| attempt.number == number) {
+        attempt.state = state;
+    }
+}
+
+fn request_refund(order: &mut Order, number: u16, attempt: u16, amount: Money, purpose: RefundPurpose) {
+    order.refunds.push(Refund { number, attempt, amount, purpose, state: RefundState::Processing });
+    if purpose == RefundPurpose::Order {
+        if order.status != OrderStatus::Refunding {
+            // A late payment without units has nowhere to return to but its refund: it counts as paid meanwhile.
+            let came_late = order.status == OrderStatus::Cancelled;
+            order.before_refund = if came_late { OrderStatus::Paid } else { order.status };
+        }
+        (order.status, order.late_payment) = (OrderStatus::Refunding, None);
+    }
+}
+
+fn report_refund(order: &mut Order, number: u16, state: RefundState) {
+    let Some(refund) = order.refunds.iter_mut().find(|refund| refund.number == number) else { return };
+    refund.state = state;
+    if refund.purpose == RefundPurpose::Surplus {
+        return;
+    }
+    let own = || order.refunds.iter().filter(|refund| refund.purpose == RefundPurpose::Order);
+    let back: Money = own().filter(|refund| refund.state == RefundState::Succeeded).map(|refund| refund.amount).sum();
+    let running = own().any(|refund| matches!(refund.state, RefundState::Processing | RefundState::Abnormal));
+    if back >= order.total {
+        order.status = OrderStatus::Refunded;
+        if order.before_refund == OrderStatus::Paid {
+            order.units = UnitsState::Returned; // never shipped: the units can be sold again
+        }
+    } else if !running {
+        order.status = order.before_refund;
+    }
+}

@@ -1,0 +1,348 @@
+//! The rules of the saga: what a command means for an order as it is now. Changes nothing.
+//!
+//! A fact that was recorded before is answered with no events, so every redelivery is harmless. A wish that cannot be
+//! met is a [`Rejection`]. Facts (`Confirm…`, `Report…`) are never rejected for being late: money that moved is recorded.
+
+use super::events::{CancelReason, CompletedBy, Event, RefundPurpose, ReviewReason};
+use super::{AttemptState, Order, OrderStatus, PayChannel, RefundState};
+use crate::domain::money::Money;
+
+/// Most payment attempts of one order.
+pub const ATTEMPTS_MAX: usize = 20;
+/// Most refunds of one order (WeChat Pay's own bound).
+pub const REFUNDS_MAX: usize = 50;
+
+/// What somebody wants of, or knows about, an order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Number a payment attempt before the gateway is asked.
+    StartPayment {
+        /// Through which channel.
+        channel: PayChannel,
+    },
+    /// Simulated payment: attempt and capture in one commit.
+    PayAtOnce {
+        /// The channel shown to the buyer.
+        channel: PayChannel,
+        /// Number of the simulated transaction.
+        transaction_id: String,
+    },
+    /// The gateway has the buyer's money.
+    ConfirmPayment {
+        /// Through which attempt.
+        attempt: u16,
+        /// How much.
+        amount: Money,
+        /// The gateway's own number.
+        transaction_id: String,
+    },
+    /// The gateway says that this attempt will never bring money.
+    ConfirmAttemptClosed {
+        /// Which.
+        attempt: u16,
+    },
+    /// The time to pay is over (a timer's word: judged again by the clock).
+    ExpirePayment,
+    /// End the order unpaid.
+    Cancel {
+        /// Who wants it.
+        reason: CancelReason,
+    },
+    /// Units were found for a late payment.
+    ConfirmStockRetaken,
+    /// No units, or the sale is over: the late payment goes back.
+    ConfirmStockGone,
+    /// Hand to a carrier.
+    Ship {
+        /// Name of the carrier.
+        carrier: String,
+        /// Its number for the parcel.
+        tracking_no: String,
+    },
+    /// The buyer has the goods.
+    ConfirmReceipt,
+    /// The time for objections may be over (a timer's word).
+    AutoComplete {
+        /// Shipped orders count as received after this.
+        after_ms: i64,
+    },
+    /// Return money.
+    RequestRefund {
+        /// How much; at most what is left.
+        amount: Money,
+        /// What the person said.
+        reason: String,
+    },
+    /// The gateway reports on a refund.
+    ReportRefund {
+        /// Which.
+        refund: u16,
+        /// What it said.
+        state: RefundState,
+    },
+    /// Ask a human.
+    RequestReview {
+        /// Why.
+        reason: ReviewReason,
+    },
+    /// A human has looked.
+    ClearReview {
+        /// What he found.
+        note: String,
+    },
+}
+
+/// Why a wish cannot be met now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Not possible in this state.
+    #[error("not possible while {0:?}")]
+    WrongState(OrderStatus),
+    /// It has been paid.
+    #[error("already paid")]
+    AlreadyPaid,
+    /// The time to pay is over.
+    #[error("payment deadline has passed")]
+    DeadlinePassed,
+    /// An attempt through another channel is open.
+    #[error("attempt {attempt} is in progress")]
+    PaymentInProgress {
+        /// The open attempt.
+        attempt: u16,
+    },
+    /// More than [`ATTEMPTS_MAX`] attempts or [`REFUNDS_MAX`] refunds.
+    #[error("too many attempts or refunds")]
+    TooMany,
+    /// Not positive, or more than is left to refund.
+    #[error("at most {left} can be refunded")]
+    RefundTooLarge {
+        /// What is left.
+        left: Money,
+    },
+    /// The order has no such attempt or refund.
+    #[error("no such attempt or refund")]
+    Unknown,
+}
+
+type Decision = Result<Vec<Event>, Rejection>;
+
+/// The events that `command` causes at `now_ms`; none if it is already a fact.
+///
+/// # Errors
+/// [`Rejection`] if the wish cannot be met in the order's state.
+pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
+    match command {
+        Command::StartPayment { channel } => start_payment(order, *channel, now_ms),
+        Command::PayAtOnce { channel, transaction_id } => pay_at_once(order, *channel, transaction_id, now_ms),
+        Command::ConfirmPayment { attempt, amount, transaction_id } => {
+            confirm_payment(order, *attempt, *amount, transaction_id)
+        }
+        Command::ConfirmAttemptClosed { attempt } => confirm_attempt_closed(order, *attempt),
+        Command::ExpirePayment if now_ms < order.pay_deadline_ms => Ok(Vec::new()),
+        Command::ExpirePayment => Ok(end_unpaid(order, CancelReason::PayDeadline).unwrap_or_default()),
+        Command::Cancel { reason } => cancel(order, *reason),
+        Command::ConfirmStockRetaken => Ok(order.late_payment.map(|_| Event::StockRetaken).into_iter().collect()),
+        Command::ConfirmStockGone => {
+            Ok(order.late_payment.map(|attempt| refund_late(order, attempt)).into_iter().collect())
+        }
+        Command::Ship { carrier, tracking_no } => ship(order, carrier, tracking_no),
+        Command::ConfirmReceipt => complete(order, CompletedBy::Buyer),
+        Command::AutoComplete { after_ms } => Ok(auto_complete(order, *after_ms, now_ms)),
+        Command::RequestRefund { amount, reason } => request_refund(order, *amount, reason),
+        Command::ReportRefund { refund, state } => report_refund(order, *refund, *state),
+        Command::RequestReview { reason } => Ok(review(order, *reason).into_iter().collect()),
+        Command::ClearReview { note } => {
+            Ok(order.review.map(|_| Event::ReviewCleared { note: note.clone() }).into_iter().collect())
+        }
+    }
+}
+
+fn start_payment(order: &Order, channel: PayChannel, now_ms: i64) -> Decision {
+    if let Some(open) = order.open_attempt().filter(|_| order.status == OrderStatus::PendingPayment) {
+        // The same channel again is a retry: its number, not a second one, goes to the gateway.
+        let same = open.channel == channel;
+        return if same { Ok(Vec::new()) } else { Err(Rejection::PaymentInProgress { attempt: open.number }) };
+    }
+    may_pay(order, now_ms)?;
+    Ok(vec![Event::PaymentStarted { attempt: next_attempt(order), channel }])
+}
+
+fn pay_at_once(order: &Order, channel: PayChannel, transaction_id: &str, now_ms: i64) -> Decision {
+    may_pay(order, now_ms)?;
+    if let Some(open) = order.open_attempt() {
+        return Err(Rejection::PaymentInProgress { attempt: open.number });
+    }
+    let attempt = next_attempt(order);
+    let captured = Event::PaymentCaptured { attempt, amount: order.total, transaction_id: transaction_id.to_owned() };
+    Ok(vec![Event::PaymentStarted { attempt, channel }, captured])
+}
+
+fn may_pay(order: &Order, now_ms: i64) -> Result<(), Rejection> {
+    use OrderStatus as S;
+    match order.status {
+        S::PendingPayment => {}
+        S::Paid | S::Shipped | S::Completed => return Err(Rejection::AlreadyPaid),
+        S::Closing => return Err(Rejection::DeadlinePassed),
+        S::Processing | S::Cancelled | S::Refunding | S::Refunded | S::Failed => {
+            return Err(Rejection::WrongState(order.status));
+        }
+    }
+    if now_ms >= order.pay_deadline_ms {
+        return Err(Rejection::DeadlinePassed);
+    }
+    if order.attempts.len() >= ATTEMPTS_MAX {
+        return Err(Rejection::TooMany);
+    }
+    Ok(())
+}
+
+fn next_attempt(order: &Order) -> u16 {
+    order.attempts.last().map_or(1, |attempt| attempt.number + 1)
+}
+
+fn next_refund(order: &Order) -> u16 {
+    order.refunds.last().map_or(1, |refund| refund.number + 1)
+}
+
+fn confirm_payment(order: &Order, attempt: u16, amount: Money, transaction_id: &str) -> Decision {
+    let known = order.attempts.iter().find(|a| a.number == attempt).ok_or(Rejection::Unknown)?;
+    if matches!(known.state, AttemptState::Captured(_)) {
+        return Ok(Vec::new());
+    }
+    let transaction_id = transaction_id.to_owned();
+    if amount != order.total {
+        let mut events = surplus(order, attempt, amount, transaction_id, "amount differs from the order's total");
+        events.extend(review(order, ReviewReason::AmountMismatch));
+        return Ok(events);
+    }
+    Ok(match order.status {
+        OrderStatus::PendingPayment | OrderStatus::Closing => {
+            vec![Event::PaymentCaptured { attempt, amount, transaction_id }]
+        }
+        OrderStatus::Cancelled if order.late_payment.is_none() => {
+            vec![Event::LatePaymentRecorded { attempt, amount, transaction_id }]
+        }
+        _ => surplus(order, attempt, amount, transaction_id, "the order was paid already"),
+    })
+}
+
+fn surplus(order: &Order, attempt: u16, amount: Money, transaction_id: String, reason: &str) -> Vec<Event> {
+    let refund = Event::RefundRequested {
+        refund: next_refund(order),
+        attempt,
+        amount,
+        purpose: RefundPurpose::Surplus,
+        reason: reason.to_owned(),
+    };
+    vec![Event::SurplusPaymentCaptured { attempt, amount, transaction_id }, refund]
+}
+
+fn confirm_attempt_closed(order: &Order, attempt: u16) -> Decision {
+    let known = order.attempts.iter().find(|a| a.number == attempt).ok_or(Rejection::Unknown)?;
+    if known.state != AttemptState::Open {
+        return Ok(Vec::new());
+    }
+    let closed = Event::PaymentAttemptClosed { attempt };
+    let last_open = order.attempts.iter().filter(|a| a.state == AttemptState::Open).count() == 1;
+    if order.status == OrderStatus::Closing && last_open {
+        let reason = order.cancel_reason.unwrap_or(CancelReason::PayDeadline);
+        return Ok(vec![closed, Event::OrderCancelled { reason }]);
+    }
+    Ok(vec![closed])
+}
+
+/// `None` if the order does not wait for money.
+fn end_unpaid(order: &Order, reason: CancelReason) -> Option<Vec<Event>> {
+    match order.status {
+        OrderStatus::PendingPayment if order.open_attempt().is_some() => Some(vec![Event::ClosingStarted { reason }]),
+        OrderStatus::PendingPayment => Some(vec![Event::OrderCancelled { reason }]),
+        OrderStatus::Closing | OrderStatus::Cancelled => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+fn cancel(order: &Order, reason: CancelReason) -> Decision {
+    end_unpaid(order, reason).ok_or(match order.status {
+        OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Completed => Rejection::AlreadyPaid,
+        other => Rejection::WrongState(other),
+    })
+}
+
+fn refund_late(order: &Order, attempt: u16) -> Event {
+    Event::RefundRequested {
+        refund: next_refund(order),
+        attempt,
+        amount: order.total,
+        purpose: RefundPurpose::Order,
+        reason: "paid after the order was cancelled and its units were sold".to_owned(),
+    }
+}
+
+fn ship(order: &Order, carrier: &str, tracking_no: &str) -> Decision {
+    if order.status != OrderStatus::Paid {
+        return Err(Rejection::WrongState(order.status));
+    }
+    Ok(vec![Event::OrderShipped { carrier: carrier.to_owned(), tracking_no: tracking_no.to_owned() }])
+}
+
+fn complete(order: &Order, by: CompletedBy) -> Decision {
+    match order.status {
+        OrderStatus::Shipped => Ok(vec![Event::OrderCompleted { by }]),
+        OrderStatus::Completed => Ok(Vec::new()),
+        other => Err(Rejection::WrongState(other)),
+    }
+}
+
+fn auto_complete(order: &Order, after_ms: i64, now_ms: i64) -> Vec<Event> {
+    let is_due = order.shipped_at_ms.is_some_and(|shipped_at_ms| now_ms >= shipped_at_ms.saturating_add(after_ms));
+    if order.status == OrderStatus::Shipped && is_due {
+        vec![Event::OrderCompleted { by: CompletedBy::Timeout }]
+    } else {
+        Vec::new()
+    }
+}
+
+fn request_refund(order: &Order, amount: Money, reason: &str) -> Decision {
+    use OrderStatus as S;
+    if !matches!(order.status, S::Paid | S::Shipped | S::Completed | S::Refunding) {
+        return Err(Rejection::WrongState(order.status));
+    }
+    let left = order.total.minus(order.refund_promised());
+    if !amount.is_positive() || amount > left {
+        return Err(Rejection::RefundTooLarge { left });
+    }
+    if order.refunds.len() >= REFUNDS_MAX {
+        return Err(Rejection::TooMany);
+    }
+    let paid_by = order
+        .attempts
+        .iter()
+        .find(|attempt| attempt.state == AttemptState::Captured(order.total))
+        .ok_or(Rejection::Unknown)?;
+    Ok(vec![Event::RefundRequested {
+        refund: next_refund(order),
+        attempt: paid_by.number,
+        amount,
+        purpose: RefundPurpose::Order,
+        reason: reason.to_owned(),
+    }])
+}
+
+fn report_refund(order: &Order, refund: u16, state: RefundState) -> Decision {
+    let known = order.refunds.iter().find(|r| r.number == refund).ok_or(Rejection::Unknown)?;
+    let has_ended = matches!(known.state, RefundState::Closed | RefundState::Succeeded);
+    if has_ended || state <= known.state {
+        return Ok(Vec::new());
+    }
+    let mut events = vec![Event::RefundReported { refund, state }];
+    match state {
+        RefundState::Abnormal => events.extend(review(order, ReviewReason::RefundAbnormal)),
+        RefundState::Closed => events.extend(review(order, ReviewReason::RefundClosed)),
+        RefundState::Processing | RefundState::Succeeded => {}
+    }
+    Ok(events)
+}
+
+fn review(order: &Order, reason: ReviewReason) -> Option<Event> {
+    order.review.is_none().then_some(Event::ReviewRequested { reason })
+}

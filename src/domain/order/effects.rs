@@ -1,0 +1,61 @@
+//! What an event obliges the shop to do outside its own transaction. Each effect is idempotent by its own number.
+
+use serde::{Deserialize, Serialize};
+
+use super::events::Event;
+use super::{AttemptState, Order, RefundState, UnitsState};
+
+/// An action still owed; stored in the `effects` table in the event's own transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Effect {
+    /// Ask the gateway to close this attempt, then ask what became of it.
+    ClosePayment {
+        /// Which attempt.
+        attempt: u16,
+    },
+    /// Ask the gateway to return money.
+    SendRefund {
+        /// Which refund.
+        refund: u16,
+    },
+    /// Give the order's units back to the ledger (keyed by the order number, once).
+    ReleaseStock,
+    /// Look for units for a late payment.
+    RetakeStock,
+}
+
+impl Effect {
+    /// The `kind` in the table.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::ClosePayment { .. } => "close_payment",
+            Self::SendRefund { .. } => "send_refund",
+            Self::ReleaseStock => "release_stock",
+            Self::RetakeStock => "retake_stock",
+        }
+    }
+}
+
+/// The effects that `event` creates; `before` and `after` are the order around it.
+#[must_use]
+pub fn owed_effects(before: &Order, event: &Event, after: &Order) -> Vec<Effect> {
+    match event {
+        Event::ClosingStarted { .. } => before
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.state == AttemptState::Open)
+            .map(|attempt| Effect::ClosePayment { attempt: attempt.number })
+            .collect(),
+        Event::OrderCancelled { .. } | Event::OrderFailed { .. } => vec![Effect::ReleaseStock],
+        Event::LatePaymentRecorded { .. } => vec![Effect::RetakeStock],
+        Event::RefundRequested { refund, .. } => vec![Effect::SendRefund { refund: *refund }],
+        Event::RefundReported { state: RefundState::Succeeded, .. }
+            if before.units == UnitsState::Sold && after.units == UnitsState::Returned =>
+        {
+            vec![Effect::ReleaseStock]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,2 @@
+//! RushMall.
+fn main() {}
