@@ -1,0 +1,365 @@
+//! Typed settings of one server. Layered: defaults < file < environment `RUSHMALL__SECTION__KEY`.
+//!
+//! Every field has a default that makes `rushmall serve` work on a bare machine; units and bounds stand in the names
+//! and docs. Unknown keys are errors, so that a typo is never silently ignored.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Development eases testing; production refuses what is unsafe.
+    pub environment: Environment,
+    /// This process among its peers.
+    pub node: NodeSettings,
+    /// The HTTP server.
+    pub http: HttpSettings,
+    /// The SQL database.
+    pub database: DatabaseSettings,
+    /// Tokens and passwords.
+    pub auth: AuthSettings,
+    /// Orders and their deadlines.
+    pub orders: OrderSettings,
+    /// How many requests are let in.
+    pub limits: LimitSettings,
+    /// Supervised actors.
+    pub actors: ActorSettings,
+    /// Money.
+    pub payment: PaymentSettings,
+    /// WebSocket pushes.
+    pub feed: FeedSettings,
+    /// Logs, traces, metrics.
+    pub telemetry: TelemetrySettings,
+    /// Switches.
+    pub features: FeatureSettings,
+}
+
+/// Where the server runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// A developer's machine: generated secrets, simulated payment, rehearsal endpoints.
+    #[default]
+    Development,
+    /// Real buyers: secrets must be set, rehearsal endpoints are off unless switched on.
+    Production,
+}
+
+/// This process among its peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Shown in vitals and logs.
+    pub name: String,
+    /// 0..=15, different on every node: part of each order's integer id.
+    pub slot: u8,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        Self { name: "node-0".to_owned(), slot: 0 }
+    }
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Worker threads; 0 = one per core.
+    pub workers: usize,
+    /// Largest request body, bytes.
+    pub body_bytes_max: usize,
+    /// Longest that one request may take before 503.
+    pub request_timeout_ms: u64,
+    /// Longest that shutdown waits for running requests.
+    pub shutdown_timeout_ms: u64,
+    /// Most connections per worker.
+    pub connections_per_worker_max: usize,
+    /// Origins of web clients served from elsewhere (CORS); `*` allows any, without cookies.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 8080,
+            workers: 0,
+            body_bytes_max: 1024 * 1024,
+            request_timeout_ms: 10_000,
+            shutdown_timeout_ms: 15_000,
+            connections_per_worker_max: 25_000,
+            allowed_origins: vec!["*".to_owned()],
+        }
+    }
+}
+
+/// The SQL database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// `sqlite://…`, `mysql://…` or `postgres://…`; empty: `rushmall.db` in the data directory.
+    pub url: String,
+    /// SQLite only: `full` survives a power cut, `normal` survives a killed process.
+    pub synchronous: Synchronous,
+    /// Connections for reading (and, beyond SQLite, writing).
+    pub connections_max: u32,
+    /// Longest wait for a connection.
+    pub acquire_timeout_ms: u64,
+    /// Longest that one statement may take.
+    pub statement_timeout_ms: u64,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            synchronous: Synchronous::Full,
+            connections_max: 8,
+            acquire_timeout_ms: 5_000,
+            statement_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// How SQLite waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// At every commit.
+    Full,
+    /// At every checkpoint.
+    Normal,
+}
+
+/// Tokens and passwords.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthSettings {
+    /// HS256 key, at least 32 bytes. Empty: made at first start and kept in the data directory (development only).
+    pub jwt_secret: String,
+    /// `iss` of access tokens.
+    pub issuer: String,
+    /// Life of an access token.
+    pub access_token_s: i64,
+    /// Life of a refresh token, renewed at each use.
+    pub refresh_token_s: i64,
+    /// Passwords hashed at the same time (each takes a core and 19 MiB).
+    pub hashing_concurrency: usize,
+    /// Sign-ins of one user at the same time; the oldest goes when one more comes.
+    pub sessions_per_user_max: u64,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            jwt_secret: String::new(),
+            issuer: "rushmall".to_owned(),
+            access_token_s: 900,
+            refresh_token_s: 30 * 24 * 3_600,
+            hashing_concurrency: 2,
+            sessions_per_user_max: 20,
+        }
+    }
+}
+
+/// Orders and their deadlines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OrderSettings {
+    /// Time to pay after acceptance.
+    pub pay_deadline_ms: i64,
+    /// Shipped orders count as received after this.
+    pub auto_complete_ms: i64,
+    /// How often due deadlines and effects are looked for.
+    pub sweep_interval_ms: u64,
+    /// A ticket older than this without an order is published again.
+    pub ticket_orphan_after_ms: i64,
+    /// A prepared (all or nothing) ticket older than this without an order is given back.
+    pub prepared_expires_ms: i64,
+    /// Most tickets in one batch of the ledger and of the order writer.
+    pub batch_tickets_max: usize,
+    /// Tries before a ticket goes to the dead letters.
+    pub ticket_attempts_max: u32,
+    /// Distinct products in one cart.
+    pub cart_lines_max: u64,
+    /// Units at or below which a low-stock alert is raised.
+    pub low_stock_units: i64,
+}
+
+impl Default for OrderSettings {
+    fn default() -> Self {
+        Self {
+            pay_deadline_ms: 30 * 60_000,
+            auto_complete_ms: 7 * 24 * 3_600_000,
+            sweep_interval_ms: 250,
+            ticket_orphan_after_ms: 3_000,
+            prepared_expires_ms: 30_000,
+            batch_tickets_max: 256,
+            ticket_attempts_max: 5,
+            cart_lines_max: 100,
+            low_stock_units: 10,
+        }
+    }
+}
+
+/// How many requests are let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Flash-sale claims of one user: refilled per second.
+    pub seckill_per_second: u32,
+    /// Flash-sale claims of one user: at once.
+    pub seckill_burst: u32,
+    /// Addresses that per-address limits never apply to. Unset: the loopback outside production.
+    pub exempt: Option<Vec<IpAddr>>,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self { seckill_per_second: 5, seckill_burst: 10, exempt: None }
+    }
+}
+
+/// Supervised actors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActorSettings {
+    /// Threads that run actors; 0 = one per core.
+    pub arbiters: usize,
+    /// Claims of one product that may wait or be in flight; one more is answered "busy".
+    pub inventory_in_flight_max: usize,
+    /// Messages of one user that may wait or be in flight.
+    pub session_in_flight_max: usize,
+    /// Messages of one order that may wait or be in flight.
+    pub order_in_flight_max: usize,
+    /// Session actors alive on this node.
+    pub sessions_live_max: usize,
+    /// Order saga actors alive on this node.
+    pub orders_live_max: usize,
+    /// An actor without messages for so long is put to sleep.
+    pub idle_after_ms: u64,
+    /// Longest wait for an actor's answer.
+    pub ask_timeout_ms: u64,
+}
+
+impl Default for ActorSettings {
+    fn default() -> Self {
+        Self {
+            arbiters: 0,
+            inventory_in_flight_max: 16_384,
+            session_in_flight_max: 256,
+            order_in_flight_max: 64,
+            sessions_live_max: 200_000,
+            orders_live_max: 50_000,
+            idle_after_ms: 60_000,
+            ask_timeout_ms: 5_000,
+        }
+    }
+}
+
+/// Money.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PaymentSettings {
+    /// Simulated payment (captured at once, no money moves). Unset: on outside production.
+    pub simulated: Option<bool>,
+}
+
+/// WebSocket pushes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeedSettings {
+    /// Sockets of one user at the same time.
+    pub sockets_per_user_max: usize,
+    /// Frames that wait for one slow socket before it is closed.
+    pub frames_queued_max: usize,
+    /// Largest frame from a client, bytes.
+    pub frame_bytes_max: usize,
+    /// A socket silent for so long is closed; pings go out at a third of it.
+    pub idle_timeout_ms: u64,
+    /// Life of a single-use ticket.
+    pub ticket_ms: i64,
+    /// Tickets that may be outstanding on this node.
+    pub tickets_max: u64,
+}
+
+impl Default for FeedSettings {
+    fn default() -> Self {
+        Self {
+            sockets_per_user_max: 10,
+            frames_queued_max: 256,
+            frame_bytes_max: 16 * 1024,
+            idle_timeout_ms: 90_000,
+            ticket_ms: 30_000,
+            tickets_max: 200_000,
+        }
+    }
+}
+
+/// Logs, traces, metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// `tracing` filter, e.g. `info,rushmall=debug`.
+    pub log: String,
+    /// `pretty` or `json`.
+    pub log_format: LogFormat,
+    /// OTLP gRPC endpoint (e.g. Jaeger's `http://localhost:4317`); empty: no traces leave the process.
+    pub otlp_endpoint: String,
+}
+
+impl Default for TelemetrySettings {
+    fn default() -> Self {
+        Self { log: "info".to_owned(), log_format: LogFormat::Pretty, otlp_endpoint: String::new() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines.
+    Json,
+}
+
+/// Switches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeatureSettings {
+    /// Endpoints of the drill (buyers in bulk, reconciliation). Unset: on outside production.
+    pub rehearsal: Option<bool>,
+}
+
+impl Settings {
+    /// True if simulated payment is offered.
+    #[must_use]
+    pub fn simulated_payment(&self) -> bool {
+        self.payment.simulated.unwrap_or(self.environment != Environment::Production)
+    }
+
+    /// True if the drill's endpoints are offered.
+    #[must_use]
+    pub fn rehearsal(&self) -> bool {
+        self.features.rehearsal.unwrap_or(self.environment != Environment::Production)
+    }
+}
+
+/// The settings together with the directory that holds this node's files.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The settings.
+    pub settings: Settings,
+    /// Database file, generated secrets, uploads.
+    pub data_dir: PathBuf,
+}

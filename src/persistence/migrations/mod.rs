@@ -1,0 +1,26 @@
+//! The schema, as numbered steps that SQLite, MySQL/MariaDB and PostgreSQL all take.
+//!
+//! Times are milliseconds since 1970 and money is fen, both `BIGINT`, so that no engine rounds or shifts them.
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_people;
+mod m0002_catalogue;
+mod m0003_stock;
+mod m0004_orders;
+
+/// All steps, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_people::Migration),
+            Box::new(m0002_catalogue::Migration),
+            Box::new(m0003_stock::Migration),
+            Box::new(m0004_orders::Migration),
+        ]
+    }
+}
