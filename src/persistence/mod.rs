@@ -3,6 +3,13 @@
 pub mod db;
 pub mod error;
 pub mod migrations;
+pub mod page;
+pub mod products;
+pub mod sessions;
+pub mod users;
 
 pub use db::Db;
 pub use error::StoreError;
+pub use page::Page;
+
+use page::contains;
