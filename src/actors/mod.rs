@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod checkout;
+pub mod consumer;
 pub mod feed;
 pub mod inventory;
 pub mod kit;
