@@ -75,9 +75,9 @@ pub struct Checkout {
     /// The gate.
     pub ledger: Arc<dyn StockLedger>,
     /// Inventory actors.
-    pub inventory: Arc<Directory<InventoryActor>>,
+    pub inventory: Directory<InventoryActor>,
     /// The order writer.
-    pub writer: Arc<Directory<OrderWriterActor>>,
+    pub writer: Directory<OrderWriterActor>,
     /// Longest wait for one actor.
     pub ask_timeout: Duration,
 }

@@ -25,7 +25,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// None; the type is that of all background loops.
 pub async fn run(
     tickets: Arc<Mutex<TicketStream>>,
-    writer: Arc<Directory<OrderWriterActor>>,
+    writer: Directory<OrderWriterActor>,
     tickets_max: usize,
     mut stop: Stop,
 ) -> Result<(), StoreError> {

@@ -20,13 +20,13 @@ const PUSH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pushes to the sessions of this node; clones share them.
 #[derive(Clone)]
 pub struct Feed {
-    sessions: Arc<Directory<SessionActor>>,
+    sessions: Directory<SessionActor>,
 }
 
 impl Feed {
     /// A feed to these sessions.
     #[must_use]
-    pub const fn new(sessions: Arc<Directory<SessionActor>>) -> Self {
+    pub const fn new(sessions: Directory<SessionActor>) -> Self {
         Self { sessions }
     }
 

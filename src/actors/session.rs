@@ -17,7 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::inventory::{InventoryActor, ReserveInSale, ReserveRefusal};
 use super::kit::{AskError, Directory, KitActor, LoadError, Vitals};
-use super::order_writer::OrderWriterActor;
 use super::token_bucket::TokenBucket;
 use crate::clock::Clock;
 use crate::domain::order::OrderStatus;
@@ -168,9 +167,7 @@ pub struct SessionDeps {
     /// The gate, for purchases whose answer was lost.
     pub ledger: Arc<dyn StockLedger>,
     /// Inventory actors.
-    pub inventory: Arc<Directory<InventoryActor>>,
-    /// The order writer.
-    pub writer: Arc<Directory<OrderWriterActor>>,
+    pub inventory: Directory<InventoryActor>,
     /// Time.
     pub clock: Clock,
     /// Clicks of one user: refilled per second.
