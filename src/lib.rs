@@ -6,3 +6,7 @@ pub mod domain;
 pub mod failpoint;
 pub mod persistence;
 pub mod random;
+
+pub mod messaging;
+
+pub mod actors;
