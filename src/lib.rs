@@ -1,5 +1,6 @@
 //! RushMall: a flash-sale shop server of supervised actors. Modules in reading order.
 
+pub mod actors;
 pub mod clock;
 pub mod config;
 pub mod domain;
