@@ -7,6 +7,8 @@ pub mod extract;
 pub mod fields;
 pub mod i18n;
 pub mod pages;
+pub mod problem;
+pub mod signing_key;
 pub mod state;
 pub mod times;
 pub mod trace;

@@ -204,15 +204,15 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::http::envelope::{ApiResult, ok};
+    use crate::http::envelope::ok;
 
     async fn answer(request: TestRequest) -> (StatusCode, HeaderMap, Value) {
         let sold_out = || async { Err::<HttpResponse, _>(ApiError::from(Code::SECKILL_SOLD_OUT)) };
         let slow = || async {
             tokio::time::sleep(Duration::from_secs(60)).await;
-            HttpResponse::Ok()
+            "late"
         };
-        let fine = || async { ApiResult::<i32>::Ok(ok(7)?) };
+        let fine = || async { ok(7) };
         let app = App::new()
             .app_data(web::Data::new(TimeLimit(Duration::from_millis(20))))
             .service(web::resource("/fine").route(web::get().to(fine)))
