@@ -96,6 +96,12 @@ impl<A: KitActor> Directory<A> {
         }
     }
 
+    /// Whether the key has an actor in memory: for news that nobody should be woken up for.
+    #[must_use]
+    pub fn is_live(&self, key: &A::Key) -> bool {
+        self.shared.slots.contains_key(key)
+    }
+
     /// How many actors there are, those being started, stopped and quarantined included.
     #[must_use]
     pub fn live(&self) -> usize {
