@@ -6,6 +6,7 @@ pub mod error;
 pub mod extract;
 pub mod fields;
 pub mod i18n;
+pub mod idempotent;
 pub mod pages;
 pub mod problem;
 pub mod signing_key;

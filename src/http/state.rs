@@ -40,3 +40,27 @@ impl AppState {
         })
     }
 }
+
+#[cfg(test)]
+pub(crate) use tests::for_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A state on a database of its own.
+    pub(crate) async fn for_tests() -> (AppState, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let (settings, clock) = (Settings::default(), Clock::default());
+        let db = Db::connect(&settings.database, dir.path()).await.unwrap();
+        db.migrate().await.unwrap();
+        let state = AppState {
+            tokens: Tokens::new(&crate::random::bytes::<32>(), &settings.auth),
+            order_numbers: Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot)),
+            settings,
+            clock,
+            db,
+        };
+        (state, dir)
+    }
+}
