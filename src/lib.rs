@@ -6,3 +6,4 @@ pub mod domain;
 pub mod failpoint;
 pub mod persistence;
 pub mod random;
+pub mod telemetry;
