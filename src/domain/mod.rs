@@ -9,7 +9,9 @@ pub mod money;
 pub mod order;
 pub mod sale;
 pub mod stock;
+pub mod user;
 
 pub use ids::{BuyerId, OrderNo, ProductId, SaleId};
 pub use money::Money;
 pub use stock::{Pool, Quantity};
+pub use user::Role;

@@ -276,3 +276,6 @@ fn judge_terms(claim: &Claim, terms: &SaleTerms, buyer: Option<BuyerUnits>, now_
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

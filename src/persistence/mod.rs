@@ -1,8 +1,29 @@
 //! What outlives the process: one file a table, the SQL ledger, the migrations.
 
 pub mod db;
+pub mod dead_tickets;
+pub mod effects;
 pub mod error;
+pub mod journal;
+pub mod ledger;
 pub mod migrations;
+pub mod orders;
+pub mod outbox;
+pub mod page;
+pub mod payments;
+pub mod placing;
+pub mod products;
+pub mod sales;
+pub mod sessions;
+pub mod sql_ledger;
+pub mod stock;
+pub mod stock_moves;
+pub mod users;
 
 pub use db::Db;
 pub use error::StoreError;
+pub use ledger::StockLedger;
+pub use page::Page;
+pub use sql_ledger::SqlLedger;
+
+use page::contains;

@@ -54,7 +54,7 @@ pub fn apply(order: &mut Order, event: &Event, at_ms: i64) {
         Event::PaymentAttemptClosed { attempt } => set_attempt(order, *attempt, AttemptState::Closed),
         Event::PaymentCaptured { attempt, amount, .. } => {
             set_attempt(order, *attempt, AttemptState::Captured(*amount));
-            (order.status, order.units) = (OrderStatus::Paid, UnitsState::Sold);
+            (order.status, order.units, order.cancel_reason) = (OrderStatus::Paid, UnitsState::Sold, None);
         }
         Event::SurplusPaymentCaptured { attempt, amount, .. } => {
             set_attempt(order, *attempt, AttemptState::Captured(*amount));
@@ -97,9 +97,7 @@ fn request_refund(order: &mut Order, number: u16, attempt: u16, amount: Money, p
     order.refunds.push(Refund { number, attempt, amount, purpose, state: RefundState::Processing });
     if purpose == RefundPurpose::Order {
         if order.status != OrderStatus::Refunding {
-            // A late payment without units has nowhere to return to but its refund: it counts as paid meanwhile.
-            let came_late = order.status == OrderStatus::Cancelled;
-            order.before_refund = if came_late { OrderStatus::Paid } else { order.status };
+            order.before_refund = order.status;
         }
         (order.status, order.late_payment) = (OrderStatus::Refunding, None);
     }
@@ -113,13 +111,13 @@ fn report_refund(order: &mut Order, number: u16, state: RefundState) {
     }
     let own = || order.refunds.iter().filter(|refund| refund.purpose == RefundPurpose::Order);
     let back: Money = own().filter(|refund| refund.state == RefundState::Succeeded).map(|refund| refund.amount).sum();
-    let running = own().any(|refund| matches!(refund.state, RefundState::Processing | RefundState::Abnormal));
+    let running = own().any(Refund::is_running);
     if back >= order.total {
         order.status = OrderStatus::Refunded;
         if order.before_refund == OrderStatus::Paid {
             order.units = UnitsState::Returned; // never shipped: the units can be sold again
         }
-    } else if !running {
+    } else if !running && order.before_refund != OrderStatus::Cancelled {
         order.status = order.before_refund;
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! A fact that was recorded before is answered with no events, so every redelivery is harmless. A wish that cannot be
 //! met is a [`Rejection`]. Facts (`Confirm…`, `Report…`) are never rejected for being late: money that moved is recorded.
+//! The one exception, [`Command::ConfirmStockRetaken`], tells the caller to give back units that nobody waits for.
+//!
+//! No events and a rejection are answers about *this copy* of the order: a caller that decides on a cached copy must
+//! compare its version with the store's before it believes them, as an append would have done (tests/model.rs).
 
 use super::events::{CancelReason, CompletedBy, Event, RefundPurpose, ReviewReason};
-use super::{AttemptState, Order, OrderStatus, PayChannel, RefundState};
+use super::{Attempt, AttemptState, Order, OrderStatus, PayChannel, Refund, RefundState, UnitsState};
 use crate::domain::money::Money;
 
 /// Most payment attempts of one order.
@@ -48,7 +52,8 @@ pub enum Command {
         /// Who wants it.
         reason: CancelReason,
     },
-    /// Units were found for a late payment.
+    /// Units were found for a late payment. Rejected if the order no longer waits for them (another node said
+    /// "gone" first): whoever took them gives them back.
     ConfirmStockRetaken,
     /// No units, or the sale is over: the late payment goes back.
     ConfirmStockGone,
@@ -72,6 +77,11 @@ pub enum Command {
         amount: Money,
         /// What the person said.
         reason: String,
+    },
+    /// Ask again for the money of a refund that the gateway closed, under a new number.
+    RetryRefund {
+        /// The closed one.
+        refund: u16,
     },
     /// The gateway reports on a refund.
     ReportRefund {
@@ -141,7 +151,7 @@ pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
         Command::ExpirePayment if now_ms < order.pay_deadline_ms => Ok(Vec::new()),
         Command::ExpirePayment => Ok(end_unpaid(order, CancelReason::PayDeadline).unwrap_or_default()),
         Command::Cancel { reason } => cancel(order, *reason),
-        Command::ConfirmStockRetaken => Ok(order.late_payment.map(|_| Event::StockRetaken).into_iter().collect()),
+        Command::ConfirmStockRetaken => confirm_stock_retaken(order),
         Command::ConfirmStockGone => {
             Ok(order.late_payment.map(|attempt| refund_late(order, attempt)).into_iter().collect())
         }
@@ -149,6 +159,7 @@ pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
         Command::ConfirmReceipt => complete(order, CompletedBy::Buyer),
         Command::AutoComplete { after_ms } => Ok(auto_complete(order, *after_ms, now_ms)),
         Command::RequestRefund { amount, reason } => request_refund(order, *amount, reason),
+        Command::RetryRefund { refund } => retry_refund(order, *refund),
         Command::ReportRefund { refund, state } => report_refund(order, *refund, *state),
         Command::RequestReview { reason } => Ok(review(order, *reason).into_iter().collect()),
         Command::ClearReview { note } => {
@@ -206,14 +217,12 @@ fn next_refund(order: &Order) -> u16 {
 
 fn confirm_payment(order: &Order, attempt: u16, amount: Money, transaction_id: &str) -> Decision {
     let known = order.attempts.iter().find(|a| a.number == attempt).ok_or(Rejection::Unknown)?;
-    if matches!(known.state, AttemptState::Captured(_)) {
+    if known.state == AttemptState::Captured(amount) {
         return Ok(Vec::new());
     }
     let transaction_id = transaction_id.to_owned();
-    if amount != order.total {
-        let mut events = surplus(order, attempt, amount, transaction_id, "amount differs from the order's total");
-        events.extend(review(order, ReviewReason::AmountMismatch));
-        return Ok(events);
+    if amount != order.total || matches!(known.state, AttemptState::Captured(_)) {
+        return Ok(wrong_amount(order, known, amount, transaction_id));
     }
     Ok(match order.status {
         OrderStatus::PendingPayment | OrderStatus::Closing => {
@@ -224,6 +233,23 @@ fn confirm_payment(order: &Order, attempt: u16, amount: Money, transaction_id: &
         }
         _ => surplus(order, attempt, amount, transaction_id, "the order was paid already"),
     })
+}
+
+/// Not the order's money: it goes back, and a human looks.
+fn wrong_amount(order: &Order, known: &Attempt, amount: Money, transaction_id: String) -> Vec<Event> {
+    let attempt = known.number;
+    let is_new_money = amount.is_positive() && !matches!(known.state, AttemptState::Captured(_));
+    let mut events = Vec::new();
+    if is_new_money {
+        events = surplus(order, attempt, amount, transaction_id, "amount differs from the order's total");
+        let others_open = order.attempts.iter().any(|a| a.number != attempt && a.state == AttemptState::Open);
+        if order.status == OrderStatus::Closing && !others_open {
+            // The gateway has answered for the last attempt: nothing else would end the closing.
+            events.push(closing_ended(order));
+        }
+    }
+    events.extend(review(order, ReviewReason::AmountMismatch));
+    events
 }
 
 fn surplus(order: &Order, attempt: u16, amount: Money, transaction_id: String, reason: &str) -> Vec<Event> {
@@ -245,10 +271,13 @@ fn confirm_attempt_closed(order: &Order, attempt: u16) -> Decision {
     let closed = Event::PaymentAttemptClosed { attempt };
     let last_open = order.attempts.iter().filter(|a| a.state == AttemptState::Open).count() == 1;
     if order.status == OrderStatus::Closing && last_open {
-        let reason = order.cancel_reason.unwrap_or(CancelReason::PayDeadline);
-        return Ok(vec![closed, Event::OrderCancelled { reason }]);
+        return Ok(vec![closed, closing_ended(order)]);
     }
     Ok(vec![closed])
+}
+
+fn closing_ended(order: &Order) -> Event {
+    Event::OrderCancelled { reason: order.cancel_reason.unwrap_or(CancelReason::PayDeadline) }
 }
 
 /// `None` if the order does not wait for money.
@@ -266,6 +295,14 @@ fn cancel(order: &Order, reason: CancelReason) -> Decision {
         OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Completed => Rejection::AlreadyPaid,
         other => Rejection::WrongState(other),
     })
+}
+
+fn confirm_stock_retaken(order: &Order) -> Decision {
+    match (order.late_payment, order.units) {
+        (Some(_), _) => Ok(vec![Event::StockRetaken]),
+        (None, UnitsState::Held | UnitsState::Sold) => Ok(Vec::new()),
+        (None, UnitsState::Returned) => Err(Rejection::WrongState(order.status)),
+    }
 }
 
 fn refund_late(order: &Order, attempt: u16) -> Event {
@@ -303,33 +340,56 @@ fn auto_complete(order: &Order, after_ms: i64, now_ms: i64) -> Vec<Event> {
 }
 
 fn request_refund(order: &Order, amount: Money, reason: &str) -> Decision {
-    use OrderStatus as S;
-    if !matches!(order.status, S::Paid | S::Shipped | S::Completed | S::Refunding) {
-        return Err(Rejection::WrongState(order.status));
-    }
+    may_refund(order)?;
     let left = order.total.minus(order.refund_promised());
     if !amount.is_positive() || amount > left {
         return Err(Rejection::RefundTooLarge { left });
     }
-    if order.refunds.len() >= REFUNDS_MAX {
-        return Err(Rejection::TooMany);
-    }
-    let paid_by = order
-        .attempts
-        .iter()
-        .find(|attempt| attempt.state == AttemptState::Captured(order.total))
-        .ok_or(Rejection::Unknown)?;
     Ok(vec![Event::RefundRequested {
         refund: next_refund(order),
-        attempt: paid_by.number,
+        attempt: order.paid_by().ok_or(Rejection::Unknown)?.number,
         amount,
         purpose: RefundPurpose::Order,
         reason: reason.to_owned(),
     }])
 }
 
+fn may_refund(order: &Order) -> Result<(), Rejection> {
+    use OrderStatus as S;
+    if !matches!(order.status, S::Paid | S::Shipped | S::Completed | S::Refunding) {
+        return Err(Rejection::WrongState(order.status));
+    }
+    if order.refunds.len() >= REFUNDS_MAX {
+        return Err(Rejection::TooMany);
+    }
+    Ok(())
+}
+
+fn retry_refund(order: &Order, refund: u16) -> Decision {
+    let closed = order.refunds.iter().find(|r| r.number == refund).ok_or(Rejection::Unknown)?;
+    let replaced = |r: &Refund| r.number > refund && r.attempt == closed.attempt && r.state != RefundState::Closed;
+    if closed.state != RefundState::Closed || order.refunds.iter().any(replaced) {
+        return Ok(Vec::new());
+    }
+    match closed.purpose {
+        RefundPurpose::Order => request_refund(order, closed.amount, "asked again after the gateway closed a refund"),
+        RefundPurpose::Surplus if order.refunds.len() >= REFUNDS_MAX => Err(Rejection::TooMany),
+        RefundPurpose::Surplus => Ok(vec![Event::RefundRequested {
+            refund: next_refund(order),
+            attempt: closed.attempt,
+            amount: closed.amount,
+            purpose: RefundPurpose::Surplus,
+            reason: "asked again after the gateway closed a refund".to_owned(),
+        }]),
+    }
+}
+
 fn report_refund(order: &Order, refund: u16, state: RefundState) -> Decision {
     let known = order.refunds.iter().find(|r| r.number == refund).ok_or(Rejection::Unknown)?;
+    if known.state == RefundState::Closed && state == RefundState::Succeeded {
+        // Two final answers: the money may have moved twice if it was asked for again, which no rule can undo.
+        return Ok(review(order, ReviewReason::RefundClosed).into_iter().collect());
+    }
     let has_ended = matches!(known.state, RefundState::Closed | RefundState::Succeeded);
     if has_ended || state <= known.state {
         return Ok(Vec::new());
@@ -338,11 +398,23 @@ fn report_refund(order: &Order, refund: u16, state: RefundState) -> Decision {
     match state {
         RefundState::Abnormal => events.extend(review(order, ReviewReason::RefundAbnormal)),
         RefundState::Closed => events.extend(review(order, ReviewReason::RefundClosed)),
+        RefundState::Succeeded if strands_late_money(order, known) => {
+            events.extend(review(order, ReviewReason::RefundClosed));
+        }
         RefundState::Processing | RefundState::Succeeded => {}
     }
     Ok(events)
 }
 
+/// True if `last` returns only a part of a late payment and nothing else is on its way: the buyer has neither
+/// goods nor the rest of his money.
+fn strands_late_money(order: &Order, last: &Refund) -> bool {
+    let came_late = order.status == OrderStatus::Refunding && order.before_refund == OrderStatus::Cancelled;
+    let others_run = order.refunds.iter().any(|r| r.number != last.number && r.is_running());
+    let owed = order.total.minus(order.refund_promised());
+    came_late && last.purpose == RefundPurpose::Order && !others_run && owed.is_positive()
+}
+
 fn review(order: &Order, reason: ReviewReason) -> Option<Event> {
-    order.review.is_none().then_some(Event::ReviewRequested { reason })
+    (order.review != Some(reason)).then_some(Event::ReviewRequested { reason })
 }

@@ -21,8 +21,12 @@ pub enum Effect {
     },
     /// Give the order's units back to the ledger (keyed by the order number, once).
     ReleaseStock,
-    /// Look for units for a late payment.
+    /// Look for units for a late payment. The first ticket was given back, so these are taken under a second one
+    /// (keyed by the order number and "late").
     RetakeStock,
+    /// Give back what [`Effect::RetakeStock`] took (keyed by the second ticket, once): a slow repeat of the first
+    /// release must not touch these units.
+    ReleaseRetakenStock,
 }
 
 impl Effect {
@@ -34,6 +38,7 @@ impl Effect {
             Self::SendRefund { .. } => "send_refund",
             Self::ReleaseStock => "release_stock",
             Self::RetakeStock => "retake_stock",
+            Self::ReleaseRetakenStock => "release_retaken_stock",
         }
     }
 }
@@ -42,20 +47,21 @@ impl Effect {
 #[must_use]
 pub fn owed_effects(before: &Order, event: &Event, after: &Order) -> Vec<Effect> {
     match event {
-        Event::ClosingStarted { .. } => before
-            .attempts
-            .iter()
-            .filter(|attempt| attempt.state == AttemptState::Open)
-            .map(|attempt| Effect::ClosePayment { attempt: attempt.number })
-            .collect(),
+        Event::ClosingStarted { .. } | Event::PaymentCaptured { .. } => close_open_attempts(after),
         Event::OrderCancelled { .. } | Event::OrderFailed { .. } => vec![Effect::ReleaseStock],
         Event::LatePaymentRecorded { .. } => vec![Effect::RetakeStock],
         Event::RefundRequested { refund, .. } => vec![Effect::SendRefund { refund: *refund }],
         Event::RefundReported { state: RefundState::Succeeded, .. }
             if before.units == UnitsState::Sold && after.units == UnitsState::Returned =>
         {
-            vec![Effect::ReleaseStock]
+            vec![if before.was_cancelled() { Effect::ReleaseRetakenStock } else { Effect::ReleaseStock }]
         }
         _ => Vec::new(),
     }
+}
+
+/// Whatever could still bring money that the order does not want.
+fn close_open_attempts(order: &Order) -> Vec<Effect> {
+    let open = order.attempts.iter().filter(|attempt| attempt.state == AttemptState::Open);
+    open.map(|attempt| Effect::ClosePayment { attempt: attempt.number }).collect()
 }

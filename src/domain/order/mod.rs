@@ -15,6 +15,8 @@ mod apply;
 mod decide;
 mod effects;
 mod events;
+#[cfg(test)]
+mod tests;
 
 pub use apply::{apply, replay};
 pub use decide::{Command, Rejection, decide};
@@ -169,6 +171,14 @@ pub struct Refund {
     pub state: RefundState,
 }
 
+impl Refund {
+    /// True until the gateway has said how it ended.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        matches!(self.state, RefundState::Processing | RefundState::Abnormal)
+    }
+}
+
 /// A lattice: a later report never moves a refund down (R47).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -221,11 +231,12 @@ pub struct Order {
     pub refunds: Vec<Refund>,
     /// Where its units are.
     pub units: UnitsState,
-    /// Why it is closing or was cancelled.
+    /// Why it is closing or was cancelled; kept when a late payment brings a cancelled order back.
     pub cancel_reason: Option<CancelReason>,
     /// Money that came after the cancellation and waits for units: the attempt's number.
     pub late_payment: Option<u16>,
-    /// Where a partial or failed refund returns to.
+    /// Where a partial or failed refund returns to. `Cancelled` for a late payment without units: such an order has
+    /// no goods to return to and stays `Refunding` until all its money is back.
     pub before_refund: OrderStatus,
     /// When it was shipped.
     pub shipped_at_ms: Option<i64>,
@@ -238,6 +249,15 @@ impl Order {
     #[must_use]
     pub fn open_attempt(&self) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.state == AttemptState::Open)
+    }
+
+    /// The attempt that brought the order's own money, not a payment too many.
+    #[must_use]
+    pub fn paid_by(&self) -> Option<&Attempt> {
+        let is_surplus = |attempt: &Attempt| {
+            self.refunds.iter().any(|r| r.attempt == attempt.number && r.purpose == RefundPurpose::Surplus)
+        };
+        self.attempts.iter().find(|attempt| attempt.state == AttemptState::Captured(self.total) && !is_surplus(attempt))
     }
 
     /// All money that came in.
@@ -270,6 +290,18 @@ impl Order {
         use OrderStatus as S;
         matches!(self.status, S::Paid | S::Shipped | S::Completed | S::Cancelled | S::Refunded | S::Failed)
             && self.late_payment.is_none()
+    }
+
+    /// True if it was cancelled once: units that it has now were taken again for a late payment.
+    #[must_use]
+    pub const fn was_cancelled(&self) -> bool {
+        self.cancel_reason.is_some() && !matches!(self.status, OrderStatus::Closing)
+    }
+
+    /// True at rest with nothing under way at the gateway either: no attempt open, no refund running.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_at_rest() && self.open_attempt().is_none() && !self.refunds.iter().any(Refund::is_running)
     }
 
     fn refunds_in(&self, wanted: impl Fn(&Refund) -> bool) -> Money {

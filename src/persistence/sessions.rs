@@ -1,0 +1,360 @@
+//! Sessions: one row per sign-in of a user on a device.
+//!
+//! A refresh token is `{sid}.{secret}`, usable once. Only the SHA-256 of the current secret is stored (a secret of 256
+//! random bits needs no slow hash). A secret that is not the current one has been used before or was made up: the
+//! session ends, so neither the thief nor the user can go on with it, and the user signs in again.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, QueryOrder as _, QuerySelect as _, Set};
+use sha2::{Digest as _, Sha256};
+
+use super::error::StoreError;
+use super::{Db, users};
+use crate::domain::{BuyerId, Role};
+
+mod entity {
+    //! Table `sessions`.
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sessions")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub sid: String,
+        pub user_id: i64,
+        pub refresh_hash: String,
+        pub device: String,
+        pub address: String,
+        pub created_at_ms: i64,
+        pub last_seen_ms: i64,
+        pub expires_at_ms: i64,
+        pub revoked_at_ms: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+const DEVICE_CHARS_MAX: usize = 200;
+const ADDRESS_CHARS_MAX: usize = 45;
+/// Ended sessions are kept this long, so that a late reuse is still recognised as one.
+const ENDED_KEPT_MS: i64 = 24 * 3_600_000;
+
+/// All that a session actor must know to let a user in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserAccess {
+    /// Who.
+    pub id: BuyerId,
+    /// His name, for tokens and logs of the admin.
+    pub username: String,
+    /// What he may do, from the database.
+    pub role: Role,
+    /// False: disabled.
+    pub active: bool,
+    /// Grows whenever all his tokens become worthless.
+    pub token_epoch: i64,
+    /// Sessions that were not revoked: sid and when it expires (milliseconds since 1970).
+    pub live_sessions: Vec<(String, i64)>,
+}
+
+/// Reads who a user is and which of his sessions were not revoked. `None`: no such user.
+///
+/// # Errors
+/// [`StoreError`] if the database fails or the row cannot be read.
+pub async fn load_access(db: &Db, user: BuyerId) -> Result<Option<UserAccess>, StoreError> {
+    let Some(user) = users::find(db, user).await? else { return Ok(None) };
+    let live_sessions = Entity::find()
+        .select_only()
+        .columns([Column::Sid, Column::ExpiresAtMs])
+        .filter(Column::UserId.eq(user.id.0))
+        .filter(Column::RevokedAtMs.is_null())
+        .order_by_asc(Column::Sid)
+        .into_tuple()
+        .all(db.reader())
+        .await
+        .map_err(StoreError::during("loading the sessions of a user"))?;
+    Ok(Some(UserAccess {
+        id: user.id,
+        username: user.username,
+        role: user.role,
+        active: user.active,
+        token_epoch: user.token_epoch,
+        live_sessions,
+    }))
+}
+
+/// A sign-in that was verified.
+#[derive(Clone, Copy, Debug)]
+pub struct SignIn<'a> {
+    /// Who signed in.
+    pub user: BuyerId,
+    /// The epoch that was read together with the password; if it moved since, the password is an old one.
+    pub token_epoch: i64,
+    /// The client's `User-Agent`; cut to 200 characters.
+    pub device: &'a str,
+    /// The client's address; cut to 45 characters.
+    pub address: &'a str,
+    /// Life of the refresh token, milliseconds.
+    pub refresh_ms: i64,
+    /// Sessions of one user at the same time; the oldest goes when one more comes.
+    pub sessions_max: u64,
+}
+
+/// A session with the secret that only its client holds. No `Debug`: it is a credential.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(missing_debug_implementations, reason = "a credential does not belong in a log")]
+pub struct OpenSession {
+    /// Names the session in access tokens.
+    pub sid: String,
+    /// Whose it is.
+    pub user: BuyerId,
+    /// `{sid}.{secret}`, usable once.
+    pub refresh_token: String,
+    /// When the refresh token expires.
+    pub expires_at_ms: i64,
+}
+
+/// Opens a session. `None`: the user's password changed, or he was disabled, while he signed in.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn open(db: &Db, sign_in: SignIn<'_>, now_ms: i64) -> Result<Option<OpenSession>, StoreError> {
+    let operation = "opening a session";
+    let (sid, secret) = (new_sid(now_ms), crate::random::token());
+    let expires_at_ms = now_ms.saturating_add(sign_in.refresh_ms);
+    let row = ActiveModel {
+        sid: Set(sid.clone()),
+        user_id: Set(sign_in.user.0),
+        refresh_hash: Set(hash_of(&secret)),
+        device: Set(cut(sign_in.device, DEVICE_CHARS_MAX)),
+        address: Set(cut(sign_in.address, ADDRESS_CHARS_MAX)),
+        created_at_ms: Set(now_ms),
+        last_seen_ms: Set(now_ms),
+        expires_at_ms: Set(expires_at_ms),
+        revoked_at_ms: Set(None),
+    };
+    let opened = db
+        .write(operation, async |tx| {
+            let current = users::entity::Entity::find_by_id(sign_in.user.0)
+                .filter(users::entity::Column::TokenEpoch.eq(sign_in.token_epoch))
+                .filter(users::entity::Column::Status.eq(users::STATUS_ACTIVE))
+                .lock_exclusive() // the next sign-in of this user counts our session
+                .one(tx)
+                .await
+                .map_err(StoreError::during(operation))?;
+            if current.is_none() {
+                return Ok(false);
+            }
+            make_room(tx, sign_in, now_ms).await?;
+            Entity::insert(row.clone()).exec_without_returning(tx).await.map_err(StoreError::during(operation))?;
+            Ok(true)
+        })
+        .await?;
+    let refresh_token = format!("{sid}.{secret}");
+    Ok(opened.then_some(OpenSession { sid, user: sign_in.user, refresh_token, expires_at_ms }))
+}
+
+/// Revokes the oldest sessions beyond `sessions_max - 1`.
+async fn make_room(tx: &impl ConnectionTrait, sign_in: SignIn<'_>, now_ms: i64) -> Result<(), StoreError> {
+    let failed = StoreError::during("revoking the oldest sessions");
+    let live: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::Sid)
+        .filter(Column::UserId.eq(sign_in.user.0))
+        .filter(Column::RevokedAtMs.is_null())
+        .filter(Column::ExpiresAtMs.gt(now_ms))
+        .order_by_desc(Column::CreatedAtMs)
+        .order_by_desc(Column::Sid)
+        .into_tuple()
+        .all(tx)
+        .await
+        .map_err(&failed)?;
+    let kept = usize::try_from(sign_in.sessions_max.saturating_sub(1)).unwrap_or(usize::MAX);
+    let oldest: Vec<String> = live.into_iter().skip(kept).collect();
+    if oldest.is_empty() {
+        return Ok(());
+    }
+    Entity::update_many()
+        .col_expr(Column::RevokedAtMs, Expr::value(now_ms))
+        .filter(Column::Sid.is_in(oldest))
+        .exec(tx)
+        .await
+        .map_err(&failed)?;
+    Ok(())
+}
+
+/// Why a refresh token is worth nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshRejection {
+    /// Not a refresh token of this shop, or of a session that is over.
+    Invalid,
+    /// Its time is up.
+    Expired,
+    /// It was used before: its session of this user was revoked just now.
+    Reused(BuyerId),
+}
+
+/// Trades a refresh token for the next one of the same session. Of two uses at the same instant one wins and the
+/// other is a reuse.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn rotate(
+    db: &Db,
+    presented: &str,
+    refresh_ms: i64,
+    now_ms: i64,
+) -> Result<Result<OpenSession, RefreshRejection>, StoreError> {
+    let operation = "rotating a refresh token";
+    let Some((sid, old_secret)) = presented.split_once('.') else { return Ok(Err(RefreshRejection::Invalid)) };
+    let (old_hash, secret) = (hash_of(old_secret), crate::random::token());
+    let expires_at_ms = now_ms.saturating_add(refresh_ms);
+    db.write(operation, async |tx| {
+        let failed = StoreError::during(operation);
+        let rotated = Entity::update_many()
+            .col_expr(Column::RefreshHash, Expr::value(hash_of(&secret)))
+            .col_expr(Column::LastSeenMs, Expr::value(now_ms))
+            .col_expr(Column::ExpiresAtMs, Expr::value(expires_at_ms))
+            .filter(Column::Sid.eq(sid))
+            .filter(Column::RefreshHash.eq(&old_hash))
+            .filter(Column::RevokedAtMs.is_null())
+            .filter(Column::ExpiresAtMs.gt(now_ms))
+            .exec(tx)
+            .await
+            .map_err(&failed)?;
+        let Some(row) = Entity::find_by_id(sid).one(tx).await.map_err(&failed)? else {
+            return Ok(Err(RefreshRejection::Invalid));
+        };
+        let user = BuyerId(row.user_id);
+        if rotated.rows_affected == 1 {
+            let refresh_token = format!("{sid}.{secret}");
+            return Ok(Ok(OpenSession { sid: sid.to_owned(), user, refresh_token, expires_at_ms }));
+        }
+        if row.revoked_at_ms.is_some() {
+            return Ok(Err(RefreshRejection::Invalid));
+        }
+        if row.expires_at_ms <= now_ms {
+            return Ok(Err(RefreshRejection::Expired));
+        }
+        revoke_in(tx, user, sid, now_ms).await?;
+        Ok(Err(RefreshRejection::Reused(user)))
+    })
+    .await
+}
+
+/// Ends one session of `user`. False if it is not his or over already.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn revoke(db: &Db, user: BuyerId, sid: &str, now_ms: i64) -> Result<bool, StoreError> {
+    db.write("revoking a session", async |tx| revoke_in(tx, user, sid, now_ms).await).await
+}
+
+/// Ends all sessions of `user`.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn revoke_all(db: &Db, user: BuyerId, now_ms: i64) -> Result<(), StoreError> {
+    db.write("revoking all sessions", async |tx| revoke_all_in(tx, user, now_ms).await).await
+}
+
+async fn revoke_in(tx: &impl ConnectionTrait, user: BuyerId, sid: &str, now_ms: i64) -> Result<bool, StoreError> {
+    let updated = Entity::update_many()
+        .col_expr(Column::RevokedAtMs, Expr::value(now_ms))
+        .filter(Column::Sid.eq(sid))
+        .filter(Column::UserId.eq(user.0))
+        .filter(Column::RevokedAtMs.is_null())
+        .exec(tx)
+        .await
+        .map_err(StoreError::during("revoking a session"))?;
+    Ok(updated.rows_affected == 1)
+}
+
+pub(super) async fn revoke_all_in(tx: &impl ConnectionTrait, user: BuyerId, now_ms: i64) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::RevokedAtMs, Expr::value(now_ms))
+        .filter(Column::UserId.eq(user.0))
+        .filter(Column::RevokedAtMs.is_null())
+        .exec(tx)
+        .await
+        .map_err(StoreError::during("revoking all sessions"))?;
+    Ok(())
+}
+
+/// A device on which a user is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Names the session.
+    pub sid: String,
+    /// `User-Agent` at sign-in.
+    pub device: String,
+    /// Address at sign-in.
+    pub address: String,
+    /// When he signed in.
+    pub created_at_ms: i64,
+    /// Last use of its refresh token.
+    pub last_seen_ms: i64,
+    /// When it ends unless it is refreshed.
+    pub expires_at_ms: i64,
+}
+
+/// The live sessions of a user, last used first.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn list(db: &Db, user: BuyerId, now_ms: i64) -> Result<Vec<Session>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::UserId.eq(user.0))
+        .filter(Column::RevokedAtMs.is_null())
+        .filter(Column::ExpiresAtMs.gt(now_ms))
+        .order_by_desc(Column::LastSeenMs)
+        .order_by_desc(Column::Sid)
+        .all(db.reader())
+        .await
+        .map_err(StoreError::during("listing sessions"))?;
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// Deletes sessions that ended a day ago or earlier; returns how many.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn purge(db: &Db, now_ms: i64) -> Result<u64, StoreError> {
+    let operation = "purging sessions";
+    let ended_before_ms = now_ms - ENDED_KEPT_MS;
+    db.write(operation, async |tx| {
+        let ended =
+            Condition::any().add(Column::ExpiresAtMs.lt(ended_before_ms)).add(Column::RevokedAtMs.lt(ended_before_ms));
+        let deleted = Entity::delete_many().filter(ended).exec(tx).await.map_err(StoreError::during(operation))?;
+        Ok(deleted.rows_affected)
+    })
+    .await
+}
+
+fn read(row: Model) -> Session {
+    Session {
+        sid: row.sid,
+        device: row.device,
+        address: row.address,
+        created_at_ms: row.created_at_ms,
+        last_seen_ms: row.last_seen_ms,
+        expires_at_ms: row.expires_at_ms,
+    }
+}
+
+fn new_sid(now_ms: i64) -> String {
+    let at_ms = u64::try_from(now_ms).unwrap_or(0);
+    ulid::Ulid::from_parts(at_ms, u128::from_le_bytes(crate::random::bytes())).to_string()
+}
+
+fn hash_of(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret.as_bytes()))
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
+}
