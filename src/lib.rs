@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod failpoint;
+pub mod http;
 pub mod persistence;
 pub mod random;
 pub mod telemetry;

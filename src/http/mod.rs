@@ -1,0 +1,23 @@
+//! The HTTP contract: what a request may say, what is answered, and in which words.
+
+pub mod auth;
+pub mod envelope;
+pub mod error;
+pub mod extract;
+pub mod fields;
+pub mod i18n;
+pub mod pages;
+pub mod problem;
+pub mod signing_key;
+pub mod state;
+pub mod times;
+pub mod trace;
+
+pub use auth::{Admin, Caller, MaybeCaller, Token};
+pub use envelope::{ApiResult, Envelope, ok};
+pub use error::ApiError;
+pub use extract::{Body, Params, Query};
+pub use fields::{Fields, FromFields};
+pub use pages::{PageOf, PageQuery};
+pub use state::AppState;
+pub use times::Time;
