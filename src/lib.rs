@@ -12,3 +12,4 @@ pub mod persistence;
 
 pub mod actors;
 pub mod http;
+pub mod telemetry;
