@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::auth::{Caller, Claims, Tokens};
 use super::error::ApiError;
+use super::passwords::Passwords;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::BuyerId;
@@ -21,6 +22,8 @@ pub struct AppState {
     pub db: Db,
     /// Makes and checks access tokens.
     pub tokens: Tokens,
+    /// Hashes and verifies passwords.
+    pub passwords: Passwords,
     /// Makes order numbers.
     pub order_numbers: Arc<OrderNumbers>,
 }
@@ -30,13 +33,7 @@ impl AppState {
     ///
     /// # Errors
     /// `TOKEN_INVALID` after logout or a password change, `USER_DISABLED`.
-    #[expect(clippy::unused_async, reason = "asks the session actor")]
     pub async fn authorize(&self, claims: &Claims) -> Result<Caller, ApiError> {
-        Ok(Caller {
-            buyer: BuyerId(claims.user_id),
-            username: claims.username.clone(),
-            role: claims.role,
-            sid: claims.sid.clone(),
-        })
+        self.admit(BuyerId(claims.user_id), &claims.sid, claims.epoch).await
     }
 }
