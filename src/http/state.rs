@@ -1,6 +1,10 @@
 //! What every handler can reach.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::{Caller, Claims, Tokens};
 use super::error::ApiError;
@@ -11,7 +15,7 @@ use crate::persistence::Db;
 use crate::random::OrderNumbers;
 
 /// Shared by all workers; handlers take `web::Data<AppState>`.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "holds secrets and the metrics recorder")]
 pub struct AppState {
     /// The settings this server started with.
     pub settings: Settings,
@@ -23,9 +27,21 @@ pub struct AppState {
     pub tokens: Tokens,
     /// Makes order numbers.
     pub order_numbers: Arc<OrderNumbers>,
+    /// Renders `/metrics`; `None` where nothing is recorded.
+    pub metrics: Option<PrometheusHandle>,
+    /// When this process started.
+    pub started: Instant,
+    /// Raised when shutdown begins: `/ready` says so, so that load balancers look elsewhere.
+    pub stopping: Arc<AtomicBool>,
 }
 
 impl AppState {
+    /// True once shutdown has begun.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     /// Who a verified token speaks for, if its session still lives.
     ///
     /// # Errors
@@ -57,6 +73,9 @@ mod tests {
         let state = AppState {
             tokens: Tokens::new(&crate::random::bytes::<32>(), &settings.auth),
             order_numbers: Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot)),
+            metrics: None,
+            started: crate::clock::monotonic(),
+            stopping: Arc::default(),
             settings,
             clock,
             db,
