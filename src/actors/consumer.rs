@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use super::background::Stop;
 use super::kit::Directory;
 use super::order_writer::{OrderWriterActor, THE_WRITER, WriteOrders};
+use crate::domain::stock::Ticket;
 use crate::failpoint;
 use crate::messaging::TicketStream;
 use crate::persistence::StoreError;
@@ -40,10 +41,14 @@ pub async fn run(
             return Ok(());
         }
         failpoint::reach("consumer.write.before");
-        let groups = batch.into_iter().map(OrderGroup::alone).collect();
+        let groups = batch.into_iter().map(alone).collect();
         if let Err(error) = writer.ask(&THE_WRITER, WriteOrders { groups }, WRITE_TIMEOUT).await {
             tracing::error!(%error, "order writer did not answer; the sweep brings the tickets back");
         }
         failpoint::reach("consumer.write.after");
     }
+}
+
+fn alone(ticket: Ticket) -> OrderGroup {
+    OrderGroup { tickets: vec![ticket], atomic: false, clears_cart_of: None }
 }

@@ -4,7 +4,6 @@
 //! actor, a closed socket) the client gets by resuming from the last sequence it saw.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;

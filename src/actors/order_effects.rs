@@ -11,7 +11,8 @@
 
 use super::order_saga::{SagaDeps, SagaRejection};
 use crate::domain::order::{Command, Effect, Order, RefundState, UnitsState};
-use crate::domain::{Pool, sale::SalePhase};
+use crate::domain::sale::SalePhase;
+use crate::domain::{OrderNo, Pool};
 use crate::failpoint;
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::journal::LoadedOrder;
@@ -26,7 +27,8 @@ impl SagaDeps {
     ) -> Result<LoadedOrder, SagaRejection> {
         failpoint::reach("effect.run.before");
         let result = match owed.effect {
-            Effect::ReleaseStock => self.release_stock(&loaded.order).await?,
+            Effect::ReleaseStock => self.release_first_ticket(loaded.order.order_no).await?,
+            Effect::ReleaseRetakenStock => self.release_stock(&loaded.order).await?,
             Effect::RetakeStock => Some(self.retake_stock(&loaded.order).await?),
             // Simulated payment captures at once and never leaves an attempt open: there is no gateway to ask.
             Effect::ClosePayment { attempt } => Some(Command::ConfirmAttemptClosed { attempt }),
@@ -42,6 +44,12 @@ impl SagaDeps {
         }
         effects::done(&self.db, owed.key).await?;
         Ok(loaded)
+    }
+
+    /// A repeat of this effect must not give back units that were taken again for a late payment.
+    async fn release_first_ticket(&self, order_no: OrderNo) -> Result<Option<Command>, SagaRejection> {
+        let order = self.read(order_no).await?.order;
+        if order.units == UnitsState::Returned { self.release_stock(&order).await } else { Ok(None) }
     }
 
     async fn release_stock(&self, order: &Order) -> Result<Option<Command>, SagaRejection> {

@@ -13,7 +13,7 @@ use super::background::{Stop, StopSwitch, supervise};
 use super::checkout::Checkout;
 use super::feed::Feed;
 use super::inventory::{InventoryActor, InventoryDeps};
-use super::kit::{Directory, Host, Kinds, KindLimits};
+use super::kit::{AnyDirectory, Directory, Host, KindLimits, Kinds};
 use super::order_saga::{OrderSagaActor, SagaDeps};
 use super::order_writer::{OrderWriterActor, WriterDeps};
 use super::relay::{self, RelayBell};
@@ -207,8 +207,11 @@ impl Shop {
         Loops::join(&self.loops.consumer, deadline).await;
         self.relay.raise();
         Loops::join(&self.loops.relay, deadline).await;
-        let report = self.kinds.shutdown(deadline).await;
-        tracing::info!(?report, "actors stopped");
+        let directories: [&dyn AnyDirectory; 4] = [&self.sessions, &self.inventory, &self.writer, &self.orders];
+        for directory in directories {
+            let report = directory.shutdown(deadline).await;
+            tracing::info!(kind = directory.kind(), drained = report.drained, cut_off = report.cut_off, "actors stopped");
+        }
     }
 }
 

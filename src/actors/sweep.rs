@@ -100,7 +100,7 @@ impl SweepDeps {
         while !stop.is_set() {
             let now_ms = self.clock.now_ms();
             idempotency::purge(&self.db, now_ms).await?;
-            carts::purge_expired(&self.db, now_ms).await?;
+            carts::purge(&self.db, now_ms).await?;
             sessions::purge(&self.db, now_ms).await?;
             stop.sleep(HOUSE_KEEPING_EVERY).await;
         }

@@ -1,5 +1,9 @@
 //! What outlives the process: one file a table, the SQL ledger, the migrations.
 
+pub mod addresses;
+pub mod audit;
+pub mod carts;
+pub mod categories;
 pub mod db;
 pub mod dead_tickets;
 pub mod effects;
@@ -11,6 +15,7 @@ pub mod migrations;
 pub mod orders;
 pub mod outbox;
 pub mod page;
+pub mod product_list;
 pub mod payments;
 pub mod placing;
 pub mod products;

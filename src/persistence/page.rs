@@ -1,7 +1,7 @@
 //! Which slice of a list is wanted, and how a search text becomes a `LIKE` that every engine reads alike.
 
 use sea_orm::ColumnTrait;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LikeExpr, SimpleExpr};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait as _, Func};
 
 /// Rows of the largest page.
 pub const PAGE_SIZE_MAX: u64 = 100;
@@ -49,16 +49,17 @@ impl Default for Page {
     }
 }
 
-/// True for rows whose `column` contains `text`, whatever the case of ASCII letters; `%` and `_` are themselves.
-pub(super) fn contains<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
+/// True for rows whose `column` contains `text`, whatever the case of letters as far as the engine knows it; `%` and
+/// `_` stand for themselves.
+pub(super) fn contains<C: ColumnTrait>(column: C, text: &str) -> Expr {
     let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
+    for c in text.chars() {
         if matches!(c, '%' | '_' | '!') {
             pattern.push('!');
         }
         pattern.push(c);
     }
     pattern.push('%');
-    let column = Expr::col((C::EntityName::default(), column));
-    Expr::expr(Func::lower(column)).like(LikeExpr::new(pattern).escape('!'))
+    let escaped = Expr::expr(Func::lower(Expr::val(pattern))).binary(BinOper::Escape, Expr::Constant('!'.into()));
+    Expr::expr(Func::lower(Expr::col((C::EntityName::default(), column)))).binary(BinOper::Like, escaped)
 }

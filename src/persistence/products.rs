@@ -1,12 +1,15 @@
 //! Products: what is sold, at which price, how it looks. Units are not part of this row: they lie in `stock`, which
 //! only the inventory moves, so an edit of a name in the middle of a sale cannot disturb a single unit.
 
-use sea_orm::QuerySelect as _;
-use sea_orm::entity::prelude::*;
+use std::collections::{BTreeMap, HashMap};
 
-use super::Db;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{ExprTrait as _, Query};
+use sea_orm::{QuerySelect as _, Set};
+
 use super::error::StoreError;
-use crate::domain::{Money, ProductId};
+use super::{Db, categories};
+use crate::domain::{Money, Pool, ProductId};
 
 pub(super) mod entity {
     //! Table `products`.
@@ -41,7 +44,7 @@ pub(super) mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::{Column, Entity};
+use entity::{ActiveModel, Column, Entity, Model};
 
 /// Can be bought.
 pub const STATUS_ON_SHELF: i16 = 1;
@@ -95,4 +98,299 @@ pub async fn cards(db: &Db, products: &[ProductId]) -> Result<Vec<ProductCard>, 
         on_shelf: status == STATUS_ON_SHELF,
     };
     Ok(rows.into_iter().map(card).collect())
+}
+
+/// A product as the shop shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Product {
+    /// Which product.
+    pub id: ProductId,
+    /// 1..=200 characters.
+    pub name: String,
+    /// Any length.
+    pub description: String,
+    /// 0: in no category.
+    pub category_id: i64,
+    /// Empty: in no category.
+    pub category: String,
+    /// Price of one unit outside a sale.
+    pub price: Money,
+    /// Units for sale in the free pool.
+    pub stock: i64,
+    /// Main picture; may be empty.
+    pub image_url: String,
+    /// More pictures.
+    pub images: Vec<String>,
+    /// Colour, size and the like, shown as they are.
+    pub attributes: Attributes,
+    /// Units paid for.
+    pub sales: i64,
+    /// Mean of the reviews in hundredths of a star, 0..=500.
+    pub rating_hundredths: i32,
+    /// [`STATUS_ON_SHELF`] or [`STATUS_OFF_SHELF`].
+    pub status: i16,
+    /// Grows with every edit.
+    pub version: i64,
+    /// When it was added.
+    pub created_at_ms: i64,
+}
+
+/// Named properties of a product, in the order of their names.
+pub type Attributes = BTreeMap<String, serde_json::Value>;
+
+/// A product to add; it starts without units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewProduct {
+    /// 1..=200 characters.
+    pub name: String,
+    /// Any length.
+    pub description: String,
+    /// 0: in no category.
+    pub category_id: i64,
+    /// Above zero.
+    pub price: Money,
+    /// At most 255 characters.
+    pub image_url: String,
+    /// More pictures.
+    pub images: Vec<String>,
+    /// Colour, size and the like.
+    pub attributes: Attributes,
+    /// [`STATUS_ON_SHELF`] or [`STATUS_OFF_SHELF`].
+    pub status: i16,
+}
+
+/// What an edit changes; `None` leaves it as it is. Units are not among it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductChanges {
+    /// 1..=200 characters.
+    pub name: Option<String>,
+    /// Any length.
+    pub description: Option<String>,
+    /// 0: in no category.
+    pub category_id: Option<i64>,
+    /// Above zero.
+    pub price: Option<Money>,
+    /// At most 255 characters.
+    pub image_url: Option<String>,
+    /// More pictures.
+    pub images: Option<Vec<String>>,
+    /// Colour, size and the like.
+    pub attributes: Option<Attributes>,
+    /// [`STATUS_ON_SHELF`] or [`STATUS_OFF_SHELF`].
+    pub status: Option<i16>,
+}
+
+/// Why a product was not added or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProductRejection {
+    /// No such product, or it was deleted.
+    NotFound,
+    /// No such category.
+    CategoryUnknown,
+}
+
+/// The product with its category and free units; `None` if there is none or it was deleted.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn find(db: &Db, product: ProductId) -> Result<Option<Product>, StoreError> {
+    let row = Entity::find_by_id(product.0)
+        .filter(Column::Status.ne(STATUS_DELETED))
+        .one(db.reader())
+        .await
+        .map_err(StoreError::during("finding a product"))?;
+    Ok(complete(db, row.into_iter().collect()).await?.pop())
+}
+
+/// Adds a product, and with it its free pool without units, in the authority and in the SQL ledger.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn insert(db: &Db, new: &NewProduct, now_ms: i64) -> Result<Result<ProductId, ProductRejection>, StoreError> {
+    let operation = "adding a product";
+    let row = ActiveModel {
+        name: Set(new.name.clone()),
+        description: Set(new.description.clone()),
+        category_id: Set(new.category_id),
+        price_fen: Set(new.price.fen()),
+        image_url: Set(new.image_url.clone()),
+        images: Set(json(&new.images)),
+        attributes: Set(json(&new.attributes)),
+        sales: Set(0),
+        rating_hundredths: Set(0),
+        status: Set(new.status),
+        version: Set(1),
+        created_at_ms: Set(now_ms),
+        updated_at_ms: Set(now_ms),
+        ..Default::default()
+    };
+    db.write(operation, async |tx| {
+        let failed = StoreError::during(operation);
+        if new.category_id != 0 && !categories::hold(tx, new.category_id).await? {
+            return Ok(Err(ProductRejection::CategoryUnknown));
+        }
+        let id = Entity::insert(row.clone()).exec(tx).await.map_err(&failed)?.last_insert_id;
+        insert_empty_pools(tx, ProductId(id)).await?;
+        Ok(Ok(ProductId(id)))
+    })
+    .await
+}
+
+/// Changes a product and returns it as it is then.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn update(
+    db: &Db,
+    product: ProductId,
+    changes: &ProductChanges,
+    now_ms: i64,
+) -> Result<Result<Product, ProductRejection>, StoreError> {
+    let operation = "changing a product";
+    let row = changed_row(changes, now_ms);
+    let updated = db
+        .write(operation, async |tx| {
+            if let Some(category) = changes.category_id
+                && category != 0
+                && !categories::hold(tx, category).await?
+            {
+                return Ok(Err(ProductRejection::CategoryUnknown));
+            }
+            let update = Entity::update_many()
+                .set(row.clone())
+                .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+                .filter(Column::Id.eq(product.0))
+                .filter(Column::Status.ne(STATUS_DELETED));
+            let rows = update.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected;
+            Ok(if rows == 1 { Ok(()) } else { Err(ProductRejection::NotFound) })
+        })
+        .await?;
+    match updated {
+        Ok(()) => Ok(find(db, product).await?.ok_or(ProductRejection::NotFound)),
+        Err(rejection) => Ok(Err(rejection)),
+    }
+}
+
+/// Takes a product out of the shop for good; its row stays for its orders. False: there was none.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn delete(db: &Db, product: ProductId, now_ms: i64) -> Result<bool, StoreError> {
+    let operation = "deleting a product";
+    db.write(operation, async |tx| {
+        let update = Entity::update_many()
+            .col_expr(Column::Status, Expr::value(STATUS_DELETED))
+            .col_expr(Column::UpdatedAtMs, Expr::value(now_ms))
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .filter(Column::Id.eq(product.0))
+            .filter(Column::Status.ne(STATUS_DELETED));
+        Ok(update.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected == 1)
+    })
+    .await
+}
+
+/// Units in the free pools of these products.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn free_units(db: &Db, products: &[i64]) -> Result<HashMap<i64, i64>, StoreError> {
+    if products.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let failed = StoreError::during("reading free units");
+    let select = Query::select()
+        .columns(["product_id", "free"])
+        .from("stock")
+        .and_where(Expr::col("pool").eq(i64::from(Pool::Free)))
+        .and_where(Expr::col("product_id").is_in(products.iter().copied()))
+        .to_owned();
+    let rows = db.reader().query_all(&select).await.map_err(&failed)?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "product_id").map_err(&failed)?, row.try_get("", "free").map_err(&failed)?)))
+        .collect()
+}
+
+/// True if a product that was not deleted is in the category.
+pub(super) async fn any_in_category(tx: &impl ConnectionTrait, category: i64) -> Result<bool, StoreError> {
+    let products = Entity::find().filter(Column::CategoryId.eq(category)).filter(Column::Status.ne(STATUS_DELETED));
+    Ok(products.one(tx).await.map_err(StoreError::during("looking for products of a category"))?.is_some())
+}
+
+/// Rows with what other tables know of them, in the same order.
+pub(super) async fn complete(db: &Db, rows: Vec<Model>) -> Result<Vec<Product>, StoreError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let (stock, names) = (free_units(db, &ids).await?, categories::names(db).await?);
+    let product = |row: Model| Product {
+        stock: stock.get(&row.id).copied().unwrap_or(0),
+        category: names.get(&row.category_id).cloned().unwrap_or_default(),
+        id: ProductId(row.id),
+        name: row.name,
+        description: row.description,
+        category_id: row.category_id,
+        price: Money::from_fen(row.price_fen),
+        image_url: row.image_url,
+        images: serde_json::from_str(&row.images).unwrap_or_default(),
+        attributes: serde_json::from_str(&row.attributes).unwrap_or_default(),
+        sales: row.sales,
+        rating_hundredths: row.rating_hundredths,
+        status: row.status,
+        version: row.version,
+        created_at_ms: row.created_at_ms,
+    };
+    Ok(rows.into_iter().map(product).collect())
+}
+
+fn changed_row(changes: &ProductChanges, now_ms: i64) -> ActiveModel {
+    let mut row = ActiveModel { updated_at_ms: Set(now_ms), ..Default::default() };
+    if let Some(name) = &changes.name {
+        row.name = Set(name.clone());
+    }
+    if let Some(description) = &changes.description {
+        row.description = Set(description.clone());
+    }
+    if let Some(category) = changes.category_id {
+        row.category_id = Set(category);
+    }
+    if let Some(price) = changes.price {
+        row.price_fen = Set(price.fen());
+    }
+    if let Some(image_url) = &changes.image_url {
+        row.image_url = Set(image_url.clone());
+    }
+    if let Some(images) = &changes.images {
+        row.images = Set(json(images));
+    }
+    if let Some(attributes) = &changes.attributes {
+        row.attributes = Set(json(attributes));
+    }
+    if let Some(status) = changes.status {
+        row.status = Set(status);
+    }
+    row
+}
+
+async fn insert_empty_pools(tx: &impl ConnectionTrait, product: ProductId) -> Result<(), StoreError> {
+    let failed = StoreError::during("adding the empty pools of a product");
+    let (id, pool) = (product.0, i64::from(Pool::Free));
+    let stock = Query::insert()
+        .into_table("stock")
+        .columns(["product_id", "pool", "put_in", "free", "held", "sold"])
+        .values_panic([id.into(), pool.into(), 0.into(), 0.into(), 0.into(), 0.into()])
+        .to_owned();
+    let ledger = Query::insert()
+        .into_table("ledger_pools")
+        .columns(["product_id", "pool", "free", "terms", "epoch"])
+        .values_panic([id.into(), pool.into(), 0.into(), "".into(), 0.into()])
+        .to_owned();
+    tx.execute(&stock).await.map_err(&failed)?;
+    tx.execute(&ledger).await.map_err(&failed)?;
+    Ok(())
+}
+
+/// Lists of texts and maps of JSON values always have a JSON form.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,0 +1,274 @@
+//! Delivery addresses. A user who has any has exactly one default; every statement names the owner, so another user's
+//! address cannot be read, changed or probed for.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{ActiveValue, QueryOrder as _, QuerySelect as _, Set};
+
+use super::error::StoreError;
+use super::{Db, users};
+use crate::domain::BuyerId;
+
+mod entity {
+    //! Table `addresses`.
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "addresses")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub user_id: i64,
+        pub receiver: String,
+        pub phone: String,
+        pub region: String,
+        pub detail: String,
+        pub is_default: bool,
+        pub created_at_ms: i64,
+        pub updated_at_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// Most addresses of one user.
+pub const ADDRESSES_MAX: u64 = 50;
+
+/// Where a parcel goes.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(missing_debug_implementations, reason = "personal data does not belong in a log")]
+pub struct Address {
+    /// Positive.
+    pub id: i64,
+    /// Name on the parcel.
+    pub receiver: String,
+    /// Number of the receiver.
+    pub phone: String,
+    /// Province, city, district.
+    pub region: String,
+    /// Street, house, room.
+    pub detail: String,
+    /// The one offered first.
+    pub is_default: bool,
+    /// When it was added.
+    pub created_at_ms: i64,
+}
+
+/// What an insert or update sets; `None` leaves a field as it is (on insert: empty, not default).
+#[derive(Clone, Default, PartialEq, Eq)]
+#[expect(missing_debug_implementations, reason = "personal data does not belong in a log")]
+pub struct AddressChanges {
+    /// At most 50 characters.
+    pub receiver: Option<String>,
+    /// At most 20 characters.
+    pub phone: Option<String>,
+    /// At most 100 characters.
+    pub region: Option<String>,
+    /// At most 200 characters.
+    pub detail: Option<String>,
+    /// True makes it the default in place of another; false changes nothing, since one must be.
+    pub is_default: Option<bool>,
+}
+
+/// Why an address could not be added or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressRejection {
+    /// The user has [`ADDRESSES_MAX`] already.
+    TooMany,
+    /// Not an address of this user.
+    NotFound,
+}
+
+/// The addresses of `user`, the default first, then the newest.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn list(db: &Db, user: BuyerId) -> Result<Vec<Address>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::UserId.eq(user.0))
+        .order_by_desc(Column::IsDefault)
+        .order_by_desc(Column::Id)
+        .all(db.reader())
+        .await
+        .map_err(StoreError::during("listing addresses"))?;
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The address `id` if it is one of `user`.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn find(db: &Db, user: BuyerId, id: i64) -> Result<Option<Address>, StoreError> {
+    let row = own(user, id).one(db.reader()).await.map_err(StoreError::during("finding an address"))?;
+    Ok(row.map(read))
+}
+
+/// Adds an address; the first one of a user is his default.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn insert(
+    db: &Db,
+    user: BuyerId,
+    new: &AddressChanges,
+    now_ms: i64,
+) -> Result<Result<Address, AddressRejection>, StoreError> {
+    let operation = "adding an address";
+    db.write(operation, async |tx| {
+        let failed = StoreError::during(operation);
+        lock_user(tx, user).await?;
+        let present = Entity::find().filter(Column::UserId.eq(user.0)).count(tx).await.map_err(&failed)?;
+        if present >= ADDRESSES_MAX {
+            return Ok(Err(AddressRejection::TooMany));
+        }
+        let is_default = present == 0 || new.is_default == Some(true);
+        if is_default {
+            clear_default(tx, user).await?;
+        }
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let model = Model {
+            id: 0,
+            user_id: user.0,
+            receiver: text(&new.receiver),
+            phone: text(&new.phone),
+            region: text(&new.region),
+            detail: text(&new.detail),
+            is_default,
+            created_at_ms: now_ms,
+            updated_at_ms: now_ms,
+        };
+        let row = ActiveModel { id: ActiveValue::NotSet, ..all_set(model.clone()) };
+        let id = Entity::insert(row).exec(tx).await.map_err(&failed)?.last_insert_id;
+        Ok(Ok(read(Model { id, ..model })))
+    })
+    .await
+}
+
+/// Changes an address of `user`.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn update(
+    db: &Db,
+    user: BuyerId,
+    id: i64,
+    changes: &AddressChanges,
+    now_ms: i64,
+) -> Result<Result<Address, AddressRejection>, StoreError> {
+    let operation = "changing an address";
+    db.write(operation, async |tx| {
+        let failed = StoreError::during(operation);
+        lock_user(tx, user).await?;
+        let Some(before) = own(user, id).one(tx).await.map_err(&failed)? else {
+            return Ok(Err(AddressRejection::NotFound));
+        };
+        let becomes_default = changes.is_default == Some(true) && !before.is_default;
+        if becomes_default {
+            clear_default(tx, user).await?;
+        }
+        let text = |field: &Option<String>, old: String| field.clone().unwrap_or(old);
+        let after = Model {
+            receiver: text(&changes.receiver, before.receiver),
+            phone: text(&changes.phone, before.phone),
+            region: text(&changes.region, before.region),
+            detail: text(&changes.detail, before.detail),
+            is_default: before.is_default || becomes_default,
+            updated_at_ms: now_ms,
+            ..before
+        };
+        let row = ActiveModel { id: ActiveValue::NotSet, ..all_set(after.clone()) };
+        Entity::update_many().set(row).filter(Column::Id.eq(id)).exec(tx).await.map_err(&failed)?;
+        Ok(Ok(read(after)))
+    })
+    .await
+}
+
+/// Removes an address of `user`; if it was the default, the newest other one becomes it. False: not his.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn delete(db: &Db, user: BuyerId, id: i64) -> Result<bool, StoreError> {
+    let operation = "removing an address";
+    db.write(operation, async |tx| {
+        let failed = StoreError::during(operation);
+        lock_user(tx, user).await?;
+        let Some(row) = own(user, id).one(tx).await.map_err(&failed)? else { return Ok(false) };
+        Entity::delete_by_id(id).exec(tx).await.map_err(&failed)?;
+        if !row.is_default {
+            return Ok(true);
+        }
+        let heir = Entity::find()
+            .filter(Column::UserId.eq(user.0))
+            .order_by_desc(Column::Id)
+            .one(tx)
+            .await
+            .map_err(&failed)?;
+        if let Some(heir) = heir {
+            Entity::update_many()
+                .col_expr(Column::IsDefault, Expr::value(true))
+                .filter(Column::Id.eq(heir.id))
+                .exec(tx)
+                .await
+                .map_err(&failed)?;
+        }
+        Ok(true)
+    })
+    .await
+}
+
+fn own(user: BuyerId, id: i64) -> Select<Entity> {
+    Entity::find_by_id(id).filter(Column::UserId.eq(user.0))
+}
+
+/// Makes changes to one user's addresses wait for each other.
+async fn lock_user(tx: &impl ConnectionTrait, user: BuyerId) -> Result<(), StoreError> {
+    let _: Option<i64> = users::entity::Entity::find_by_id(user.0)
+        .select_only()
+        .column(users::entity::Column::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .one(tx)
+        .await
+        .map_err(StoreError::during("locking a user"))?;
+    Ok(())
+}
+
+async fn clear_default(tx: &impl ConnectionTrait, user: BuyerId) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::IsDefault, Expr::value(false))
+        .filter(Column::UserId.eq(user.0))
+        .exec(tx)
+        .await
+        .map_err(StoreError::during("clearing the default address"))?;
+    Ok(())
+}
+
+fn all_set(model: Model) -> ActiveModel {
+    ActiveModel {
+        id: Set(model.id),
+        user_id: Set(model.user_id),
+        receiver: Set(model.receiver),
+        phone: Set(model.phone),
+        region: Set(model.region),
+        detail: Set(model.detail),
+        is_default: Set(model.is_default),
+        created_at_ms: Set(model.created_at_ms),
+        updated_at_ms: Set(model.updated_at_ms),
+    }
+}
+
+fn read(row: Model) -> Address {
+    Address {
+        id: row.id,
+        receiver: row.receiver,
+        phone: row.phone,
+        region: row.region,
+        detail: row.detail,
+        is_default: row.is_default,
+        created_at_ms: row.created_at_ms,
+    }
+}
