@@ -8,6 +8,7 @@ pub mod db;
 pub mod dead_tickets;
 pub mod effects;
 pub mod error;
+pub mod idempotency;
 pub mod journal;
 pub mod ledger;
 pub mod migrations;

@@ -1,12 +1,20 @@
-//! Typed settings of one server. Layered: defaults < file < environment `RUSHMALL__SECTION__KEY`.
+//! Typed settings of one server. Layered: defaults < file < environment `RUSHMALL__SECTION__KEY` < flags.
 //!
 //! Every field has a default that makes `rushmall serve` work on a bare machine; units and bounds stand in the names
-//! and docs. Unknown keys are errors, so that a typo is never silently ignored.
+//! and docs. Unknown keys are errors, so that a typo is never silently ignored. The types stand here; `keys` says what
+//! each key accepts, `load` joins the layers, `show` prints them with their origins.
+
+mod keys;
+mod load;
+mod show;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use load::{Loaded, Origin, Problem, Problems, Provenance, Sources, load};
+pub use show::{Row, rows};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

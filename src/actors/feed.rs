@@ -1,0 +1,48 @@
+//! Hands committed events to the session actors of the buyers concerned, which push them to their WebSockets.
+//!
+//! Only sessions that are alive on this node are asked: nobody is woken up to hear of his order. What is lost (a busy
+//! actor, a closed socket) the client gets by resuming from the last sequence it saw.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::kit::Directory;
+use super::session::{PushEvents, SessionActor};
+use crate::domain::BuyerId;
+use crate::persistence::outbox::{FeedEvent, OutboxRow};
+
+/// Longest that one session may delay the feed.
+const PUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Pushes to the sessions of this node; clones share them.
+#[derive(Clone)]
+pub struct Feed {
+    sessions: Directory<SessionActor>,
+}
+
+impl Feed {
+    /// A feed to these sessions.
+    #[must_use]
+    pub const fn new(sessions: Directory<SessionActor>) -> Self {
+        Self { sessions }
+    }
+
+    /// Hands on one commit; returns when every session concerned has it or cannot take it.
+    pub async fn publish(&self, row: &OutboxRow) {
+        let mut by_buyer: BTreeMap<BuyerId, Vec<FeedEvent>> = BTreeMap::new();
+        for event in &row.payload.events {
+            by_buyer.entry(event.buyer).or_default().push(event.clone());
+        }
+        let pushes = by_buyer.into_iter().filter(|(buyer, _)| self.sessions.is_live(buyer)).map(|(buyer, events)| {
+            let push = PushEvents { commit_no: row.commit_no, events };
+            async move {
+                if let Err(error) = self.sessions.ask(&buyer, push, PUSH_TIMEOUT).await {
+                    tracing::debug!(%buyer, %error, "push not delivered, the client will resume");
+                }
+            }
+        });
+        join_all(pushes).await;
+    }
+}

@@ -1,0 +1,367 @@
+//! One actor per product: the only place on this node that talks to the ledger about that product's units.
+//!
+//! **Invariant**: a unit is promised only by an answer of the ledger; this actor promises nothing by itself.
+//! Session actors and the checkout ask it. *Natural batching*: while one ledger call is in flight claims gather, and
+//! leave together when it returns; no timer, so an idle shop answers at once. A sold-out flag per pool, set by the
+//! ledger's answer, refuses without asking; one claim in every [`PROBE_MS`] is let through to look again.
+//!
+//! A crash loses the claims that were gathered: their callers get an error and find the outcome by ticket. Terms,
+//! price and flags are read again from the store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::kit::{KitActor, LoadError, Vitals};
+use crate::clock::Clock;
+use crate::domain::sale::{SalePhase, SaleTerms};
+use crate::domain::stock::{Claim, ClaimRejection, OrderDetails, Ticket, TicketKind};
+use crate::domain::{BuyerId, OrderNo, Pool, ProductId, Quantity};
+use crate::failpoint;
+use crate::messaging::OrderQueue;
+use crate::persistence::ledger::{LedgerSnapshot, StockLedger};
+use crate::persistence::products::{self, ProductCard};
+use crate::persistence::stock_moves::{self, MoveDone, MoveRefusal, StockPlan};
+use crate::persistence::{Db, StoreError};
+
+/// How often one claim may look whether a sold-out pool has units again.
+const PROBE_MS: i64 = 200;
+
+/// Claims `claim.quantity` units from `claim.pool`.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Ticket, ReserveRefusal>")]
+pub struct ReserveUnits {
+    /// The claim; its `product` is the actor's.
+    pub claim: Claim,
+}
+
+/// Claims units from the product's current sale: the open one, else the next, else the last.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Ticket, ReserveRefusal>")]
+pub struct ReserveInSale {
+    /// Number of the ticket and of the order.
+    pub order_no: OrderNo,
+    /// Who claims.
+    pub buyer: BuyerId,
+    /// How many units.
+    pub quantity: Quantity,
+}
+
+/// Moves units in, out or between pools, durably; at most one repetition of the same `move_id` takes effect.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<MoveDone, MoveStockError>")]
+pub struct MoveStock {
+    /// Identity of the move.
+    pub move_id: String,
+    /// What to move.
+    pub plan: StockPlan,
+}
+
+/// Terms, price or units changed elsewhere: forget the flags and read them again.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct RefreshInventory;
+
+/// Why a claim was not answered with a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReserveRefusal {
+    /// The ledger said no.
+    #[error(transparent)]
+    Rejected(#[from] ClaimRejection),
+    /// There is no such product.
+    #[error("no such product")]
+    NoProduct,
+    /// The product is not on the shelf.
+    #[error("product is off the shelf")]
+    OffShelf,
+    /// The ledger's answer was lost or it failed: whether units were taken is to be asked by ticket.
+    #[error("outcome unknown")]
+    OutcomeUnknown,
+}
+
+/// Why units were not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveStockError {
+    /// Not possible.
+    #[error(transparent)]
+    Refused(#[from] MoveRefusal),
+    /// The store failed; the sweep resumes the move if it was recorded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What every inventory actor shares.
+#[derive(Clone)]
+pub struct InventoryDeps {
+    /// Orders and catalogue.
+    pub db: Db,
+    /// The gate.
+    pub ledger: Arc<dyn StockLedger>,
+    /// Where accepted tickets go.
+    pub queue: OrderQueue,
+    /// Time.
+    pub clock: Clock,
+    /// Most claims in one ledger call.
+    pub batch_claims_max: usize,
+    /// Units at or below which an alert is raised.
+    pub low_stock_units: i64,
+}
+
+/// The units of one product, as seen from this node.
+pub struct InventoryActor {
+    product: ProductId,
+    deps: InventoryDeps,
+    /// `None` if there is no such product.
+    card: Option<ProductCard>,
+    sales: Vec<SaleTerms>,
+    /// Units left as last heard, by pool; only for alerts and levels, never for promises.
+    levels: HashMap<Pool, i64>,
+    /// When the next claim may look again, by sold-out pool.
+    sold_out_until_ms: HashMap<Pool, i64>,
+    gathered: Vec<Gathered>,
+    is_reserving: bool,
+}
+
+struct Gathered {
+    claim: Claim,
+    reply: oneshot::Sender<Result<Ticket, ReserveRefusal>>,
+}
+
+impl KitActor for InventoryActor {
+    type Key = ProductId;
+    type Deps = InventoryDeps;
+    const KIND: &'static str = "inventory";
+
+    async fn load(product: ProductId, deps: InventoryDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
+        failpoint::reach("inventory.load");
+        let card = products::card(&deps.db, product).await?;
+        let snapshot = deps.ledger.snapshot(product).await?;
+        let mut actor = Self {
+            product,
+            deps,
+            card,
+            sales: Vec::new(),
+            levels: HashMap::new(),
+            sold_out_until_ms: HashMap::new(),
+            gathered: Vec::new(),
+            is_reserving: false,
+        };
+        actor.adopt(&snapshot);
+        Ok(actor)
+    }
+}
+
+impl Actor for InventoryActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<ReserveUnits> for InventoryActor {
+    type Result = ResponseFuture<Result<Ticket, ReserveRefusal>>;
+
+    fn handle(&mut self, ReserveUnits { claim }: ReserveUnits, ctx: &mut Self::Context) -> Self::Result {
+        failpoint::reach("inventory.claim");
+        if let Err(refusal) = self.may_ask_ledger(&claim) {
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.gathered.push(Gathered { claim, reply });
+        self.reserve_gathered(ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(ReserveRefusal::OutcomeUnknown)) })
+    }
+}
+
+impl Handler<ReserveInSale> for InventoryActor {
+    type Result = ResponseFuture<Result<Ticket, ReserveRefusal>>;
+
+    fn handle(&mut self, request: ReserveInSale, ctx: &mut Self::Context) -> Self::Result {
+        let Some(terms) = self.current_sale(self.deps.clock.now_ms()) else {
+            let refusal = match self.card {
+                Some(_) => ClaimRejection::PoolNotFound.into(),
+                None => ReserveRefusal::NoProduct,
+            };
+            return Box::pin(std::future::ready(Err(refusal)));
+        };
+        let claim = Claim {
+            order_no: request.order_no,
+            buyer: request.buyer,
+            product: self.product,
+            pool: Pool::Sale(terms.sale),
+            quantity: request.quantity,
+            unit_price: terms.unit_price,
+            kind: TicketKind::Owed,
+            details: OrderDetails::default(),
+        };
+        self.handle(ReserveUnits { claim }, ctx)
+    }
+}
+
+impl Handler<MoveStock> for InventoryActor {
+    type Result = ResponseActFuture<Self, Result<MoveDone, MoveStockError>>;
+
+    fn handle(&mut self, MoveStock { move_id, plan }: MoveStock, _ctx: &mut Self::Context) -> Self::Result {
+        let (deps, product) = (self.deps.clone(), self.product);
+        let moving = async move {
+            let now_ms = deps.clock.now_ms();
+            let done = stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??;
+            Ok((done, deps.ledger.snapshot(product).await?))
+        };
+        Box::pin(moving.into_actor(self).map(|outcome: Result<_, MoveStockError>, actor, _| {
+            let (done, snapshot) = outcome?;
+            actor.adopt(&snapshot);
+            Ok(done)
+        }))
+    }
+}
+
+impl Handler<RefreshInventory> for InventoryActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: RefreshInventory, _ctx: &mut Self::Context) -> Self::Result {
+        let (deps, product) = (self.deps.clone(), self.product);
+        let reading =
+            async move { Ok((products::card(&deps.db, product).await?, deps.ledger.snapshot(product).await?)) };
+        Box::pin(reading.into_actor(self).map(|read: Result<_, StoreError>, actor, _| match read {
+            Ok((card, snapshot)) => {
+                actor.card = card;
+                actor.adopt(&snapshot);
+            }
+            Err(error) => tracing::warn!(product = %actor.product, %error, "inventory not refreshed"),
+        }))
+    }
+}
+
+impl InventoryActor {
+    fn adopt(&mut self, snapshot: &LedgerSnapshot) {
+        self.sales = snapshot.sales().copied().collect();
+        self.levels = snapshot.pools.iter().map(|pool| (pool.pool, pool.free)).collect();
+        self.sold_out_until_ms.clear();
+    }
+
+    /// The open sale, else the next to open, else the last that ended.
+    fn current_sale(&self, now_ms: i64) -> Option<SaleTerms> {
+        let rank = |terms: &SaleTerms| match terms.phase(now_ms) {
+            SalePhase::Open => (0, 0),
+            SalePhase::NotStarted => (1, terms.window.opens_at_ms),
+            SalePhase::Ended => (2, -terms.window.closes_at_ms),
+        };
+        self.sales.iter().copied().min_by_key(rank)
+    }
+
+    fn terms_of(&self, pool: Pool) -> Option<&SaleTerms> {
+        self.sales.iter().find(|terms| Pool::Sale(terms.sale) == pool)
+    }
+
+    fn phase_of(&self, pool: Pool, now_ms: i64) -> Option<SalePhase> {
+        self.terms_of(pool).map(|terms| terms.phase(now_ms))
+    }
+
+    /// Refuses what needs no ledger.
+    fn may_ask_ledger(&mut self, claim: &Claim) -> Result<(), ReserveRefusal> {
+        match &self.card {
+            None => return Err(ReserveRefusal::NoProduct),
+            Some(card) if !card.on_shelf => return Err(ReserveRefusal::OffShelf),
+            Some(_) => {}
+        }
+        let now_ms = self.deps.clock.now_ms();
+        match self.phase_of(claim.pool, now_ms) {
+            Some(SalePhase::NotStarted) => {
+                let opens_at_ms = self.terms_of(claim.pool).map_or(now_ms, |terms| terms.window.opens_at_ms);
+                return Err(ClaimRejection::NotStarted { opens_at_ms }.into());
+            }
+            // A retry of an accepted claim is still answered by the ledger, unless the pool is known to be empty.
+            Some(SalePhase::Ended) if self.sold_out_until_ms.contains_key(&claim.pool) => {
+                return Err(ClaimRejection::Ended.into());
+            }
+            _ => {}
+        }
+        if let Some(next_probe_ms) = self.sold_out_until_ms.get_mut(&claim.pool) {
+            if now_ms < *next_probe_ms {
+                return Err(ClaimRejection::SoldOut.into());
+            }
+            *next_probe_ms = now_ms + PROBE_MS;
+        }
+        Ok(())
+    }
+
+    fn reserve_gathered(&mut self, ctx: &mut Context<Self>) {
+        if self.is_reserving || self.gathered.is_empty() {
+            return;
+        }
+        self.is_reserving = true;
+        let count = self.gathered.len().min(self.deps.batch_claims_max);
+        let batch: Vec<Gathered> = self.gathered.drain(..count).collect();
+        let claims: Vec<Claim> = batch.iter().map(|gathered| self.priced(&gathered.claim)).collect();
+        let (deps, product) = (self.deps.clone(), self.product);
+        let reserving = async move {
+            failpoint::reach("inventory.reserve");
+            deps.ledger.reserve(product, &claims, deps.clock.now_ms()).await
+        };
+        ctx.spawn(reserving.into_actor(self).map(move |outcome, actor, ctx| {
+            actor.is_reserving = false;
+            actor.answer(batch, outcome);
+            actor.reserve_gathered(ctx);
+        }));
+    }
+
+    fn priced(&self, claim: &Claim) -> Claim {
+        match &self.card {
+            Some(card) if claim.pool == Pool::Free => Claim { unit_price: card.price, ..claim.clone() },
+            _ => claim.clone(), // a sale's price comes from its terms, in the ledger
+        }
+    }
+
+    fn answer(
+        &mut self,
+        batch: Vec<Gathered>,
+        outcome: Result<Vec<Result<Ticket, ClaimRejection>>, StoreError>,
+    ) {
+        let answers = match outcome {
+            Ok(answers) => answers,
+            Err(error) => {
+                tracing::error!(product = %self.product, claims = batch.len(), %error, "ledger did not reserve");
+                for gathered in batch {
+                    let _ = gathered.reply.send(Err(ReserveRefusal::OutcomeUnknown));
+                }
+                return;
+            }
+        };
+        metrics::histogram!("rushmall_ledger_batch_claims").record(batch.len() as u32);
+        let owed: Vec<Ticket> =
+            answers.iter().flatten().filter(|ticket| ticket.claim.kind == TicketKind::Owed).cloned().collect();
+        // The order is owed from here on, whoever hears of it: queue first, then answer.
+        failpoint::reach("queue.publish.before");
+        if !owed.is_empty() && !self.deps.queue.publish(owed) {
+            tracing::warn!(product = %self.product, "order queue is full; tickets wait for the sweep");
+        }
+        failpoint::reach("queue.publish.after");
+        for (gathered, answer) in batch.into_iter().zip(answers) {
+            self.learn(&gathered.claim, &answer);
+            let _ = gathered.reply.send(answer.map_err(ReserveRefusal::from)); // the caller may have gone
+        }
+    }
+
+    /// Keeps the sold-out flag and the level of the claim's pool.
+    fn learn(&mut self, claim: &Claim, answer: &Result<Ticket, ClaimRejection>) {
+        match answer {
+            Ok(_) => {
+                self.sold_out_until_ms.remove(&claim.pool);
+                let level = self.levels.entry(claim.pool).or_insert(0);
+                let was_above = *level > self.deps.low_stock_units;
+                *level -= claim.quantity.units();
+                if was_above && *level <= self.deps.low_stock_units {
+                    tracing::warn!(product = %self.product, pool = %claim.pool, units_left = *level, "stock is low");
+                    metrics::counter!("rushmall_low_stock_alerts_total").increment(1);
+                }
+            }
+            Err(ClaimRejection::SoldOut) => {
+                self.levels.insert(claim.pool, 0);
+                self.sold_out_until_ms
+                    .entry(claim.pool)
+                    .or_insert_with(|| self.deps.clock.now_ms() + PROBE_MS);
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What an order owes to the world outside its journal, done by the order's saga actor.
+//!
+//! | effect | idempotent by | its result comes back as |
+//! |---|---|---|
+//! | give units back to the ledger | order number | nothing |
+//! | look for units for a late payment | order number | `ConfirmStockRetaken` or `ConfirmStockGone` |
+//! | close a payment attempt | payment number | `ConfirmAttemptClosed` |
+//! | return money | refund number | `ReportRefund` |
+//!
+//! An effect leaves its table only after its result is committed; a crash in between repeats it.
+
+use super::order_saga::{SagaDeps, SagaRejection};
+use crate::domain::order::{Command, Effect, Order, RefundState, UnitsState};
+use crate::domain::sale::SalePhase;
+use crate::domain::{OrderNo, Pool};
+use crate::failpoint;
+use crate::persistence::effects::{self, OwedEffect};
+use crate::persistence::journal::LoadedOrder;
+use crate::persistence::ledger::TicketRef;
+
+impl SagaDeps {
+    /// Runs one effect, commits its result, and takes it off the table.
+    pub(super) async fn run_effect(
+        &self,
+        loaded: LoadedOrder,
+        owed: &OwedEffect,
+    ) -> Result<LoadedOrder, SagaRejection> {
+        failpoint::reach("effect.run.before");
+        let result = match owed.effect {
+            Effect::ReleaseStock => self.release_first_ticket(loaded.order.order_no).await?,
+            Effect::ReleaseRetakenStock => self.release_stock(&loaded.order).await?,
+            Effect::RetakeStock => Some(self.retake_stock(&loaded.order).await?),
+            // Simulated payment captures at once and never leaves an attempt open: there is no gateway to ask.
+            Effect::ClosePayment { attempt } => Some(Command::ConfirmAttemptClosed { attempt }),
+            Effect::SendRefund { refund } => Some(Command::ReportRefund { refund, state: RefundState::Succeeded }),
+        };
+        failpoint::reach("effect.run.after");
+        let loaded = match result {
+            Some(command) => self.drive(loaded, &command).await?,
+            None => loaded,
+        };
+        if owed.effect == Effect::RetakeStock && loaded.order.units == UnitsState::Returned {
+            self.release_stock(&loaded.order).await?; // SQL had no unit for what the gate gave
+        }
+        effects::done(&self.db, owed.key).await?;
+        Ok(loaded)
+    }
+
+    /// A repeat of this effect must not give back units that were taken again for a late payment.
+    async fn release_first_ticket(&self, order_no: OrderNo) -> Result<Option<Command>, SagaRejection> {
+        let order = self.read(order_no).await?.order;
+        if order.units == UnitsState::Returned { self.release_stock(&order).await } else { Ok(None) }
+    }
+
+    async fn release_stock(&self, order: &Order) -> Result<Option<Command>, SagaRejection> {
+        self.ledger.release(&[TicketRef::from(order)]).await?;
+        Ok(None)
+    }
+
+    /// Units are taken at the gate first; the journal's commit then takes them in SQL, or says that they are gone.
+    async fn retake_stock(&self, order: &Order) -> Result<Command, SagaRejection> {
+        if order.late_payment.is_none() || !self.is_on_sale(order).await? {
+            return Ok(Command::ConfirmStockGone);
+        }
+        let taken = self.ledger.retake(&TicketRef::from(order), self.clock.now_ms()).await?;
+        Ok(if taken.is_ok() { Command::ConfirmStockRetaken } else { Command::ConfirmStockGone })
+    }
+
+    async fn is_on_sale(&self, order: &Order) -> Result<bool, SagaRejection> {
+        if order.pool == Pool::Free {
+            return Ok(true);
+        }
+        let snapshot = self.ledger.snapshot(order.product).await?;
+        let terms = snapshot.pool(order.pool).and_then(|pool| pool.terms);
+        Ok(terms.is_some_and(|terms| terms.phase(self.clock.now_ms()) == SalePhase::Open))
+    }
+}

@@ -1,0 +1,412 @@
+//! One actor per active user: his sign-ins, his limits, the purchases he has in flight and his open WebSockets.
+//!
+//! **Invariant**: nothing here is the truth about units or orders; it refuses early (revoked token, too many clicks, a
+//! click while the same purchase runs) what the ledger would refuse anyway. HTTP handlers ask it for every request of
+//! a signed-in user; the feed asks it to push.
+//!
+//! A crash loses the token bucket (it starts full), the sockets (clients resume by sequence) and the notes of recent
+//! purchases (read again at start). Revocation arrives by message at once; an answer older than [`ACCESS_FRESH_MS`]
+//! is read again, so another process's revocation is seen within 5 s.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::{mpsc, oneshot};
+
+use super::inventory::{InventoryActor, ReserveInSale, ReserveRefusal};
+use super::kit::{AskError, Directory, KitActor, LoadError, Vitals};
+use super::token_bucket::TokenBucket;
+use crate::clock::Clock;
+use crate::domain::order::OrderStatus;
+use crate::domain::stock::{ClaimRejection, Ticket};
+use crate::domain::user::Role;
+use crate::domain::{BuyerId, OrderNo, Pool, ProductId, Quantity};
+use crate::failpoint;
+use crate::persistence::ledger::StockLedger;
+use crate::persistence::orders::{self, Slice};
+use crate::persistence::outbox::FeedEvent;
+use crate::persistence::sessions::{self, UserAccess};
+use crate::persistence::{Db, StoreError};
+
+/// Longest that a sign-in is trusted without looking again.
+const ACCESS_FRESH_MS: i64 = 5_000;
+/// Recent purchases remembered, so that a late second click names the order it made.
+const PURCHASES_MAX: u64 = 50;
+/// When a claim's outcome is unknown, the ledger is asked after these pauses.
+const ASK_LEDGER_AFTER_MS: [u64; 3] = [20, 200, 800];
+
+/// Who is asking, with what right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub buyer: BuyerId,
+    /// His name, for logs and the audit log.
+    pub username: String,
+    /// Buyer or administrator, from the database.
+    pub role: Role,
+    /// The sign-in that the token belongs to.
+    pub sid: String,
+}
+
+/// Is the sign-in `sid` of this user still good?
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Caller, SessionRejection>")]
+pub struct Authorize {
+    /// From the token.
+    pub sid: String,
+}
+
+/// Buys in the product's current sale.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Ticket, BuyRejection>")]
+pub struct BuyInSale {
+    /// What.
+    pub product: ProductId,
+    /// How many units.
+    pub quantity: Quantity,
+    /// Number of the order, made before the call so that a retry repeats it.
+    pub order_no: OrderNo,
+}
+
+/// A WebSocket of this user is open; answers false if he has too many.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct OpenSocket {
+    /// Different for every socket of the process.
+    pub socket: u64,
+    /// The sign-in it belongs to; revoked with it.
+    pub sid: String,
+    /// Where to push; full = too slow, and dropped.
+    pub sender: mpsc::Sender<SocketSignal>,
+}
+
+/// A WebSocket of this user is gone.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct CloseSocket {
+    /// As opened.
+    pub socket: u64,
+}
+
+/// Events of this user's orders, in commit order.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct PushEvents {
+    /// Sequence of the commit.
+    pub commit_no: i64,
+    /// What happened in it.
+    pub events: Vec<FeedEvent>,
+}
+
+/// Sign-ins, role or status changed: read them again and drop the sockets of revoked ones.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SessionsChanged;
+
+/// What a WebSocket is told.
+#[derive(Clone, Debug)]
+pub enum SocketSignal {
+    /// An order of the user moved.
+    Event {
+        /// Sequence of the commit.
+        commit_no: i64,
+        /// What happened.
+        event: FeedEvent,
+    },
+    /// The sign-in is gone: close.
+    Revoked,
+}
+
+/// Why a token does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionRejection {
+    /// Signed out, or signed out elsewhere by password change.
+    #[error("signed out")]
+    Revoked,
+    /// The account is switched off.
+    #[error("account disabled")]
+    Disabled,
+}
+
+/// Why a purchase in a sale was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuyRejection {
+    /// More clicks than the user's bucket holds.
+    #[error("too frequent")]
+    TooFrequent {
+        /// When the next click is let in.
+        retry_after_ms: u64,
+    },
+    /// The ledger, or the flag it set, said no.
+    #[error(transparent)]
+    Claim(#[from] ClaimRejection),
+    /// The product is not on the shelf.
+    #[error("product is off the shelf")]
+    OffShelf,
+    /// There is no such product.
+    #[error("no such product")]
+    NoProduct,
+    /// Not now; nothing was taken.
+    #[error(transparent)]
+    NotNow(#[from] AskError),
+    /// The answer was lost and no ticket was found; the order number tells later.
+    #[error("outcome of {order_no} unknown")]
+    OutcomeUnknown {
+        /// The number under which it would exist.
+        order_no: OrderNo,
+    },
+}
+
+/// What every session actor shares.
+#[derive(Clone)]
+pub struct SessionDeps {
+    /// Users and orders.
+    pub db: Db,
+    /// The gate, for purchases whose answer was lost.
+    pub ledger: Arc<dyn StockLedger>,
+    /// Inventory actors.
+    pub inventory: Directory<InventoryActor>,
+    /// Time.
+    pub clock: Clock,
+    /// Clicks of one user: refilled per second.
+    pub clicks_per_second: u32,
+    /// Clicks of one user: at once.
+    pub clicks_burst: u32,
+    /// Sockets of one user.
+    pub sockets_max: usize,
+    /// Longest wait for another actor.
+    pub ask_timeout: Duration,
+}
+
+/// One user on this node.
+pub struct SessionActor {
+    buyer: BuyerId,
+    deps: SessionDeps,
+    /// `None` if there is no such user.
+    access: Option<UserAccess>,
+    access_read_at_ms: i64,
+    clicks: TokenBucket,
+    /// Purchases in flight with the clicks that wait for the same answer.
+    in_flight: HashMap<ProductId, Vec<oneshot::Sender<Result<Ticket, BuyRejection>>>>,
+    /// The latest living order of a product bought in a sale.
+    purchases: HashMap<ProductId, OrderNo>,
+    sockets: HashMap<u64, (String, mpsc::Sender<SocketSignal>)>,
+}
+
+impl KitActor for SessionActor {
+    type Key = BuyerId;
+    type Deps = SessionDeps;
+    const KIND: &'static str = "session";
+
+    async fn load(buyer: BuyerId, deps: SessionDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
+        let access = sessions::load_access(&deps.db, buyer).await?;
+        let purchases = sale_purchases(&deps.db, buyer).await?;
+        let now_ms = deps.clock.now_ms();
+        Ok(Self {
+            buyer,
+            access,
+            access_read_at_ms: now_ms,
+            clicks: TokenBucket::new(deps.clicks_per_second, deps.clicks_burst, now_ms),
+            in_flight: HashMap::new(),
+            purchases,
+            sockets: HashMap::new(),
+            deps,
+        })
+    }
+
+    fn may_passivate(&self) -> bool {
+        self.sockets.is_empty() && self.in_flight.is_empty()
+    }
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Authorize> for SessionActor {
+    type Result = ResponseActFuture<Self, Result<Caller, SessionRejection>>;
+
+    fn handle(&mut self, Authorize { sid }: Authorize, _ctx: &mut Self::Context) -> Self::Result {
+        let now_ms = self.deps.clock.now_ms();
+        if now_ms - self.access_read_at_ms < ACCESS_FRESH_MS {
+            return Box::pin(actix::fut::ready(self.caller(sid, now_ms)));
+        }
+        Box::pin(self.read_access().map(move |(), actor, _| actor.caller(sid, now_ms)))
+    }
+}
+
+impl Handler<BuyInSale> for SessionActor {
+    type Result = ResponseActFuture<Self, Result<Ticket, BuyRejection>>;
+
+    fn handle(&mut self, request: BuyInSale, _ctx: &mut Self::Context) -> Self::Result {
+        if let Err(retry_after_ms) = self.clicks.take(self.deps.clock.now_ms()) {
+            return Box::pin(actix::fut::ready(Err(BuyRejection::TooFrequent { retry_after_ms })));
+        }
+        if let Some(waiting) = self.in_flight.get_mut(&request.product) {
+            return Box::pin(second_click(waiting).into_actor(self));
+        }
+        self.in_flight.insert(request.product, Vec::new());
+        let (deps, buyer, product) = (self.deps.clone(), self.buyer, request.product);
+        let buying = async move { deps.buy_in_sale(buyer, request).await };
+        Box::pin(buying.into_actor(self).map(move |outcome, actor, _| actor.conclude(product, outcome)))
+    }
+}
+
+impl Handler<OpenSocket> for SessionActor {
+    type Result = bool;
+
+    fn handle(&mut self, open: OpenSocket, _ctx: &mut Self::Context) -> Self::Result {
+        self.sockets.retain(|_, (_, sender)| !sender.is_closed());
+        if self.sockets.len() >= self.deps.sockets_max {
+            return false;
+        }
+        self.sockets.insert(open.socket, (open.sid, open.sender));
+        true
+    }
+}
+
+impl Handler<CloseSocket> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, CloseSocket { socket }: CloseSocket, _ctx: &mut Self::Context) -> Self::Result {
+        self.sockets.remove(&socket);
+    }
+}
+
+impl Handler<PushEvents> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, push: PushEvents, _ctx: &mut Self::Context) -> Self::Result {
+        for event in push.events {
+            if matches!(event.status, OrderStatus::Cancelled | OrderStatus::Failed | OrderStatus::Refunded) {
+                self.purchases.retain(|_, order_no| *order_no != event.order_no);
+            }
+            let signal = SocketSignal::Event { commit_no: push.commit_no, event };
+            // A socket that is full is too slow: dropping its sender closes it, and the client resumes by sequence.
+            self.sockets.retain(|_, (_, sender)| sender.try_send(signal.clone()).is_ok());
+        }
+    }
+}
+
+impl Handler<SessionsChanged> for SessionActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: SessionsChanged, _ctx: &mut Self::Context) -> Self::Result {
+        Box::pin(self.read_access())
+    }
+}
+
+impl SessionActor {
+    fn read_access(&mut self) -> impl ActorFuture<Self, Output = ()> + use<> {
+        let (deps, buyer) = (self.deps.clone(), self.buyer);
+        let reading = async move { sessions::load_access(&deps.db, buyer).await };
+        reading.into_actor(self).map(|read, actor, _| actor.adopt_access(read))
+    }
+
+    fn adopt_access(&mut self, read: Result<Option<UserAccess>, StoreError>) {
+        match read {
+            Ok(access) => self.access = access,
+            // Trusting an old answer while the database is away is better than signing everybody out.
+            Err(error) => tracing::warn!(buyer = %self.buyer, %error, "sign-ins not read"),
+        }
+        let now_ms = self.deps.clock.now_ms();
+        self.access_read_at_ms = now_ms;
+        let access = &self.access;
+        self.sockets.retain(|_, (sid, sender)| {
+            let stays = access.as_ref().is_some_and(|access| access.active && is_live(access, sid, now_ms));
+            if !stays {
+                let _ = sender.try_send(SocketSignal::Revoked); // dropping the sender closes it as well
+            }
+            stays
+        });
+    }
+
+    fn caller(&self, sid: String, now_ms: i64) -> Result<Caller, SessionRejection> {
+        let access = self.access.as_ref().ok_or(SessionRejection::Revoked)?;
+        if !access.active {
+            return Err(SessionRejection::Disabled);
+        }
+        if !is_live(access, &sid, now_ms) {
+            return Err(SessionRejection::Revoked);
+        }
+        Ok(Caller { buyer: self.buyer, username: access.username.clone(), role: access.role, sid })
+    }
+
+    /// Remembers the purchase, answers the clicks that waited, and names the buyer's own order in a refusal.
+    fn conclude(&mut self, product: ProductId, outcome: Result<Ticket, BuyRejection>) -> Result<Ticket, BuyRejection> {
+        if let Ok(ticket) = &outcome {
+            self.purchases.insert(product, ticket.claim.order_no);
+        }
+        let outcome = outcome.map_err(|rejection| match (rejection, self.purchases.get(&product)) {
+            (BuyRejection::Claim(ClaimRejection::SoldOut), Some(&order_no)) => {
+                ClaimRejection::AlreadyBought { order_no }.into()
+            }
+            (rejection, _) => rejection,
+        });
+        for waiting in self.in_flight.remove(&product).unwrap_or_default() {
+            let second = match &outcome {
+                Ok(ticket) => Err(ClaimRejection::AlreadyBought { order_no: ticket.claim.order_no }.into()),
+                Err(rejection) => Err(rejection.clone()),
+            };
+            let _ = waiting.send(second); // the caller may have gone
+        }
+        outcome
+    }
+}
+
+fn is_live(access: &UserAccess, sid: &str, now_ms: i64) -> bool {
+    access.live_sessions.iter().any(|(live, expires_at_ms)| live == sid && now_ms < *expires_at_ms)
+}
+
+/// The buyer's latest order of each product that he bought in a sale, unless it ended without goods.
+async fn sale_purchases(db: &Db, buyer: BuyerId) -> Result<HashMap<ProductId, OrderNo>, StoreError> {
+    use OrderStatus as S;
+    let latest = Slice { offset: 0, limit: PURCHASES_MAX };
+    let (mut bought, _) = orders::list_of_buyer(db, buyer, latest, None).await?;
+    bought.retain(|order| {
+        order.pool != Pool::Free && !matches!(order.status, S::Cancelled | S::Failed | S::Refunded)
+    });
+    Ok(bought.into_iter().rev().map(|order| (order.product, order.order_no)).collect()) // newest is kept
+}
+
+/// A click while the same purchase runs waits for the first one's answer and touches no stock.
+fn second_click(
+    waiting: &mut Vec<oneshot::Sender<Result<Ticket, BuyRejection>>>,
+) -> impl Future<Output = Result<Ticket, BuyRejection>> + use<> {
+    let (sender, answer) = oneshot::channel();
+    waiting.push(sender);
+    async move { answer.await.unwrap_or(Err(BuyRejection::NotNow(AskError::Died))) }
+}
+
+impl SessionDeps {
+    async fn buy_in_sale(&self, buyer: BuyerId, request: BuyInSale) -> Result<Ticket, BuyRejection> {
+        failpoint::reach("session.buy");
+        let BuyInSale { product, quantity, order_no } = request;
+        let reserve = ReserveInSale { order_no, buyer, quantity };
+        match self.inventory.ask(&product, reserve, self.ask_timeout).await {
+            Ok(Ok(ticket)) => Ok(ticket),
+            Ok(Err(ReserveRefusal::Rejected(rejection))) => Err(rejection.into()),
+            Ok(Err(ReserveRefusal::OffShelf)) => Err(BuyRejection::OffShelf),
+            Ok(Err(ReserveRefusal::NoProduct)) => Err(BuyRejection::NoProduct),
+            Ok(Err(ReserveRefusal::OutcomeUnknown)) | Err(AskError::Died | AskError::TimedOut) => {
+                self.find_ticket(product, order_no).await.ok_or(BuyRejection::OutcomeUnknown { order_no })
+            }
+            Err(not_now) => Err(not_now.into()),
+        }
+    }
+
+    /// Looks for the ticket of a claim whose answer was lost.
+    async fn find_ticket(&self, product: ProductId, order_no: OrderNo) -> Option<Ticket> {
+        for pause_ms in ASK_LEDGER_AFTER_MS {
+            actix_rt::time::sleep(Duration::from_millis(pause_ms)).await;
+            match self.ledger.find(order_no, Some(product)).await {
+                Ok(Some(record)) if !record.returned => return Some(record.ticket),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%order_no, %error, "ticket not looked up"),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,205 @@
+//! Looks for what is due and asks the actors to do it: deadlines, owed effects, tickets without an order, moves of
+//! stock that stopped half way, and rows whose time is over.
+//!
+//! Every node sweeps. Each thing found is driven through a compare-and-swap or an idempotent step, so that two sweeps
+//! meeting do no harm. Nothing here has a state that a crash could lose.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+
+use super::background::Stop;
+use super::inventory::{InventoryActor, RefreshInventory};
+use super::kit::Directory;
+use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
+use crate::clock::Clock;
+use crate::config::OrderSettings;
+use crate::domain::OrderNo;
+use crate::domain::order::{Command, ReviewReason};
+use crate::domain::stock::{Ticket, TicketKind};
+use crate::messaging::OrderQueue;
+use crate::persistence::effects::{self, OwedEffect};
+use crate::persistence::ledger::{StockLedger, TicketRef};
+use crate::persistence::{Db, StoreError, carts, idempotency, orders, sessions, stock_moves};
+
+/// Orders driven at the same time.
+const CONCURRENCY: usize = 32;
+/// Rows taken at once; what is left is taken in the next round, at once.
+const ROWS_MAX: u64 = 500;
+/// An effect is another node's after this.
+const EFFECT_LEASE_MS: i64 = 30_000;
+/// Pause before the second try of an effect, doubled up to the maximum.
+const EFFECT_PAUSE_FIRST_MS: i64 = 500;
+const EFFECT_PAUSE_MAX_MS: i64 = 300_000;
+/// Tries after which a human is asked; trying goes on.
+const EFFECT_ATTEMPTS_BEFORE_REVIEW: u32 = 20;
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// A stock move untouched for so long was left by a crash.
+const MOVE_ABANDONED_MS: i64 = 5_000;
+/// Pause between rounds of house-keeping.
+const HOUSE_KEEPING_EVERY: Duration = Duration::from_secs(30);
+
+/// What the sweeps need.
+#[derive(Clone)]
+pub struct SweepDeps {
+    /// Orders.
+    pub db: Db,
+    /// The gate.
+    pub ledger: Arc<dyn StockLedger>,
+    /// Order sagas.
+    pub orders: Directory<OrderSagaActor>,
+    /// Inventory actors, told when a move of their units was resumed.
+    pub inventory: Directory<InventoryActor>,
+    /// Where tickets without an order go.
+    pub queue: OrderQueue,
+    /// Time.
+    pub clock: Clock,
+    /// Intervals and ages.
+    pub settings: OrderSettings,
+}
+
+impl SweepDeps {
+    /// Drives due deadlines and effects until `stop`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
+    pub async fn sweep_orders(self, mut stop: Stop) -> Result<(), StoreError> {
+        while !stop.is_set() {
+            let found = self.expire_payments().await? + self.run_effects().await? + self.complete_orders().await?;
+            if found == 0 {
+                stop.sleep(Duration::from_millis(self.settings.sweep_interval_ms)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes tickets without an order and resumes moves until `stop`. At start every ticket is without an owner.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
+    pub async fn sweep_tickets(self, mut stop: Stop) -> Result<(), StoreError> {
+        let now_ms = self.clock.now_ms();
+        self.resume_moves(now_ms, now_ms).await?;
+        self.adopt_orphans(now_ms).await?;
+        while !stop.is_set() {
+            stop.sleep(Duration::from_millis(self.settings.sweep_interval_ms * 4)).await;
+            let now_ms = self.clock.now_ms();
+            self.adopt_orphans(now_ms - self.settings.ticket_orphan_after_ms).await?;
+            self.resume_moves(now_ms - MOVE_ABANDONED_MS, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes rows whose time is over, until `stop`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be written; the supervisor starts it again.
+    pub async fn keep_house(self, mut stop: Stop) -> Result<(), StoreError> {
+        while !stop.is_set() {
+            let now_ms = self.clock.now_ms();
+            idempotency::purge(&self.db, now_ms).await?;
+            carts::purge(&self.db, now_ms).await?;
+            sessions::purge(&self.db, now_ms).await?;
+            stop.sleep(HOUSE_KEEPING_EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn expire_payments(&self) -> Result<usize, StoreError> {
+        let due = orders::due_deadlines(&self.db, self.clock.now_ms(), ROWS_MAX).await?;
+        self.drive_all(&due, &Command::ExpirePayment).await;
+        Ok(due.len())
+    }
+
+    async fn complete_orders(&self) -> Result<usize, StoreError> {
+        let after_ms = self.settings.auto_complete_ms;
+        let due = orders::due_auto_complete(&self.db, self.clock.now_ms() - after_ms, ROWS_MAX).await?;
+        self.drive_all(&due, &Command::AutoComplete { after_ms }).await;
+        Ok(due.len())
+    }
+
+    async fn drive_all(&self, order_nos: &[OrderNo], command: &Command) {
+        stream::iter(order_nos)
+            .for_each_concurrent(CONCURRENCY, async |order_no| {
+                let drive = DriveOrder { party: Party::Shop, command: command.clone() };
+                match self.orders.ask(order_no, drive, ASK_TIMEOUT).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::warn!(%order_no, %error, "due order not driven"),
+                    Err(error) => tracing::warn!(%order_no, %error, "due order not reached"),
+                }
+            })
+            .await;
+    }
+
+    async fn run_effects(&self) -> Result<usize, StoreError> {
+        let due = effects::claim_due(&self.db, self.clock.now_ms(), EFFECT_LEASE_MS, ROWS_MAX).await?;
+        let results: Vec<Result<(), StoreError>> =
+            stream::iter(&due).map(|owed| self.run_effect(owed)).buffer_unordered(CONCURRENCY).collect().await;
+        results.into_iter().collect::<Result<(), StoreError>>()?;
+        Ok(due.len())
+    }
+
+    async fn run_effect(&self, owed: &OwedEffect) -> Result<(), StoreError> {
+        let error = match self.orders.ask(&owed.key.order_no, RunEffect { owed: owed.clone() }, ASK_TIMEOUT).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(order_no = %owed.key.order_no, kind = owed.effect.kind(), attempts = owed.attempts, error, "effect failed");
+        if owed.attempts == EFFECT_ATTEMPTS_BEFORE_REVIEW {
+            self.ask_human(owed.key.order_no).await;
+        }
+        let pause_ms = EFFECT_PAUSE_FIRST_MS.saturating_mul(1 << owed.attempts.min(20)).min(EFFECT_PAUSE_MAX_MS);
+        effects::failed(&self.db, owed.key, &error, self.clock.now_ms() + pause_ms).await
+    }
+
+    async fn ask_human(&self, order_no: OrderNo) {
+        let command = Command::RequestReview { reason: ReviewReason::EffectExhausted };
+        let outcome = self.orders.ask(&order_no, DriveOrder { party: Party::Shop, command }, ASK_TIMEOUT).await;
+        if !matches!(outcome, Ok(Ok(_) | Err(SagaRejection::NotFound))) {
+            tracing::error!(%order_no, "order needs a review that could not be recorded");
+        }
+    }
+
+    async fn resume_moves(&self, untouched_since_ms: i64, now_ms: i64) -> Result<(), StoreError> {
+        let moved = stock_moves::resume_pending(&self.db, &*self.ledger, untouched_since_ms, now_ms).await?;
+        for product in moved {
+            tracing::info!(%product, "move of stock resumed");
+            if let Err(error) = self.inventory.ask(&product, RefreshInventory, ASK_TIMEOUT).await {
+                tracing::warn!(%product, %error, "inventory not told of a resumed move");
+            }
+        }
+        Ok(())
+    }
+
+    /// Owed tickets are published again; prepared ones are settled if their order exists, else given back.
+    async fn adopt_orphans(&self, accepted_before_ms: i64) -> Result<(), StoreError> {
+        let orphans = self.ledger.orphans(accepted_before_ms, ROWS_MAX).await?;
+        let (owed, prepared): (Vec<Ticket>, Vec<Ticket>) =
+            orphans.into_iter().partition(|ticket| ticket.claim.kind == TicketKind::Owed);
+        if !owed.is_empty() {
+            tracing::info!(tickets = owed.len(), "tickets without an order published again");
+            for batch in owed.chunks(self.settings.batch_tickets_max) {
+                self.queue.publish(batch.to_vec());
+            }
+        }
+        self.end_prepared(&prepared).await
+    }
+
+    async fn end_prepared(&self, prepared: &[Ticket]) -> Result<(), StoreError> {
+        let expired_before_ms = self.clock.now_ms() - self.settings.prepared_expires_ms;
+        let order_nos: Vec<OrderNo> = prepared.iter().map(|ticket| ticket.claim.order_no).collect();
+        let written = orders::existing(&self.db, &order_nos).await?;
+        let (settled, left): (Vec<&Ticket>, Vec<&Ticket>) =
+            prepared.iter().partition(|ticket| written.contains(&ticket.claim.order_no));
+        self.ledger.settle(&settled.into_iter().map(TicketRef::from).collect::<Vec<_>>()).await?;
+        let expired: Vec<TicketRef> =
+            left.into_iter().filter(|t| t.accepted_at_ms < expired_before_ms).map(TicketRef::from).collect();
+        if !expired.is_empty() {
+            tracing::info!(tickets = expired.len(), "units of abandoned checkouts given back");
+        }
+        self.ledger.release(&expired).await
+    }
+}
