@@ -1,12 +1,19 @@
 //! RushMall: a flash-sale shop server of supervised actors. Modules in reading order.
 
 pub mod app;
+pub mod domain;
+
 pub mod clock;
 pub mod config;
-pub mod domain;
 pub mod failpoint;
 pub mod http;
 pub mod ops;
 pub mod persistence;
 pub mod random;
+
+pub mod messaging;
+pub mod persistence;
+
+pub mod actors;
+pub mod http;
 pub mod telemetry;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::inventory::{InventoryActor, ReserveRefusal, ReserveUnits};
 use super::kit::{AskError, Directory};
-use super::order_writer::{OrderWriterActor, THE_WRITER, WriteOrders};
+use super::order_writer::{OrderWriterActor, THE_WRITER, WriteError, WriteOrders};
 use crate::domain::stock::{Claim, ClaimRejection, OrderDetails, Ticket, TicketKind};
 use crate::domain::{BuyerId, Money, OrderNo, Pool, ProductId, Quantity};
 use crate::failpoint;
@@ -75,9 +75,9 @@ pub struct Checkout {
     /// The gate.
     pub ledger: Arc<dyn StockLedger>,
     /// Inventory actors.
-    pub inventory: Arc<Directory<InventoryActor>>,
+    pub inventory: Directory<InventoryActor>,
     /// The order writer.
-    pub writer: Arc<Directory<OrderWriterActor>>,
+    pub writer: Directory<OrderWriterActor>,
     /// Longest wait for one actor.
     pub ask_timeout: Duration,
 }
@@ -131,8 +131,9 @@ impl Checkout {
     async fn write(&self, request: &OrderRequest, tickets: Vec<Ticket>) -> Result<(), OrderRejection> {
         let products = request.lines.iter().map(|line| line.product).collect();
         let clears_cart_of = request.cart_owner.clone().map(|owner| ClearedCart { owner, products });
-        let group = OrderGroup { tickets: tickets.clone(), atomic: true, clears_cart_of };
-        match self.writer.ask(&THE_WRITER, WriteOrders { group }, self.ask_timeout).await {
+        let groups = vec![OrderGroup { tickets: tickets.clone(), atomic: true, clears_cart_of }];
+        let written = self.writer.ask(&THE_WRITER, WriteOrders { groups }, self.ask_timeout).await;
+        match written.map(|mut outcomes| outcomes.pop().unwrap_or(Err(WriteError))) {
             Ok(Ok(GroupOutcome::Placed { failed, .. })) if failed.is_empty() => Ok(()),
             Ok(Ok(GroupOutcome::Refused(rejection))) => {
                 self.give_back(&tickets).await;

@@ -4,7 +4,6 @@
 //! actor, a closed socket) the client gets by resuming from the last sequence it saw.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -20,13 +19,13 @@ const PUSH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pushes to the sessions of this node; clones share them.
 #[derive(Clone)]
 pub struct Feed {
-    sessions: Arc<Directory<SessionActor>>,
+    sessions: Directory<SessionActor>,
 }
 
 impl Feed {
     /// A feed to these sessions.
     #[must_use]
-    pub const fn new(sessions: Arc<Directory<SessionActor>>) -> Self {
+    pub const fn new(sessions: Directory<SessionActor>) -> Self {
         Self { sessions }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod checkout;
+pub mod consumer;
 pub mod feed;
 pub mod inventory;
 pub mod kit;
@@ -13,6 +14,7 @@ pub mod order_saga;
 pub mod order_writer;
 pub mod relay;
 pub mod session;
+pub mod shop;
 pub mod sweep;
 pub mod token_bucket;
 

@@ -11,7 +11,8 @@
 
 use super::order_saga::{SagaDeps, SagaRejection};
 use crate::domain::order::{Command, Effect, Order, RefundState, UnitsState};
-use crate::domain::{Pool, sale::SalePhase};
+use crate::domain::sale::SalePhase;
+use crate::domain::{OrderNo, Pool};
 use crate::failpoint;
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::journal::LoadedOrder;
@@ -26,7 +27,8 @@ impl SagaDeps {
     ) -> Result<LoadedOrder, SagaRejection> {
         failpoint::reach("effect.run.before");
         let result = match owed.effect {
-            Effect::ReleaseStock => self.release_stock(&loaded.order).await?,
+            Effect::ReleaseStock => self.release_first_ticket(loaded.order.order_no).await?,
+            Effect::ReleaseRetakenStock => self.release_stock(&loaded.order).await?,
             Effect::RetakeStock => Some(self.retake_stock(&loaded.order).await?),
             // Simulated payment captures at once and never leaves an attempt open: there is no gateway to ask.
             Effect::ClosePayment { attempt } => Some(Command::ConfirmAttemptClosed { attempt }),
@@ -34,14 +36,33 @@ impl SagaDeps {
         };
         failpoint::reach("effect.run.after");
         let loaded = match result {
-            Some(command) => self.drive(loaded, &command).await?,
+            Some(command) => self.report(loaded, &command).await?,
             None => loaded,
         };
         if owed.effect == Effect::RetakeStock && loaded.order.units == UnitsState::Returned {
-            self.release_stock(&loaded.order).await?; // SQL had no unit for what the gate gave
+            // SQL had no unit for what the gate gave, or another node said "gone" first.
+            self.release_stock(&loaded.order).await?;
         }
         effects::done(&self.db, owed.key).await?;
         Ok(loaded)
+    }
+
+    /// Commits an effect's result; an order that no longer waits for it is answered as it is now.
+    async fn report(&self, loaded: LoadedOrder, result: &Command) -> Result<LoadedOrder, SagaRejection> {
+        let order_no = loaded.order.order_no;
+        match self.drive(loaded, result).await {
+            Err(SagaRejection::Rule(rejection)) => {
+                tracing::info!(%order_no, %rejection, "result of an effect came too late");
+                self.read(order_no).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// A repeat of this effect must not give back units that were taken again for a late payment.
+    async fn release_first_ticket(&self, order_no: OrderNo) -> Result<Option<Command>, SagaRejection> {
+        let order = self.read(order_no).await?.order;
+        if order.units == UnitsState::Returned { self.release_stock(&order).await } else { Ok(None) }
     }
 
     async fn release_stock(&self, order: &Order) -> Result<Option<Command>, SagaRejection> {

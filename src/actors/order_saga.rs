@@ -190,14 +190,14 @@ impl SagaDeps {
         for _ in 0..DECISIONS_MAX {
             let now_ms = self.clock.now_ms();
             let decision = decide(&loaded.order, &command, now_ms);
-            // A cached order may be behind another node's: a refusal is only believed of a fresh read.
             let events = match decision {
-                Ok(events) if events.is_empty() => return Ok(loaded),
-                Ok(events) => events,
-                Err(rejection) => {
+                Ok(events) if !events.is_empty() => events,
+                answer => {
+                    // Nothing will be appended, so nothing would notice that the cached order is behind another
+                    // node's: such an answer is only believed of a fresh read.
                     let fresh = self.read(loaded.order.order_no).await?;
                     if fresh.order.version == loaded.order.version {
-                        return Err(rejection.into());
+                        return answer.map(|_| loaded).map_err(SagaRejection::from);
                     }
                     loaded = fresh;
                     continue;
@@ -215,7 +215,7 @@ impl SagaDeps {
         Err(SagaRejection::Contended)
     }
 
-    async fn read(&self, order_no: OrderNo) -> Result<LoadedOrder, SagaRejection> {
+    pub(super) async fn read(&self, order_no: OrderNo) -> Result<LoadedOrder, SagaRejection> {
         journal::load(&self.db, order_no).await?.ok_or(SagaRejection::NotFound)
     }
 }

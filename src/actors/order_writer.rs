@@ -32,12 +32,12 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 /// The key of the only writer: SQLite has one write lock, and one writer makes the largest batches.
 pub const THE_WRITER: u16 = 0;
 
-/// Writes one group of tickets as orders.
+/// Writes groups of tickets as orders; one outcome a group, in their order.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<GroupOutcome, WriteError>")]
+#[rtype(result = "Vec<Result<GroupOutcome, WriteError>>")]
 pub struct WriteOrders {
-    /// The tickets, and whether they stand or fall together.
-    pub group: OrderGroup,
+    /// Each says whether its tickets stand or fall together.
+    pub groups: Vec<OrderGroup>,
 }
 
 /// Whether the group was written is to be asked of the database by order number.
@@ -72,8 +72,8 @@ pub struct OrderWriterActor {
 }
 
 struct Gathered {
-    group: OrderGroup,
-    reply: oneshot::Sender<Result<GroupOutcome, WriteError>>,
+    groups: Vec<OrderGroup>,
+    reply: oneshot::Sender<Vec<Result<GroupOutcome, WriteError>>>,
 }
 
 impl KitActor for OrderWriterActor {
@@ -91,14 +91,15 @@ impl Actor for OrderWriterActor {
 }
 
 impl Handler<WriteOrders> for OrderWriterActor {
-    type Result = ResponseFuture<Result<GroupOutcome, WriteError>>;
+    type Result = ResponseFuture<Vec<Result<GroupOutcome, WriteError>>>;
 
-    fn handle(&mut self, WriteOrders { group }: WriteOrders, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, WriteOrders { groups }: WriteOrders, ctx: &mut Self::Context) -> Self::Result {
         failpoint::reach("order_writer.gather");
         let (reply, answer) = oneshot::channel();
-        self.gathered.push_back(Gathered { group, reply });
+        let count = groups.len();
+        self.gathered.push_back(Gathered { groups, reply });
         self.write_gathered(ctx);
-        Box::pin(async move { answer.await.unwrap_or(Err(WriteError)) })
+        Box::pin(async move { answer.await.unwrap_or_else(|_| vec![Err(WriteError); count]) })
     }
 }
 
@@ -111,10 +112,11 @@ impl OrderWriterActor {
         let batch = self.next_batch();
         let deps = self.deps.clone();
         let writing = async move {
-            let groups: Vec<OrderGroup> = batch.iter().map(|gathered| gathered.group.clone()).collect();
-            let outcomes = deps.write(&groups).await;
-            for (gathered, outcome) in batch.into_iter().zip(outcomes) {
-                let _ = gathered.reply.send(outcome); // the caller may have gone
+            let groups: Vec<OrderGroup> = batch.iter().flat_map(|gathered| gathered.groups.iter().cloned()).collect();
+            let mut outcomes = deps.write(&groups).await.into_iter();
+            for gathered in batch {
+                let own = outcomes.by_ref().take(gathered.groups.len()).collect();
+                let _ = gathered.reply.send(own); // the caller may have gone
             }
         };
         ctx.spawn(writing.into_actor(self).map(|(), actor, ctx| {
@@ -123,12 +125,12 @@ impl OrderWriterActor {
         }));
     }
 
-    /// Whole groups, in order, up to the bound; one group is taken whatever its size.
+    /// Whole requests, in order, up to the bound; one is taken whatever its size.
     fn next_batch(&mut self) -> Vec<Gathered> {
         let mut tickets = 0;
         let mut batch = Vec::new();
         while let Some(next) = self.gathered.front() {
-            tickets += next.group.tickets.len();
+            tickets += next.groups.iter().map(|group| group.tickets.len()).sum::<usize>();
             if !batch.is_empty() && tickets > self.deps.batch_tickets_max {
                 break;
             }

@@ -17,7 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::inventory::{InventoryActor, ReserveInSale, ReserveRefusal};
 use super::kit::{AskError, Directory, KitActor, LoadError, Vitals};
-use super::order_writer::OrderWriterActor;
 use super::token_bucket::TokenBucket;
 use crate::clock::Clock;
 use crate::domain::order::OrderStatus;
@@ -149,6 +148,9 @@ pub enum BuyRejection {
     /// There is no such product.
     #[error("no such product")]
     NoProduct,
+    /// Price times quantity is beyond what the shop handles.
+    #[error("total amount is too large")]
+    TotalTooLarge,
     /// Not now; nothing was taken.
     #[error(transparent)]
     NotNow(#[from] AskError),
@@ -168,9 +170,7 @@ pub struct SessionDeps {
     /// The gate, for purchases whose answer was lost.
     pub ledger: Arc<dyn StockLedger>,
     /// Inventory actors.
-    pub inventory: Arc<Directory<InventoryActor>>,
-    /// The order writer.
-    pub writer: Arc<Directory<OrderWriterActor>>,
+    pub inventory: Directory<InventoryActor>,
     /// Time.
     pub clock: Clock,
     /// Clicks of one user: refilled per second.
@@ -393,6 +393,7 @@ impl SessionDeps {
             Ok(Err(ReserveRefusal::Rejected(rejection))) => Err(rejection.into()),
             Ok(Err(ReserveRefusal::OffShelf)) => Err(BuyRejection::OffShelf),
             Ok(Err(ReserveRefusal::NoProduct)) => Err(BuyRejection::NoProduct),
+            Ok(Err(ReserveRefusal::TotalTooLarge)) => Err(BuyRejection::TotalTooLarge),
             Ok(Err(ReserveRefusal::OutcomeUnknown)) | Err(AskError::Died | AskError::TimedOut) => {
                 self.find_ticket(product, order_no).await.ok_or(BuyRejection::OutcomeUnknown { order_no })
             }

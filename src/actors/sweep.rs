@@ -11,6 +11,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::background::Stop;
+use super::inventory::{InventoryActor, RefreshInventory};
 use super::kit::Directory;
 use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
 use crate::clock::Clock;
@@ -48,7 +49,9 @@ pub struct SweepDeps {
     /// The gate.
     pub ledger: Arc<dyn StockLedger>,
     /// Order sagas.
-    pub orders: Arc<Directory<OrderSagaActor>>,
+    pub orders: Directory<OrderSagaActor>,
+    /// Inventory actors, told when a move of their units was resumed.
+    pub inventory: Directory<InventoryActor>,
     /// Where tickets without an order go.
     pub queue: OrderQueue,
     /// Time.
@@ -78,13 +81,13 @@ impl SweepDeps {
     /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
     pub async fn sweep_tickets(self, mut stop: Stop) -> Result<(), StoreError> {
         let now_ms = self.clock.now_ms();
-        stock_moves::resume_pending(&self.db, &*self.ledger, now_ms, now_ms).await?;
+        self.resume_moves(now_ms, now_ms).await?;
         self.adopt_orphans(now_ms).await?;
         while !stop.is_set() {
             stop.sleep(Duration::from_millis(self.settings.sweep_interval_ms * 4)).await;
             let now_ms = self.clock.now_ms();
             self.adopt_orphans(now_ms - self.settings.ticket_orphan_after_ms).await?;
-            stock_moves::resume_pending(&self.db, &*self.ledger, now_ms - MOVE_ABANDONED_MS, now_ms).await?;
+            self.resume_moves(now_ms - MOVE_ABANDONED_MS, now_ms).await?;
         }
         Ok(())
     }
@@ -97,7 +100,7 @@ impl SweepDeps {
         while !stop.is_set() {
             let now_ms = self.clock.now_ms();
             idempotency::purge(&self.db, now_ms).await?;
-            carts::purge_expired(&self.db, now_ms).await?;
+            carts::purge(&self.db, now_ms).await?;
             sessions::purge(&self.db, now_ms).await?;
             stop.sleep(HOUSE_KEEPING_EVERY).await;
         }
@@ -158,6 +161,17 @@ impl SweepDeps {
         if !matches!(outcome, Ok(Ok(_) | Err(SagaRejection::NotFound))) {
             tracing::error!(%order_no, "order needs a review that could not be recorded");
         }
+    }
+
+    async fn resume_moves(&self, untouched_since_ms: i64, now_ms: i64) -> Result<(), StoreError> {
+        let moved = stock_moves::resume_pending(&self.db, &*self.ledger, untouched_since_ms, now_ms).await?;
+        for product in moved {
+            tracing::info!(%product, "move of stock resumed");
+            if let Err(error) = self.inventory.ask(&product, RefreshInventory, ASK_TIMEOUT).await {
+                tracing::warn!(%product, %error, "inventory not told of a resumed move");
+            }
+        }
+        Ok(())
     }
 
     /// Owed tickets are published again; prepared ones are settled if their order exists, else given back.

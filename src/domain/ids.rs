@@ -25,9 +25,18 @@ pub struct ProductId(pub i64);
 #[serde(transparent)]
 pub struct SaleId(pub i64);
 
-macro_rules! displayed_as_number {
-    // Three newtypes, one identical line each: a trait would be longer than the macro.
+macro_rules! written_as_number {
+    // Three newtypes, two identical lines each: a trait would be longer than the macro.
     ($($id:ident),*) => {$(
+        impl FromStr for $id {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+
+
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
@@ -35,7 +44,7 @@ macro_rules! displayed_as_number {
         }
     )*};
 }
-displayed_as_number!(BuyerId, ProductId, SaleId);
+written_as_number!(BuyerId, ProductId, SaleId);
 
 /// 2024-01-01T00:00:00Z: [`OrderNo::id`] counts milliseconds from here, so that it stays below 2^53 until 2093.
 const ID_EPOCH_MS: u64 = 1_704_067_200_000;

@@ -52,6 +52,19 @@ impl<T: Serialize> Responder for Envelope<T> {
     }
 }
 
+/// How an [`Envelope`] of `T` looks on the wire, for the OpenAPI description.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct EnvelopeOf<T> {
+    /// 0.
+    pub code: i32,
+    /// `success`.
+    pub message: String,
+    /// What was asked for.
+    pub data: T,
+    /// 32 hex characters, also in `X-Request-ID`.
+    pub trace_id: String,
+}
+
 #[derive(Serialize)]
 struct Wire<'a, T> {
     code: i32,

@@ -133,6 +133,12 @@ async fn collect(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut
     Ok(body)
 }
 
+/// For handlers that read no body.
+#[must_use]
+pub fn fingerprint_without_body(request: &HttpRequest) -> Fingerprint {
+    fingerprint(request, b"")
+}
+
 fn fingerprint(request: &HttpRequest, body: &[u8]) -> Fingerprint {
     let mut hash = Sha256::new();
     hash.update(request.method().as_str());

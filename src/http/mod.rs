@@ -1,17 +1,34 @@
 //! The HTTP contract: what a request may say, what is answered, and in which words.
 
+pub mod addresses;
 pub mod auth;
+pub mod carts;
+pub mod categories;
 pub mod envelope;
 pub mod error;
 pub mod extract;
 pub mod fields;
+pub mod headers;
+pub mod health;
 pub mod i18n;
+pub mod notices;
+pub mod idempotent;
+pub mod openapi;
 pub mod pages;
+pub mod passwords;
+pub mod people_routes;
 pub mod problem;
+pub mod product_forms;
+pub mod products;
+pub mod sessions;
+pub mod route_table;
+pub mod routes;
+pub mod server;
 pub mod signing_key;
 pub mod state;
 pub mod times;
 pub mod trace;
+pub mod users;
 
 pub use auth::{Admin, Caller, MaybeCaller, Token};
 pub use envelope::{ApiResult, Envelope, ok};

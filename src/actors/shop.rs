@@ -1,0 +1,304 @@
+//! The actors and loops of one node, put together: what HTTP handlers talk to.
+//!
+//! [`Shop::open`] starts the loops after the actors they ask; [`Shop::close`] ends them in the opposite order, so that
+//! what was accepted is written and told before the process goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use super::background::{Stop, StopSwitch, supervise};
+use super::checkout::Checkout;
+use super::feed::Feed;
+use super::inventory::{InventoryActor, InventoryDeps};
+use super::kit::{AnyDirectory, Directory, Host, KindLimits, Kinds};
+use super::order_saga::{OrderSagaActor, SagaDeps};
+use super::order_writer::{OrderWriterActor, WriterDeps};
+use super::relay::{self, RelayBell};
+use super::session::{SessionActor, SessionDeps};
+use super::sweep::SweepDeps;
+use super::consumer;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::messaging::{OrderQueue, TicketStream, in_process::order_queue};
+use crate::persistence::Db;
+use crate::persistence::ledger::StockLedger;
+use crate::persistence::placing::PlaceTerms;
+use crate::random::OrderNumbers;
+
+/// Products with a live inventory actor on one node.
+const INVENTORY_LIVE_MAX: usize = 20_000;
+/// Requests that may wait for the order writer.
+const WRITER_IN_FLIGHT_MAX: usize = 4_096;
+
+/// What a node is made of, chosen by `app.rs`.
+#[derive(Clone)]
+pub struct Foundations {
+    /// Settings.
+    pub settings: Settings,
+    /// Orders, users and catalogue.
+    pub db: Db,
+    /// The gate.
+    pub ledger: Arc<dyn StockLedger>,
+    /// Time.
+    pub clock: Clock,
+    /// Arbiters and watch of the actors.
+    pub host: Arc<Host>,
+}
+
+/// One node of the shop, open for business.
+pub struct Shop {
+    /// Settings.
+    pub settings: Settings,
+    /// Orders, users and catalogue.
+    pub db: Db,
+    /// The gate.
+    pub ledger: Arc<dyn StockLedger>,
+    /// Time.
+    pub clock: Clock,
+    /// New order numbers.
+    pub numbers: OrderNumbers,
+    /// One actor per active user.
+    pub sessions: Directory<SessionActor>,
+    /// One actor per active product.
+    pub inventory: Directory<InventoryActor>,
+    /// One actor per active order.
+    pub orders: Directory<OrderSagaActor>,
+    /// The order writer.
+    pub writer: Directory<OrderWriterActor>,
+    /// Ordinary orders and checkouts.
+    pub checkout: Checkout,
+    /// Tickets on their way to the writer.
+    pub queue: OrderQueue,
+    /// All actor kinds, for administrators.
+    pub kinds: Kinds,
+    /// Dead letters of the actors.
+    pub host: Arc<Host>,
+    sockets: StopSwitch,
+    sweeps: StopSwitch,
+    pipeline: StopSwitch,
+    relay: StopSwitch,
+    loops: Loops,
+}
+
+#[derive(Default)]
+struct Loops {
+    sweeps: Mutex<Vec<JoinHandle<()>>>,
+    consumer: Mutex<Vec<JoinHandle<()>>>,
+    relay: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Shop {
+    /// Starts the actors and loops; must be called inside an actix system.
+    #[must_use]
+    pub fn open(foundations: Foundations) -> Arc<Self> {
+        let Foundations { settings, db, ledger, clock, host } = foundations;
+        let (queue, tickets) = order_queue();
+        let bell = RelayBell::default();
+        let limits = Limits { settings: &settings };
+        let inventory = Directory::new(&host, inventory_deps(&settings, &db, &ledger, &queue, &clock), limits.inventory());
+        let writer = Directory::new(&host, writer_deps(&settings, &db, &ledger, &bell, &clock), limits.writer());
+        let saga_deps =
+            SagaDeps { db: db.clone(), ledger: Arc::clone(&ledger), bell: bell.clone(), clock: clock.clone() };
+        let orders = Directory::new(&host, saga_deps, limits.orders());
+        let ask_timeout = Duration::from_millis(settings.actors.ask_timeout_ms);
+        let session_deps = SessionDeps {
+            db: db.clone(),
+            ledger: Arc::clone(&ledger),
+            inventory: inventory.clone(),
+            clock: clock.clone(),
+            clicks_per_second: settings.limits.seckill_per_second,
+            clicks_burst: settings.limits.seckill_burst,
+            sockets_max: settings.feed.sockets_per_user_max,
+            ask_timeout,
+        };
+        let sessions = Directory::new(&host, session_deps, limits.sessions());
+        let mut kinds = Kinds::default();
+        kinds.register(&inventory);
+        kinds.register(&writer);
+        kinds.register(&orders);
+        kinds.register(&sessions);
+        let checkout = Checkout {
+            db: db.clone(),
+            ledger: Arc::clone(&ledger),
+            inventory: inventory.clone(),
+            writer: writer.clone(),
+            ask_timeout,
+        };
+        let numbers = OrderNumbers::new(clock.clone(), settings.node.slot);
+        let shop = Arc::new(Self {
+            settings,
+            db,
+            ledger,
+            clock,
+            numbers,
+            sessions,
+            inventory,
+            orders,
+            writer,
+            checkout,
+            queue,
+            kinds,
+            host,
+            sockets: StopSwitch::default(),
+            sweeps: StopSwitch::default(),
+            pipeline: StopSwitch::default(),
+            relay: StopSwitch::default(),
+            loops: Loops::default(),
+        });
+        shop.start_loops(tickets, &bell);
+        shop
+    }
+
+    fn start_loops(&self, tickets: TicketStream, bell: &RelayBell) {
+        let (db, bell, feed) = (self.db.clone(), bell.clone(), Feed::new(self.sessions.clone()));
+        let stop = self.relay.stop();
+        let relay = supervise("relay", stop.clone(), move || {
+            relay::run(db.clone(), bell.clone(), feed.clone(), stop.clone())
+        });
+        let (tickets, writer, stop) = (Arc::new(Mutex::new(tickets)), self.writer.clone(), self.pipeline.stop());
+        let tickets_max = self.settings.orders.batch_tickets_max;
+        let consumer = supervise("consumer", stop.clone(), move || {
+            consumer::run(Arc::clone(&tickets), writer.clone(), tickets_max, stop.clone())
+        });
+        self.loops.start(&self.loops.relay, vec![relay]);
+        self.loops.start(&self.loops.consumer, vec![consumer]);
+        self.loops.start(&self.loops.sweeps, self.start_sweeps());
+    }
+
+    fn start_sweeps(&self) -> Vec<JoinHandle<()>> {
+        let deps = SweepDeps {
+            db: self.db.clone(),
+            ledger: Arc::clone(&self.ledger),
+            orders: self.orders.clone(),
+            inventory: self.inventory.clone(),
+            queue: self.queue.clone(),
+            clock: self.clock.clone(),
+            settings: self.settings.orders.clone(),
+        };
+        let stop = self.sweeps.stop();
+        let (orders, tickets, rows) = (deps.clone(), deps.clone(), deps);
+        let (stop_orders, stop_tickets, stop_rows) = (stop.clone(), stop.clone(), stop.clone());
+        vec![
+            supervise("sweep_orders", stop.clone(), move || orders.clone().sweep_orders(stop_orders.clone())),
+            supervise("sweep_tickets", stop.clone(), move || tickets.clone().sweep_tickets(stop_tickets.clone())),
+            supervise("keep_house", stop, move || rows.clone().keep_house(stop_rows.clone())),
+        ]
+    }
+
+    /// Raised when WebSockets are to close because the node stops.
+    #[must_use]
+    pub fn closing(&self) -> Stop {
+        self.sockets.stop()
+    }
+
+    /// Asks WebSockets to close; HTTP can then stop without waiting for them.
+    pub fn close_sockets(&self) {
+        self.sockets.raise();
+    }
+
+    /// Ends loops and actors: sweeps, then the queue is emptied into orders, then their events are told.
+    pub async fn close(&self, deadline: Duration) {
+        self.sweeps.raise();
+        Loops::join(&self.loops.sweeps, deadline).await;
+        self.pipeline.raise();
+        Loops::join(&self.loops.consumer, deadline).await;
+        self.relay.raise();
+        Loops::join(&self.loops.relay, deadline).await;
+        let directories: [&dyn AnyDirectory; 4] = [&self.sessions, &self.inventory, &self.writer, &self.orders];
+        for directory in directories {
+            let report = directory.shutdown(deadline).await;
+            tracing::info!(kind = directory.kind(), drained = report.drained, cut_off = report.cut_off, "actors stopped");
+        }
+    }
+}
+
+impl Loops {
+    fn start(&self, slot: &Mutex<Vec<JoinHandle<()>>>, loops: Vec<JoinHandle<()>>) {
+        if let Ok(mut running) = slot.try_lock() {
+            running.extend(loops);
+        }
+    }
+
+    async fn join(slot: &Mutex<Vec<JoinHandle<()>>>, deadline: Duration) {
+        for running in slot.lock().await.drain(..) {
+            if tokio::time::timeout(deadline, running).await.is_err() {
+                tracing::warn!("a background loop did not stop in time");
+            }
+        }
+    }
+}
+
+fn inventory_deps(
+    settings: &Settings,
+    db: &Db,
+    ledger: &Arc<dyn StockLedger>,
+    queue: &OrderQueue,
+    clock: &Clock,
+) -> InventoryDeps {
+    InventoryDeps {
+        db: db.clone(),
+        ledger: Arc::clone(ledger),
+        queue: queue.clone(),
+        clock: clock.clone(),
+        batch_claims_max: settings.orders.batch_tickets_max,
+        low_stock_units: settings.orders.low_stock_units,
+    }
+}
+
+fn writer_deps(
+    settings: &Settings,
+    db: &Db,
+    ledger: &Arc<dyn StockLedger>,
+    bell: &RelayBell,
+    clock: &Clock,
+) -> WriterDeps {
+    WriterDeps {
+        db: db.clone(),
+        ledger: Arc::clone(ledger),
+        bell: bell.clone(),
+        clock: clock.clone(),
+        terms: PlaceTerms { pay_deadline_ms: settings.orders.pay_deadline_ms },
+        batch_tickets_max: settings.orders.batch_tickets_max,
+        ticket_attempts_max: settings.orders.ticket_attempts_max,
+    }
+}
+
+struct Limits<'a> {
+    settings: &'a Settings,
+}
+
+impl Limits<'_> {
+    fn common(&self) -> KindLimits {
+        let idle_after = Duration::from_millis(self.settings.actors.idle_after_ms);
+        KindLimits { idle_after, ..KindLimits::default() }
+    }
+
+    fn inventory(&self) -> KindLimits {
+        let in_flight_max = self.settings.actors.inventory_in_flight_max;
+        KindLimits { in_flight_max, live_max: INVENTORY_LIVE_MAX, ..self.common() }
+    }
+
+    fn sessions(&self) -> KindLimits {
+        let actors = &self.settings.actors;
+        KindLimits {
+            in_flight_max: actors.session_in_flight_max,
+            live_max: actors.sessions_live_max,
+            ..self.common()
+        }
+    }
+
+    fn orders(&self) -> KindLimits {
+        let actors = &self.settings.actors;
+        // An order is quiet once it has been moved: its actor makes room soon.
+        let idle_after = Duration::from_millis(actors.idle_after_ms / 6);
+        let (in_flight_max, live_max) = (actors.order_in_flight_max, actors.orders_live_max);
+        KindLimits { in_flight_max, live_max, idle_after, ..self.common() }
+    }
+
+    fn writer(&self) -> KindLimits {
+        KindLimits { in_flight_max: WRITER_IN_FLIGHT_MAX, live_max: 1, ..self.common() }
+    }
+}

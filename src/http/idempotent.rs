@@ -1,0 +1,196 @@
+//! `Idempotency-Key`: a POST that creates an order or moves money is carried out once, however often it is sent.
+//!
+//! Same key and body: the first answer again, byte for byte but for its trace id. Same key, other body: 422. The first
+//! one still at work: 409 with Retry-After. An answer that says "not now" (409, 429, 5xx) is not kept: the next request
+//! works again, under the same order numbers. Without the header nothing is stored.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::envelope::Unsent;
+use super::error::ApiError;
+use super::extract::{Fingerprint, IDEMPOTENCY_KEY, fingerprint_without_body};
+use super::problem::{FieldError, Problem};
+use super::state::AppState;
+use super::trace::RequestContext;
+use crate::domain::codes::Code;
+use crate::domain::{BuyerId, OrderNo};
+use crate::persistence::idempotency::{self, Begun, IdempotencyKey, StoredAnswer};
+
+const KEY_CHARS_MAX: usize = 100;
+
+/// Under which order numbers to work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// As many as were asked for.
+    pub order_nos: Vec<OrderNo>,
+    /// True if some of the work may be done already: look before working.
+    pub is_repeat: bool,
+}
+
+/// Does `work` once for the request's key and answers with its data; `numbers` order numbers are set aside for it.
+/// Works at once if the request has no key.
+///
+/// # Errors
+/// What `work` refuses; 400 for a bad key, 409, 422.
+pub async fn once<T: Serialize>(
+    request: &HttpRequest,
+    state: &AppState,
+    user: BuyerId,
+    numbers: usize,
+    work: impl AsyncFnOnce(Turn) -> Result<T, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    let context = RequestContext::of(request);
+    let fresh: Vec<OrderNo> = (0..numbers).map(|_| state.order_numbers.next()).collect();
+    let Some(key) = key_of(request, user)? else {
+        let data = work(Turn { order_nos: fresh, is_repeat: false }).await?;
+        return Ok(Unsent::success(StatusCode::OK, &data)?.send(context));
+    };
+    let fingerprint = request.extensions().get::<Fingerprint>().cloned();
+    let Fingerprint(fingerprint) = fingerprint.unwrap_or_else(|| fingerprint_without_body(request));
+    match idempotency::begin(&state.db, &key, &fingerprint, &fresh, state.clock.now_ms()).await? {
+        Begun::OtherRequest => Err(Code::UNPROCESSABLE.into()),
+        Begun::Running { lease_left_ms } => {
+            let wait_ms = u64::try_from(lease_left_ms).unwrap_or_default().min(1_000);
+            Err(ApiError::from(Code::CONFLICT).retry_after_ms(wait_ms))
+        }
+        Begun::Answered(answer) => Ok(repeat(answer, context)),
+        Begun::Work { order_nos, is_repeat, lease_until_ms } => {
+            let outcome = work(Turn { order_nos, is_repeat }).await;
+            conclude(state, &key, lease_until_ms, outcome, context).await
+        }
+    }
+}
+
+/// The user's key; `None` without the header.
+fn key_of(request: &HttpRequest, user: BuyerId) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let is_valid = (1..=KEY_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_valid {
+        let error = FieldError::new("Idempotency-Key", Problem::Length { min: 1, max: KEY_CHARS_MAX });
+        return Err(ApiError::fields(Code::BAD_REQUEST, vec![error]));
+    }
+    Ok(Some(IdempotencyKey { user, key: text.to_owned() }))
+}
+
+fn repeat(answer: StoredAnswer, context: RequestContext) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.http_status).unwrap_or(StatusCode::OK);
+    let mut response = Unsent { status, text: answer.text }.send(context);
+    response.headers_mut().insert(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
+    response
+}
+
+async fn conclude<T: Serialize>(
+    state: &AppState,
+    key: &IdempotencyKey,
+    lease_until_ms: i64,
+    outcome: Result<T, ApiError>,
+    context: RequestContext,
+) -> Result<HttpResponse, ApiError> {
+    let unsent = match &outcome {
+        Ok(data) => Unsent::success(StatusCode::OK, data)?,
+        Err(error) => Unsent::refusal(error, context),
+    };
+    let stored = if is_final(unsent.status) {
+        let answer = StoredAnswer { http_status: unsent.status.as_u16(), text: unsent.text.clone() };
+        idempotency::finish(&state.db, key, lease_until_ms, &answer).await
+    } else {
+        idempotency::abandon(&state.db, key, lease_until_ms).await
+    };
+    if let Err(error) = stored {
+        // The work is done and stays done under its numbers; only the repetition has to find that out by itself.
+        tracing::warn!(%error, "answer not stored under its idempotency key");
+    }
+    outcome.map(|_| unsent.send(context))
+}
+
+/// False for "not now".
+fn is_final(status: StatusCode) -> bool {
+    !(status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 409 | 429))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use actix_web::body::to_bytes;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+    use crate::http::state::for_tests;
+
+    async fn send(
+        state: &AppState,
+        key: &str,
+        body: &str,
+        work: impl AsyncFnOnce(Turn) -> Result<String, ApiError>,
+    ) -> (u16, String) {
+        let request = TestRequest::post().insert_header((IDEMPOTENCY_KEY, key)).to_http_request();
+        request.extensions_mut().insert(Fingerprint(body.to_owned()));
+        let answer = once(&request, state, BuyerId(1), 1, work).await;
+        let response = answer.unwrap_or_else(|error| error.render(RequestContext::of(&request)));
+        let status = response.status().as_u16();
+        let text = String::from_utf8(to_bytes(response.into_body()).await.unwrap().to_vec()).unwrap();
+        (status, text.split(",\"trace_id\"").next().unwrap().to_owned())
+    }
+
+    #[actix_rt::test]
+    async fn the_work_is_done_once_and_its_answer_repeated() {
+        let (state, _dir) = for_tests().await;
+        let done = Cell::new(0);
+        let work = async |turn: Turn| {
+            done.set(done.get() + 1);
+            Ok(turn.order_nos[0].to_string())
+        };
+        let first = send(&state, "k", "a", work).await;
+        assert_eq!(send(&state, "k", "a", work).await, first);
+        assert_eq!(done.get(), 1);
+        assert_eq!(send(&state, "k", "b", work).await.0, 422);
+        assert_ne!(send(&state, "other", "a", work).await, first);
+    }
+
+    #[actix_rt::test]
+    async fn a_refusal_is_repeated_and_a_not_now_is_not() {
+        let (state, _dir) = for_tests().await;
+        let sold_out = async |_| Err(ApiError::from(Code::SECKILL_SOLD_OUT));
+        let first = send(&state, "refused", "a", sold_out).await;
+        assert_eq!(send(&state, "refused", "a", async |_| Ok(String::new())).await, first);
+
+        let numbers = Cell::new(None);
+        let busy = async |turn: Turn| {
+            numbers.set(Some(turn.order_nos[0]));
+            Err(ApiError::from(Code::SECKILL_BUSY))
+        };
+        assert_eq!(send(&state, "busy", "a", busy).await.0, 503);
+        let again = async |turn: Turn| {
+            assert!(turn.is_repeat);
+            assert_eq!(Some(turn.order_nos[0]), numbers.get());
+            Ok("done".to_owned())
+        };
+        assert_eq!(send(&state, "busy", "a", again).await.0, 200);
+    }
+
+    #[actix_rt::test]
+    async fn a_request_at_work_is_not_worked_twice() {
+        let (state, _dir) = for_tests().await;
+        let inner = async |_| Ok(String::new());
+        let outer = async |_| {
+            let (status, _) = send(&state, "k", "a", inner).await;
+            assert_eq!(status, 409);
+            Ok(String::new())
+        };
+        assert_eq!(send(&state, "k", "a", outer).await.0, 200);
+    }
+
+    #[actix_rt::test]
+    async fn keys_are_visible_ascii_of_bounded_length() {
+        let (state, _dir) = for_tests().await;
+        for key in ["", "a b", &"x".repeat(101)] {
+            assert_eq!(send(&state, key, "a", async |_| Ok(String::new())).await.0, 400, "{key}");
+        }
+        assert_eq!(send(&state, &"x".repeat(100), "a", async |_| Ok(String::new())).await.0, 200);
+    }
+}

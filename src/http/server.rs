@@ -1,0 +1,90 @@
+//! The actix application: limits, middleware in their order, routes, documentation.
+
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::{App, Error, web};
+use utoipa::OpenApi;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::error::ApiError;
+use super::extract::BodyLimit;
+use super::openapi::ApiDoc;
+use super::routes::routes;
+use super::state::AppState;
+use super::trace::TimeLimit;
+use super::{headers, trace};
+use crate::domain::codes::Code;
+
+/// One worker's application.
+pub fn app(
+    state: web::Data<AppState>,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
+> {
+    App::new().configure(|config| configure(config, state)).wrap(from_fn(headers::add)).wrap(from_fn(trace::root))
+}
+
+/// Data, limits and routes; without the middleware.
+pub fn configure(config: &mut web::ServiceConfig, state: web::Data<AppState>) {
+    let http = &state.settings.http;
+    config
+        .app_data(web::Data::new(BodyLimit(http.body_bytes_max)))
+        .app_data(web::Data::new(TimeLimit(Duration::from_millis(http.request_timeout_ms))))
+        .app_data(state);
+    routes().serve(config);
+    config
+        .service(web::redirect("/swagger", "/swagger/"))
+        .service(SwaggerUi::new("/swagger/{_:.*}").url("/openapi.json", ApiDoc::openapi()))
+        .default_service(web::to(|| async { Err::<&str, ApiError>(Code::NOT_FOUND.into()) }));
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, ORIGIN};
+    use actix_web::test::{TestRequest, call_service, init_service, read_body, read_body_json};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::state::for_tests;
+
+    #[actix_rt::test]
+    async fn a_bare_server_answers_its_operators() {
+        let (state, _dir) = for_tests().await;
+        let app = init_service(app(web::Data::new(state))).await;
+        for path in ["/health", "/ready", "/version", "/metrics", "/swagger/", "/openapi.json"] {
+            let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+            assert_eq!(response.status(), 200, "{path}");
+        }
+        let response = call_service(&app, TestRequest::get().uri("/openapi.json").to_request()).await;
+        let described: Value = serde_json::from_slice(&read_body(response).await).unwrap();
+        assert_eq!(described["openapi"], "3.1.0");
+    }
+
+    #[actix_rt::test]
+    async fn unknown_paths_and_wrong_methods_are_envelopes() {
+        let (state, _dir) = for_tests().await;
+        let app = init_service(app(web::Data::new(state))).await;
+        let missing = call_service(&app, TestRequest::get().uri("/api/nowhere").to_request()).await;
+        assert_eq!(missing.status(), 404);
+        assert_eq!(read_body_json::<Value, _>(missing).await["code"], 404);
+        let wrong = call_service(&app, TestRequest::delete().uri("/health").to_request()).await;
+        assert_eq!(wrong.status(), 405);
+        assert_eq!(wrong.headers().get(ALLOW).unwrap(), "GET");
+        assert_eq!(read_body_json::<Value, _>(wrong).await["code"], 405);
+    }
+
+    #[actix_rt::test]
+    async fn other_origins_may_read_what_the_settings_allow() {
+        let (mut state, _dir) = for_tests().await;
+        state.settings.http.allowed_origins = vec!["https://shop.example".to_owned()];
+        let app = init_service(app(web::Data::new(state))).await;
+        for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false)] {
+            let request = TestRequest::get().uri("/version").insert_header((ORIGIN, origin));
+            let response = call_service(&app, request.to_request()).await;
+            assert_eq!(response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), allowed, "{origin}");
+        }
+    }
+}

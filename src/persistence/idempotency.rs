@@ -1,0 +1,357 @@
+//! Idempotency keys: what a user's request with this key is or was answered.
+//!
+//! A row is written before any work, with the order numbers that the work will use and a lease. The work is idempotent
+//! by those numbers; its answer is stored afterwards. If the lease ends without an answer (a crash), the next request
+//! with the key takes the row over and works again under the *same* numbers, which finds what was done
+//! (docs/adr/0007).
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, QuerySelect as _, Set};
+
+use super::db::Db;
+use super::error::StoreError;
+use crate::domain::{BuyerId, OrderNo};
+
+/// How long an answer is repeated.
+pub const KEPT_MS: i64 = 24 * 3_600_000;
+/// How long a request may work before another one takes its key over.
+pub const LEASE_MS: i64 = 10_000;
+/// `http_status` of a row that has no answer yet.
+const NO_ANSWER: i16 = 0;
+
+pub(super) mod entity {
+    //! Table `idempotency_keys`.
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "idempotency_keys")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub idempotency_key: String,
+        pub fingerprint: String,
+        #[sea_orm(column_type = "Text")]
+        pub order_nos: String,
+        pub http_status: i16,
+        #[sea_orm(column_type = "Text")]
+        pub answer: String,
+        pub lease_until_ms: i64,
+        pub created_at_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// A user's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Keys of different users are different.
+    pub user: BuyerId,
+    /// 1..=100 visible ASCII characters.
+    pub key: String,
+}
+
+/// What was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// 200..=499.
+    pub http_status: u16,
+    /// The text, byte for byte.
+    pub text: String,
+}
+
+/// What the request with this key has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// Work, under these numbers.
+    Work {
+        /// From the first request with the key.
+        order_nos: Vec<OrderNo>,
+        /// True if an earlier request may have done some of it already.
+        is_repeat: bool,
+        /// Names this turn: [`finish`] and [`abandon`] of a turn that was taken over change nothing.
+        lease_until_ms: i64,
+    },
+    /// Repeat this answer.
+    Answered(StoredAnswer),
+    /// Nothing: the key belongs to another request.
+    OtherRequest,
+    /// Nothing: another request with this key is at work.
+    Running {
+        /// When its lease ends, from now.
+        lease_left_ms: i64,
+    },
+}
+
+/// Claims the key for a request with this fingerprint (64 characters), or says what became of it. `fresh` are the
+/// numbers to work under if nobody had the key before.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn begin(
+    db: &Db,
+    key: &IdempotencyKey,
+    fingerprint: &str,
+    fresh: &[OrderNo],
+    now_ms: i64,
+) -> Result<Begun, StoreError> {
+    match begin_once(db, key, fingerprint, fresh, now_ms).await {
+        Err(error) if error.is_duplicate() => begin_once(db, key, fingerprint, fresh, now_ms).await, // it is there now
+        outcome => outcome,
+    }
+}
+
+async fn begin_once(
+    db: &Db,
+    key: &IdempotencyKey,
+    fingerprint: &str,
+    fresh: &[OrderNo],
+    now_ms: i64,
+) -> Result<Begun, StoreError> {
+    let operation = "claiming an idempotency key";
+    db.write(operation, async |tx| {
+        let row = Entity::find_by_id((key.user.0, key.key.clone()))
+            .lock_exclusive()
+            .one(tx)
+            .await
+            .map_err(StoreError::during(operation))?;
+        match row {
+            Some(row) if row.created_at_ms + KEPT_MS > now_ms => judge(tx, row, fingerprint, now_ms).await,
+            Some(row) => {
+                row.delete(tx).await.map_err(StoreError::during(operation))?;
+                insert(tx, key, fingerprint, fresh, now_ms).await
+            }
+            None => insert(tx, key, fingerprint, fresh, now_ms).await,
+        }
+    })
+    .await
+}
+
+async fn insert(
+    tx: &DatabaseTransaction,
+    key: &IdempotencyKey,
+    fingerprint: &str,
+    fresh: &[OrderNo],
+    now_ms: i64,
+) -> Result<Begun, StoreError> {
+    let lease_until_ms = now_ms + LEASE_MS;
+    let row = ActiveModel {
+        user_id: Set(key.user.0),
+        idempotency_key: Set(key.key.clone()),
+        fingerprint: Set(fingerprint.to_owned()),
+        order_nos: Set(joined(fresh)),
+        http_status: Set(NO_ANSWER),
+        answer: Set(String::new()),
+        lease_until_ms: Set(lease_until_ms),
+        created_at_ms: Set(now_ms),
+    };
+    Entity::insert(row).exec_without_returning(tx).await.map_err(StoreError::during("storing an idempotency key"))?;
+    Ok(Begun::Work { order_nos: fresh.to_vec(), is_repeat: false, lease_until_ms })
+}
+
+async fn judge(tx: &DatabaseTransaction, row: Model, fingerprint: &str, now_ms: i64) -> Result<Begun, StoreError> {
+    if row.fingerprint != fingerprint {
+        return Ok(Begun::OtherRequest);
+    }
+    if row.http_status != NO_ANSWER {
+        let http_status = u16::try_from(row.http_status).unwrap_or(200);
+        return Ok(Begun::Answered(StoredAnswer { http_status, text: row.answer }));
+    }
+    if row.lease_until_ms > now_ms {
+        return Ok(Begun::Running { lease_left_ms: row.lease_until_ms - now_ms });
+    }
+    let lease_until_ms = now_ms + LEASE_MS;
+    let taken = Entity::update_many()
+        .col_expr(Column::LeaseUntilMs, Expr::value(lease_until_ms))
+        .filter(Column::UserId.eq(row.user_id))
+        .filter(Column::IdempotencyKey.eq(row.idempotency_key.as_str()))
+        .filter(Column::HttpStatus.eq(NO_ANSWER))
+        .filter(Column::LeaseUntilMs.eq(row.lease_until_ms))
+        .exec(tx)
+        .await
+        .map_err(StoreError::during("taking an idempotency key over"))?;
+    if taken.rows_affected == 0 {
+        return Ok(Begun::Running { lease_left_ms: LEASE_MS });
+    }
+    Ok(Begun::Work { order_nos: read(&row)?, is_repeat: true, lease_until_ms })
+}
+
+/// Stores the answer of the turn that ends at `lease_until_ms`; false if the key was taken over meanwhile.
+///
+/// # Errors
+/// [`StoreError`] if the database fails; the next request then takes the key over.
+pub async fn finish(
+    db: &Db,
+    key: &IdempotencyKey,
+    lease_until_ms: i64,
+    answer: &StoredAnswer,
+) -> Result<bool, StoreError> {
+    let http_status = i16::try_from(answer.http_status).unwrap_or(200);
+    end_turn(db, key, lease_until_ms, http_status, &answer.text).await
+}
+
+/// Ends a turn without an answer (the shop was busy): the next request with the key may work at once, under the same
+/// numbers. False if the key was taken over meanwhile.
+///
+/// # Errors
+/// [`StoreError`] if the database fails; the key is then free when its lease ends.
+pub async fn abandon(db: &Db, key: &IdempotencyKey, lease_until_ms: i64) -> Result<bool, StoreError> {
+    end_turn(db, key, lease_until_ms, NO_ANSWER, "").await
+}
+
+async fn end_turn(
+    db: &Db,
+    key: &IdempotencyKey,
+    lease_until_ms: i64,
+    http_status: i16,
+    answer: &str,
+) -> Result<bool, StoreError> {
+    let operation = "storing the answer under an idempotency key";
+    db.write(operation, async |tx| {
+        let stored = Entity::update_many()
+            .col_expr(Column::HttpStatus, Expr::value(http_status))
+            .col_expr(Column::Answer, Expr::value(answer))
+            .col_expr(Column::LeaseUntilMs, Expr::value(0_i64))
+            .filter(Column::UserId.eq(key.user.0))
+            .filter(Column::IdempotencyKey.eq(key.key.as_str()))
+            .filter(Column::HttpStatus.eq(NO_ANSWER))
+            .filter(Column::LeaseUntilMs.eq(lease_until_ms))
+            .exec(tx)
+            .await
+            .map_err(StoreError::during(operation))?;
+        Ok(stored.rows_affected == 1)
+    })
+    .await
+}
+
+/// Deletes keys older than [`KEPT_MS`]; returns how many.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn purge(db: &Db, now_ms: i64) -> Result<u64, StoreError> {
+    let operation = "purging idempotency keys";
+    db.write(operation, async |tx| {
+        let old = Entity::delete_many().filter(Column::CreatedAtMs.lte(now_ms - KEPT_MS));
+        Ok(old.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected)
+    })
+    .await
+}
+
+fn joined(order_nos: &[OrderNo]) -> String {
+    order_nos.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn read(row: &Model) -> Result<Vec<OrderNo>, StoreError> {
+    let texts = row.order_nos.split(',').filter(|text| !text.is_empty());
+    texts
+        .map(|text| text.parse().map_err(|_| StoreError::Corrupt { what: format!("the order number {text} of a key") }))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::DatabaseSettings;
+    use crate::random::OrderNumbers;
+
+    const NOW_MS: i64 = 1_795_000_000_000;
+
+    struct Shop {
+        db: Db,
+        numbers: OrderNumbers,
+        _dir: tempfile::TempDir,
+    }
+
+    async fn shop() -> Shop {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::connect(&DatabaseSettings::default(), dir.path()).await.unwrap();
+        db.migrate().await.unwrap();
+        Shop { db, numbers: OrderNumbers::new(Clock::default(), 0), _dir: dir }
+    }
+
+    impl Shop {
+        async fn begin(&self, key: &IdempotencyKey, body: &str, now_ms: i64) -> Begun {
+            let fresh = [self.numbers.next(), self.numbers.next()];
+            begin(&self.db, key, body, &fresh, now_ms).await.unwrap()
+        }
+    }
+
+    fn key(user: i64) -> IdempotencyKey {
+        IdempotencyKey { user: BuyerId(user), key: "k".to_owned() }
+    }
+
+    fn turn(begun: &Begun) -> (Vec<OrderNo>, bool, i64) {
+        match begun {
+            Begun::Work { order_nos, is_repeat, lease_until_ms } => (order_nos.clone(), *is_repeat, *lease_until_ms),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn answer() -> StoredAnswer {
+        StoredAnswer { http_status: 200, text: r#"{"code":0,"data":"好""#.to_owned() }
+    }
+
+    #[actix_rt::test]
+    async fn the_first_answer_is_repeated_byte_for_byte() {
+        let shop = shop().await;
+        let (_, is_repeat, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
+        assert!(!is_repeat);
+        assert!(finish(&shop.db, &key(1), lease, &answer()).await.unwrap());
+        assert_eq!(shop.begin(&key(1), "a", NOW_MS + KEPT_MS - 1).await, Begun::Answered(answer()));
+        assert_eq!(shop.begin(&key(1), "b", NOW_MS + 1).await, Begun::OtherRequest);
+        assert!(!turn(&shop.begin(&key(2), "b", NOW_MS + 1).await).1, "another user's key is another key");
+    }
+
+    #[actix_rt::test]
+    async fn while_the_first_works_the_second_waits() {
+        let shop = shop().await;
+        turn(&shop.begin(&key(1), "a", NOW_MS).await);
+        assert_eq!(shop.begin(&key(1), "a", NOW_MS + 4_000).await, Begun::Running { lease_left_ms: 6_000 });
+        assert_eq!(shop.begin(&key(1), "b", NOW_MS + 4_000).await, Begun::OtherRequest);
+    }
+
+    #[actix_rt::test]
+    async fn a_lease_that_ended_is_taken_over_with_the_same_numbers() {
+        let shop = shop().await;
+        let (numbers, _, lost) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
+        let (again, is_repeat, lease) = turn(&shop.begin(&key(1), "a", NOW_MS + LEASE_MS).await);
+        assert_eq!((again, is_repeat), (numbers, true));
+        assert!(!finish(&shop.db, &key(1), lost, &answer()).await.unwrap(), "the lost turn may not answer any more");
+        assert!(finish(&shop.db, &key(1), lease, &answer()).await.unwrap());
+    }
+
+    #[actix_rt::test]
+    async fn an_abandoned_turn_can_be_repeated_at_once() {
+        let shop = shop().await;
+        let (numbers, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
+        assert!(abandon(&shop.db, &key(1), lease).await.unwrap());
+        let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
+        assert_eq!((again, is_repeat), (numbers, true));
+    }
+
+    #[actix_rt::test]
+    async fn of_many_requests_at_once_one_works() {
+        let shop = shop().await;
+        let key = key(1);
+        let all = futures::future::join_all((0..20).map(|_| shop.begin(&key, "a", NOW_MS))).await;
+        assert_eq!(all.iter().filter(|begun| matches!(begun, Begun::Work { .. })).count(), 1);
+    }
+
+    #[actix_rt::test]
+    async fn keys_are_forgotten_after_a_day() {
+        let shop = shop().await;
+        let (numbers, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
+        finish(&shop.db, &key(1), lease, &answer()).await.unwrap();
+        let (fresh, is_repeat, _) = turn(&shop.begin(&key(1), "b", NOW_MS + KEPT_MS).await);
+        assert!(!is_repeat && fresh != numbers);
+        assert_eq!(purge(&shop.db, NOW_MS + KEPT_MS).await.unwrap(), 0);
+        assert_eq!(purge(&shop.db, NOW_MS + 2 * KEPT_MS).await.unwrap(), 1);
+    }
+}

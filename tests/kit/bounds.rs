@@ -1,0 +1,125 @@
+//! What is bounded: messages per actor, actors per kind, time per ask.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rushmall::actors::kit::{AskError, DeadLetterReason, KindLimits, Order};
+use rushmall::clock::monotonic;
+
+use crate::support::{Add, AddAlone, AddLater, Block, PATIENCE, Shop, eventually, millis, quick};
+
+#[actix_rt::test]
+async fn a_full_actor_says_busy_at_once() {
+    let shop = Shop::open(KindLimits { in_flight_max: 4, ..quick() });
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(shop.ask_aside("a", AddAlone(1, millis(50))).await);
+    }
+    let since = monotonic();
+    let refused = shop.ask("a", Add(1)).await;
+    assert!(matches!(refused, Err(AskError::Busy { retry_after_ms: 20.. })), "{refused:?}");
+    assert!(since.elapsed() < millis(20), "took {:?}", since.elapsed());
+    for ask in held {
+        assert!(ask.await.unwrap().is_ok());
+    }
+    assert_eq!(shop.ask("a", Add(1)).await, Ok(5), "the refused message was not handled");
+}
+
+#[actix_rt::test]
+async fn started_messages_count_toward_the_bound() {
+    let shop = Shop::open(KindLimits { in_flight_max: 2, ..quick() });
+    let one = shop.ask_aside("a", AddLater(1, millis(50))).await;
+    let other = shop.ask_aside("a", AddLater(1, millis(50))).await;
+    assert!(matches!(shop.ask("a", Add(1)).await, Err(AskError::Busy { .. })));
+    assert!(one.await.unwrap().is_ok() && other.await.unwrap().is_ok());
+}
+
+#[actix_rt::test]
+async fn a_message_whose_time_ran_out_is_never_started() {
+    let shop = Shop::open(quick());
+    let first = shop.ask_aside("a", AddAlone(1, millis(60))).await;
+    let late = shop.counters.ask(&"a".to_owned(), Add(100), millis(10)).await;
+    assert_eq!(late, Err(AskError::TimedOut));
+    assert_eq!(first.await.unwrap(), Ok(1));
+    assert_eq!(shop.ask("a", Add(1)).await, Ok(2));
+    let letters = shop.host.dead_letters().list();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].reason, letters[0].message.as_str()), (DeadLetterReason::Expired, "Add(100)"));
+    shop.host.dead_letters().replay(letters[0].id).await.unwrap();
+    assert_eq!(shop.ask("a", Add(1)).await, Ok(103));
+}
+
+#[actix_rt::test]
+async fn callers_who_leave_give_their_places_back() {
+    let shop = Shop::open(KindLimits { in_flight_max: 10, ..quick() });
+    let key = "a".to_owned();
+    shop.ask("a", Add(0)).await.unwrap();
+    shop.order("a", Order::Pause).await;
+    for _ in 0..5 {
+        let asks = (0..10).map(|_| shop.counters.ask(&key, Add(1), millis(2)));
+        assert!(futures::future::join_all(asks).await.iter().all(|late| *late == Err(AskError::TimedOut)));
+    }
+    shop.order("a", Order::Resume).await;
+    assert_eq!(shop.ask("a", Add(1)).await, Ok(1), "none of the fifty was handled");
+}
+
+#[actix_rt::test]
+async fn a_started_message_runs_on_when_its_caller_left() {
+    let shop = Shop::open(KindLimits { idle_after: millis(20), ..quick() });
+    let left = shop.counters.ask(&"a".to_owned(), AddLater(7, millis(60)), millis(10)).await;
+    assert_eq!(left, Err(AskError::TimedOut));
+    assert_eq!(shop.vitals("a").in_flight, 1, "not passivated under it");
+    eventually("swept and passivated", || shop.counters.live() == 0).await;
+    assert_eq!(shop.ask("a", Add(0)).await, Ok(7));
+    assert!(shop.host.dead_letters().list().is_empty());
+}
+
+#[actix_rt::test]
+async fn the_longest_idle_actor_makes_room() {
+    let shop = Shop::open(KindLimits { live_max: 3, ..quick() });
+    for key in ["a", "b", "c"] {
+        shop.ask(key, Add(1)).await.unwrap();
+        tokio::time::sleep(millis(2)).await;
+    }
+    shop.ask("a", Add(1)).await.unwrap();
+    assert_eq!(shop.ask("d", Add(1)).await, Ok(1));
+    assert_eq!(shop.counters.live(), 3);
+    assert!(shop.find("b").is_none(), "b was idle for the longest");
+}
+
+#[actix_rt::test]
+async fn without_an_idle_actor_a_full_kind_says_busy() {
+    let shop = Shop::open(KindLimits { live_max: 2, ..quick() });
+    let one = shop.ask_aside("a", AddAlone(1, millis(100))).await;
+    let other = shop.ask_aside("b", AddAlone(1, millis(100))).await;
+    assert!(matches!(shop.ask("c", Add(1)).await, Err(AskError::Busy { .. })));
+    assert!(one.await.unwrap().is_ok() && other.await.unwrap().is_ok());
+    eventually("room again", || shop.counters.live() <= 2).await;
+    tokio::time::sleep(millis(25)).await;
+    assert_eq!(shop.ask("c", Add(1)).await, Ok(1));
+}
+
+#[actix_rt::test]
+async fn many_newcomers_never_exceed_the_bound() {
+    let shop = Shop::open(KindLimits { live_max: 16, ..quick() });
+    let mut refused = 0;
+    for n in 0..400 {
+        match shop.ask(&format!("k{n}"), Add(1)).await {
+            Ok(_) => {}
+            Err(AskError::Busy { .. }) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(shop.counters.live() <= 16);
+    }
+    assert_eq!(refused, 0, "there was always an idle one");
+}
+
+#[actix_rt::test]
+async fn one_arbiter_is_shared_fairly() {
+    let shop = Shop::open(KindLimits { in_flight_max: 20_000, ..quick() });
+    let released = Arc::new(AtomicBool::new(true));
+    let flood = (0..5_000).map(|_| shop.ask("a", Block(Arc::clone(&released), PATIENCE)));
+    let others = (0..50).map(|n| shop.ask("b", Add(n)));
+    let (flood, others) = tokio::join!(futures::future::join_all(flood), futures::future::join_all(others));
+    assert!(flood.iter().chain(&others).all(Result::is_ok));
+}
