@@ -1,14 +1,10 @@
 //! RushMall: a flash-sale shop server of supervised actors. Modules in reading order.
 
-pub mod app;
 pub mod domain;
 
 pub mod clock;
 pub mod config;
 pub mod failpoint;
-pub mod http;
-pub mod ops;
-pub mod persistence;
 pub mod random;
 
 pub mod messaging;
@@ -17,3 +13,6 @@ pub mod persistence;
 pub mod actors;
 pub mod http;
 pub mod telemetry;
+
+pub mod app;
+pub mod ops;

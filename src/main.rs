@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use rushmall::app::{self, ServeOptions};
+use rushmall::config::Environment;
 use rushmall::ops::cli::{AdminCommand, Cli, Command, ConfigCommand, ServeArgs};
 use rushmall::ops::{OpsError, admin, drill, healthcheck, seed, settings};
+use rushmall::telemetry::Telemetry;
 
 /// Wrong usage or settings.
 const EXIT_USAGE: u8 = 2;
@@ -39,8 +41,13 @@ fn run(command: Command) -> anyhow::Result<()> {
 
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let setup = settings::for_serving(args)?;
-    let options = ServeOptions { demo: !args.no_demo };
-    actix_rt::System::new().block_on(app::serve(setup, options))
+    let demo = !args.no_demo && setup.settings.environment != Environment::Production;
+    actix_rt::System::new().block_on(async {
+        let telemetry = Telemetry::start(&setup.settings.telemetry, &setup.settings.node.name)?;
+        let outcome = app::serve(setup, ServeOptions { demo }).await;
+        telemetry.shutdown().await;
+        outcome
+    })
 }
 
 async fn run_short(command: Command) -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
 //! Administrators are made here and nowhere else: never by who registers first.
-#![expect(clippy::print_stdout, reason = "a first password is shown once, to the person at the terminal")]
+#![expect(clippy::print_stdout, reason = "the commands say what they did")]
 
 use std::io::BufRead as _;
 
@@ -58,8 +58,8 @@ pub async fn reset_password(args: &AdminArgs) -> Result<(), OpsError> {
     Ok(())
 }
 
-/// Makes the user `admin` with a random password if the shop has no administrator, and prints the password: the only
-/// time it is seen.
+/// Makes the user `admin` with a random password if the shop has no administrator. Whoever calls it shows the
+/// password: nobody can read it again.
 ///
 /// # Errors
 /// [`OpsError::Usage`] if a buyer took the name; [`OpsError::Store`].
@@ -69,8 +69,6 @@ pub async fn create_first(db: &Db, now_ms: i64) -> Result<Option<Credentials>, O
     }
     let password = generated_password();
     let user = make(db, FIRST_USERNAME, &password, now_ms).await?;
-    println!("\nFirst start: administrator \"{FIRST_USERNAME}\", password \"{password}\" (shown only this once;");
-    println!("change it with: rushmall admin reset-password --username {FIRST_USERNAME} --password-stdin)");
     Ok(Some(Credentials { id: user.id, username: user.username, password }))
 }
 
