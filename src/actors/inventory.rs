@@ -312,11 +312,7 @@ impl InventoryActor {
         }
     }
 
-    fn answer(
-        &mut self,
-        batch: Vec<Gathered>,
-        outcome: Result<Vec<Result<Ticket, ClaimRejection>>, StoreError>,
-    ) {
+    fn answer(&mut self, batch: Vec<Gathered>, outcome: Result<Vec<Result<Ticket, ClaimRejection>>, StoreError>) {
         let answers = match outcome {
             Ok(answers) => answers,
             Err(error) => {
@@ -357,9 +353,7 @@ impl InventoryActor {
             }
             Err(ClaimRejection::SoldOut) => {
                 self.levels.insert(claim.pool, 0);
-                self.sold_out_until_ms
-                    .entry(claim.pool)
-                    .or_insert_with(|| self.deps.clock.now_ms() + PROBE_MS);
+                self.sold_out_until_ms.entry(claim.pool).or_insert_with(|| self.deps.clock.now_ms() + PROBE_MS);
             }
             Err(_) => {}
         }

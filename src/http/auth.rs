@@ -163,18 +163,8 @@ impl Tokens {
 #[derive(Clone, Debug)]
 pub struct Token(pub Claims);
 
-/// A signed-in user whose session lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// His id.
-    pub buyer: BuyerId,
-    /// His name.
-    pub username: String,
-    /// What he may do, as the database has it now.
-    pub role: Role,
-    /// His session.
-    pub sid: String,
-}
+/// A signed-in user whose session lives; what he may do is as the database has it now.
+pub use crate::actors::session::Caller;
 
 /// A signed-in administrator.
 #[derive(Clone, Debug)]

@@ -1,0 +1,62 @@
+//! What a change of a user or product must set off beyond its own row: sessions, stock, the audit log.
+
+use serde_json::Value;
+
+use super::auth::Caller;
+use super::error::ApiError;
+use super::state::AppState;
+use crate::actors::inventory::{MoveStock, RefreshInventory};
+use crate::actors::session::SessionsChanged;
+use crate::domain::{BuyerId, ProductId};
+use crate::persistence::audit::{self, AuditEntry};
+use crate::persistence::stock_moves::{MoveDone, StockPlan};
+
+impl AppState {
+    /// The user's sessions, role or status changed: his session actor reads them anew and closes revoked sockets.
+    pub async fn sessions_changed(&self, user: BuyerId) {
+        if let Err(error) = self.shop.sessions.ask(&user, SessionsChanged, self.ask_timeout()).await {
+            tracing::warn!(%user, %error, "session not told of a change; it looks again within seconds");
+        }
+    }
+
+    /// The product's name, price, picture or status changed: its inventory actor reads it anew.
+    pub async fn product_changed(&self, product: ProductId) {
+        self.product_cards.forget(product).await;
+        if let Err(error) = self.shop.inventory.ask(&product, RefreshInventory, self.ask_timeout()).await {
+            tracing::warn!(%product, %error, "inventory not told of a change");
+        }
+    }
+
+    /// Moves units of a product, durably.
+    ///
+    /// # Errors
+    /// `PRODUCT_STOCK_SHORT` with `units_left`, `SECKILL_NOT_FOUND`, `SECKILL_ENDED`.
+    pub async fn move_stock(&self, product: ProductId, plan: StockPlan) -> Result<MoveDone, ApiError> {
+        let message = MoveStock { move_id: self.shop.numbers.next().to_string(), plan };
+        Ok(self.shop.inventory.ask(&product, message, self.ask_timeout()).await??)
+    }
+
+    /// Brings the free pool of a product to `units`, through the ledger and the authority.
+    ///
+    /// # Errors
+    /// As [`AppState::move_stock`].
+    pub async fn set_free_stock(&self, product: ProductId, units: i64) -> Result<(), ApiError> {
+        self.move_stock(product, StockPlan::SetFree { units }).await.map(|_| ())
+    }
+
+    /// Writes into the audit log what an administrator did.
+    ///
+    /// # Errors
+    /// `INTERNAL` or `UNAVAILABLE` if it cannot be written.
+    pub async fn record(&self, admin: &Caller, action: &str, target: String, detail: Value) -> Result<(), ApiError> {
+        let entry = AuditEntry {
+            actor: Some(admin.buyer),
+            actor_name: admin.username.clone(),
+            action: action.to_owned(),
+            target,
+            detail,
+            result: "ok".to_owned(),
+        };
+        Ok(audit::append(&self.db, &entry, self.clock.now_ms()).await?)
+    }
+}
