@@ -1,6 +1,9 @@
 //! The HTTP contract: what a request may say, what is answered, and in which words.
 
+pub mod addresses;
 pub mod auth;
+pub mod carts;
+pub mod categories;
 pub mod envelope;
 pub mod error;
 pub mod extract;
@@ -15,8 +18,12 @@ pub mod order_json;
 pub mod order_reads;
 pub mod orders;
 pub mod pages;
+pub mod passwords;
+pub mod people_routes;
 pub mod problem;
 pub mod product_cards;
+pub mod product_forms;
+pub mod products;
 pub mod refusals;
 pub mod route_table;
 pub mod routes;
@@ -24,10 +31,12 @@ pub mod sale_json;
 pub mod sales;
 pub mod seckill;
 pub mod server;
+pub mod sessions;
 pub mod signing_key;
 pub mod state;
 pub mod times;
 pub mod trace;
+pub mod users;
 pub mod ws_tickets;
 
 pub use auth::{Admin, Caller, MaybeCaller, Token};

@@ -51,6 +51,7 @@ impl From<BuyRejection> for ApiError {
             BuyRejection::Claim(rejection) => in_sale(rejection),
             BuyRejection::OffShelf => Code::PRODUCT_OFF_SHELF.into(),
             BuyRejection::NoProduct => Code::PRODUCT_NOT_FOUND.into(),
+            BuyRejection::TotalTooLarge => Self::from(Code::SECKILL_PARAMETER).with("reason", "total too large"),
             BuyRejection::NotNow(error) => error.into(),
             BuyRejection::OutcomeUnknown { order_no } => {
                 Self::from(Code::SECKILL_BUSY).with("order_no", order_no.to_string())
@@ -94,6 +95,7 @@ fn from_shelf(refusal: ReserveRefusal) -> ApiError {
     match refusal {
         ReserveRefusal::NoProduct => Code::PRODUCT_NOT_FOUND.into(),
         ReserveRefusal::OffShelf => Code::PRODUCT_OFF_SHELF.into(),
+        ReserveRefusal::TotalTooLarge => ApiError::from(Code::ORDER_PARAMETER).with("reason", "total too large"),
         ReserveRefusal::OutcomeUnknown => Code::UNAVAILABLE.into(),
         ReserveRefusal::Rejected(ClaimRejection::SoldOut | ClaimRejection::PoolNotFound) => {
             ApiError::from(Code::PRODUCT_STOCK_SHORT).with("stock", 0)

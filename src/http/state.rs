@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::{Caller, Claims, Tokens};
 use super::error::ApiError;
+use super::passwords::Passwords;
 use super::product_cards::ProductCards;
 use super::ws_tickets::WsTickets;
 use crate::actors::session::Authorize;
@@ -34,6 +35,8 @@ pub struct AppState {
     pub ws_tickets: WsTickets,
     /// Names and pictures for the answer to a purchase.
     pub product_cards: ProductCards,
+    /// Hashes and verifies passwords.
+    pub passwords: Passwords,
     /// Renders `/metrics`; `None` where nothing is recorded.
     pub metrics: Option<PrometheusHandle>,
     /// When this process started.
@@ -43,10 +46,13 @@ pub struct AppState {
 
 impl AppState {
     /// The state of a node whose shop is open.
-    #[must_use]
-    pub fn new(shop: Arc<Shop>, tokens: Tokens, metrics: Option<PrometheusHandle>) -> Self {
+    ///
+    /// # Errors
+    /// If passwords cannot be hashed on this machine.
+    pub fn new(shop: Arc<Shop>, tokens: Tokens, metrics: Option<PrometheusHandle>) -> Result<Self, ApiError> {
         let (settings, clock, db) = (shop.settings.clone(), shop.clock.clone(), shop.db.clone());
-        Self {
+        Ok(Self {
+            passwords: Passwords::new(settings.auth.hashing_concurrency)?,
             ws_tickets: WsTickets::new(settings.feed.tickets_max),
             product_cards: ProductCards::new(),
             started: crate::clock::monotonic(),
@@ -57,7 +63,7 @@ impl AppState {
             db,
             tokens,
             metrics,
-        }
+        })
     }
 
     /// Longest wait for an actor's answer.
@@ -110,6 +116,6 @@ mod tests {
         let ledger = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
         let shop = Shop::open(Foundations { settings, db, ledger, clock, host });
-        (AppState::new(shop, tokens, None), dir)
+        (AppState::new(shop, tokens, None).unwrap(), dir)
     }
 }

@@ -1,9 +1,23 @@
 //! External actions still owed, each with a due time, a lease and a count of tries.
+//!
+//! Written in the commit of the event that owes them, forgotten when done. A lease keeps two nodes from doing the same
+//! at once; when it runs out the effect is done again, which is harmless because every effect repeats its own number.
+//! Giving units back and looking for them again are done in the order in which they were owed: no effect on an order's
+//! units is handed out while an earlier one of the same order stands.
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoColumnRef, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::db::Db;
 use super::error::StoreError;
+use super::query;
 use crate::domain::OrderNo;
 use crate::domain::order::Effect;
+use crate::failpoint;
+
+/// Longest error text that is kept.
+const ERROR_CHARS_MAX: usize = 255;
+const OPERATION: &str = "changing effects";
 
 /// Names an effect: the event that owes it and its place among that event's effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,42 +43,170 @@ pub struct OwedEffect {
     pub last_error: String,
 }
 
-/// Leases up to `limit` due effects to the caller for `lease_ms`; each counts as an attempt.
+#[derive(FromQueryResult)]
+struct Row {
+    order_no: String,
+    seq: i32,
+    part: i16,
+    payload: String,
+    attempts: i32,
+    last_error: String,
+}
+
+impl Row {
+    fn owed(self) -> Result<OwedEffect, StoreError> {
+        let seq = query::unsigned(self.seq, "seq of an effect")?;
+        let key = EffectKey { order_no: query::order_no(&self.order_no)?, seq, part: self.part };
+        let effect = query::from_json(&self.payload, || format!("effect {seq} of {}", self.order_no))?;
+        let attempts = query::unsigned(self.attempts, "attempts of an effect")?;
+        Ok(OwedEffect { key, effect, attempts, last_error: self.last_error })
+    }
+}
+
+fn select() -> SelectStatement {
+    let columns = ["order_no", "seq", "part", "payload", "attempts", "last_error"];
+    Query::select().columns(columns.map(|column| ("effects", column))).from("effects").to_owned()
+}
+
+fn names(key: EffectKey) -> Expr {
+    Expr::col("order_no")
+        .eq(key.order_no.to_string())
+        .and(Expr::col("seq").eq(i64::from(key.seq)))
+        .and(Expr::col("part").eq(key.part))
+}
+
+/// Writes new effects inside their commit, due at once.
+pub(super) async fn insert(
+    tx: &impl ConnectionTrait,
+    effects: &[(EffectKey, Effect)],
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(effects.len());
+    for (key, effect) in effects {
+        rows.push(vec![
+            key.order_no.to_string().into(),
+            i64::from(key.seq).into(),
+            key.part.into(),
+            effect.kind().into(),
+            query::to_json(effect, "effect")?.into(),
+            now_ms.into(),
+            0.into(),
+            0.into(),
+            "".into(),
+        ]);
+    }
+    let columns =
+        ["order_no", "seq", "part", "kind", "payload", "due_at_ms", "attempts", "lease_until_ms", "last_error"];
+    query::insert_rows(tx, "effects", &columns, rows, None).await
+}
+
+fn due(now_ms: i64, limit: u64) -> SelectStatement {
+    let units_effects = || [Effect::ReleaseStock.kind(), Effect::RetakeStock.kind()];
+    let (this, earlier) = ("effects", Alias::new("earlier"));
+    let column = |table: &'static str, name: &'static str| Expr::col((table, name).into_column_ref());
+    let waits = Query::select()
+        .expr(Expr::val(1))
+        .from_as("effects", earlier)
+        .and_where(column("earlier", "order_no").equals((this, "order_no")))
+        .and_where(column("earlier", "seq").lt(column(this, "seq")))
+        .and_where(column("earlier", "kind").is_in(units_effects()))
+        .to_owned();
+    let is_free = column(this, "kind").is_not_in(units_effects()).or(Expr::exists(waits).not());
+    select()
+        .and_where(column(this, "due_at_ms").lte(now_ms))
+        .and_where(column(this, "lease_until_ms").lte(now_ms))
+        .and_where(is_free)
+        .order_by((this, "due_at_ms"), Order::Asc)
+        .limit(limit)
+        .to_owned()
+}
+
+/// Leases up to `limit` due effects to the caller for `lease_ms`; each counts as an attempt. One that cannot be read
+/// is reported, and leased all the same so that it does not stand in the way.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn claim_due(_db: &Db, _now_ms: i64, _lease_ms: i64, _limit: u64) -> Result<Vec<OwedEffect>, StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`].
+pub async fn claim_due(db: &Db, now_ms: i64, lease_ms: i64, limit: u64) -> Result<Vec<OwedEffect>, StoreError> {
+    let seen: Vec<Row> = query::all(db.reader(), &due(now_ms, limit), "reading due effects").await?;
+    if seen.is_empty() {
+        return Ok(Vec::new()); // the usual case takes no write lock
+    }
+    let claimed = db.write("leasing effects", async |tx| lease(tx, now_ms, lease_ms, limit).await).await?;
+    let readable = |mut row: Row| {
+        row.attempts += 1;
+        let order_no = row.order_no.clone();
+        row.owed().inspect_err(|error| tracing::error!(order_no, %error, "effect left out")).ok()
+    };
+    Ok(claimed.into_iter().filter_map(readable).collect())
+}
+
+async fn lease(tx: &impl ConnectionTrait, now_ms: i64, lease_ms: i64, limit: u64) -> Result<Vec<Row>, StoreError> {
+    let mut claimed = Vec::new();
+    let rows: Vec<Row> = query::all(tx, &due(now_ms, limit), OPERATION).await?;
+    for row in rows {
+        let update = Query::update()
+            .table("effects")
+            .value("lease_until_ms", now_ms.saturating_add(lease_ms))
+            .value("attempts", Expr::col("attempts").add(1))
+            .and_where(Expr::col("order_no").eq(row.order_no.as_str()))
+            .and_where(Expr::col("seq").eq(row.seq))
+            .and_where(Expr::col("part").eq(row.part))
+            .and_where(Expr::col("lease_until_ms").lte(now_ms))
+            .to_owned();
+        if query::execute(tx, &update, OPERATION).await? == 1 {
+            claimed.push(row);
+        }
+    }
+    Ok(claimed)
 }
 
 /// The effect has been done: forgets it. Repeating it changes nothing.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn done(_db: &Db, _key: EffectKey) -> Result<(), StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`].
+pub async fn done(db: &Db, key: EffectKey) -> Result<(), StoreError> {
+    failpoint::reach("effects.done.before");
+    let delete = Query::delete().from_table("effects").and_where(names(key)).to_owned();
+    query::execute(db.writer(), &delete, OPERATION).await?;
+    failpoint::reach("effects.done.after");
+    Ok(())
 }
 
 /// The effect failed: it is due again at `next_due_ms`, its lease is given back.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn failed(_db: &Db, _key: EffectKey, _error: &str, _next_due_ms: i64) -> Result<(), StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`].
+pub async fn failed(db: &Db, key: EffectKey, error: &str, next_due_ms: i64) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table("effects")
+        .value("due_at_ms", next_due_ms)
+        .value("lease_until_ms", 0)
+        .value("last_error", error.chars().take(ERROR_CHARS_MAX).collect::<String>())
+        .and_where(names(key))
+        .to_owned();
+    query::execute(db.writer(), &update, OPERATION).await?;
+    Ok(())
 }
 
-/// What is owed for one order, leased or not.
+/// What is owed for one order, leased or not, in the order in which it was owed.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn of_order(_db: &Db, _order_no: OrderNo) -> Result<Vec<OwedEffect>, StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`], [`StoreError::Corrupt`] if one cannot be read.
+pub async fn of_order(db: &Db, order_no: OrderNo) -> Result<Vec<OwedEffect>, StoreError> {
+    let select = select()
+        .and_where(Expr::col(("effects", "order_no")).eq(order_no.to_string()))
+        .order_by(("effects", "seq"), Order::Asc)
+        .order_by(("effects", "part"), Order::Asc)
+        .to_owned();
+    let rows: Vec<Row> = query::all(db.reader(), &select, "reading an order's effects").await?;
+    rows.into_iter().map(Row::owed).collect()
 }
 
 /// How many effects were due before `due_before_ms` and are not done.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn overdue(_db: &Db, _due_before_ms: i64) -> Result<u64, StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`].
+pub async fn overdue(db: &Db, due_before_ms: i64) -> Result<u64, StoreError> {
+    let select = Query::select().from("effects").and_where(Expr::col("due_at_ms").lt(due_before_ms)).to_owned();
+    query::count(db.reader(), select, "counting effects").await
 }

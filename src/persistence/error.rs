@@ -29,6 +29,12 @@ pub enum StoreError {
         /// Which value, with its key.
         what: String,
     },
+    /// Another writer changed a row between our read and our conditional write; the transaction was rolled back.
+    #[error("{operation} met a concurrent change")]
+    Conflict {
+        /// What was being done.
+        operation: &'static str,
+    },
     /// No answer in time: the outcome is unknown until asked.
     #[error("{operation} got no answer in {timeout_ms} ms")]
     TimedOut {
@@ -49,7 +55,7 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Open { .. } | Self::TimedOut { .. } => true,
+            Self::Open { .. } | Self::Conflict { .. } | Self::TimedOut { .. } => true,
             Self::Corrupt { .. } => false,
             Self::Database { source, .. } => is_transient(source),
         }

@@ -4,7 +4,7 @@
 //! A number is remembered for longer than its ticket lives. `taken` -> `settle` (the order row exists: the ticket is
 //! forgotten, the number still counts as taken) and `taken` or settled -> `release` (units go back once, a tombstone
 //! stays and turns every later claim under that number away). `retake` is the undo of `release`, for money that came
-//! after the cancellation. A tombstone that was never taken gave nothing back, so it cannot be retaken for nothing.
+//! after the cancellation.
 //! The ledger only promises; the `stock` table decides (design.md §3): what it holds is rebuilt from there.
 
 use async_trait::async_trait;
@@ -56,7 +56,7 @@ impl From<&Order> for TicketRef {
 pub struct TicketRecord {
     /// As it was accepted.
     pub ticket: Ticket,
-    /// True once its units went back (a tombstone of a claim that was really made).
+    /// True once its units went back. A number that was never taken has price and time 0 then.
     pub returned: bool,
 }
 
@@ -166,8 +166,8 @@ pub trait StockLedger: Send + Sync {
     /// must be open, the buyer within his limit. A number that is taken already is answered `Ok`.
     async fn retake(&self, ticket: &TicketRef, now_ms: i64) -> LedgerAnswer<()>;
 
-    /// The ticket under that number, unless it is settled, unknown or a tombstone without a claim. `product` tells a
-    /// ledger that is split by product where to look.
+    /// The ticket or tombstone under that number; `None` if it is unknown or settled. `product` tells a ledger that is
+    /// split by product where to look.
     async fn find(&self, order_no: OrderNo, product: Option<ProductId>) -> Result<Option<TicketRecord>, StoreError>;
 
     /// The buyer's owed tickets that are taken and not settled, newest first.

@@ -19,6 +19,7 @@ pub mod payments;
 pub mod placing;
 pub mod product_list;
 pub mod products;
+mod query;
 pub mod sales;
 pub mod sessions;
 pub mod sql_ledger;

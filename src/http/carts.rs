@@ -1,0 +1,302 @@
+//! The cart of a user or of a guest. A guest's cart hangs on a token that only he has: a cookie for browsers, the
+//! header `X-Cart-Token` for all others. At sign-in it moves into the user's cart.
+
+use std::future::{Ready, ready};
+
+use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_web::dev::Payload;
+use actix_web::http::header::SET_COOKIE;
+use actix_web::{CustomizeResponder, FromRequest, HttpRequest, Responder as _, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::auth::MaybeCaller;
+use super::envelope::{ApiResult, Envelope, ok};
+use super::error::ApiError;
+use super::extract::Params;
+use super::fields::{Fields, FromFields};
+use super::state::AppState;
+use crate::domain::codes::Code;
+use crate::domain::money::Yuan;
+use crate::domain::stock::QUANTITY_MAX;
+use crate::domain::{BuyerId, ProductId, Quantity};
+use crate::persistence::carts::{self, CART_LIFE_MS, Cart, CartChange, CartLine, CartOwner, CartRejection};
+
+const COOKIE: &str = "cart";
+const HEADER: &str = "X-Cart-Token";
+/// Our tokens are 256 bits in base64url.
+const TOKEN_CHARS: usize = 43;
+
+/// One product in the cart.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(missing_docs, reason = "named as in the contract")]
+pub struct CartItemView {
+    /// The product's id: a cart has one line a product.
+    pub id: i64,
+    pub product_id: i64,
+    pub product_name: String,
+    pub product_image: String,
+    #[schema(value_type = f64)]
+    pub price: Yuan,
+    pub quantity: i64,
+    #[schema(value_type = f64)]
+    pub sub_total: Yuan,
+    /// Units for sale now.
+    pub stock: i64,
+    /// False: off the shelf; not part of the totals.
+    pub available: bool,
+}
+
+impl From<CartLine> for CartItemView {
+    fn from(line: CartLine) -> Self {
+        Self {
+            id: line.product.0,
+            product_id: line.product.0,
+            product_name: line.name,
+            product_image: line.image_url,
+            price: Yuan(line.price),
+            quantity: line.quantity,
+            sub_total: Yuan(line.sub_total),
+            stock: line.stock,
+            available: line.available,
+        }
+    }
+}
+
+/// A cart with its totals.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CartView {
+    /// Last added first.
+    pub items: Vec<CartItemView>,
+    /// Units.
+    pub total_count: i64,
+    /// Yuan.
+    #[schema(value_type = f64)]
+    pub total_price: Yuan,
+}
+
+impl From<Cart> for CartView {
+    fn from(cart: Cart) -> Self {
+        Self {
+            items: cart.lines.into_iter().map(CartItemView::from).collect(),
+            total_count: cart.total_count,
+            total_price: Yuan(cart.total_price),
+        }
+    }
+}
+
+/// How many of which product.
+#[derive(Debug, ToSchema)]
+pub struct CartLineForm {
+    #[schema(value_type = i64)]
+    product_id: ProductId,
+    /// 1..=999; 1 if absent.
+    #[schema(value_type = Option<i64>)]
+    quantity: Quantity,
+}
+
+impl FromFields for CartLineForm {
+    const CODE: Code = Code::CART_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { product_id: fields.product("product_id"), quantity: fields.quantity("quantity", Some(Quantity::ONE)) }
+    }
+}
+
+/// How many of a product there shall be.
+#[derive(Debug, ToSchema)]
+pub struct SetCartLine {
+    #[schema(value_type = i64)]
+    product_id: ProductId,
+    /// 1..=999.
+    #[schema(value_type = i64)]
+    quantity: Quantity,
+}
+
+impl FromFields for SetCartLine {
+    const CODE: Code = Code::CART_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { product_id: fields.product("product_id"), quantity: fields.quantity("quantity", None) }
+    }
+}
+
+/// Which product leaves the cart.
+#[derive(Debug, ToSchema)]
+pub struct RemoveCartLine {
+    #[schema(value_type = i64)]
+    product_id: ProductId,
+}
+
+impl FromFields for RemoveCartLine {
+    const CODE: Code = Code::CART_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { product_id: fields.product("product_id") }
+    }
+}
+
+/// The token of a guest's cart that came with the request, if any.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "whoever has the token has the cart")]
+pub struct Guest(Option<String>);
+
+impl FromRequest for Guest {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let header = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let token = header.or_else(|| request.cookie(COOKIE).map(|cookie| cookie.value().to_owned()));
+        let is_ours = |token: &String| {
+            token.len() == TOKEN_CHARS && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        ready(Ok(Self(token.filter(is_ours))))
+    }
+}
+
+impl Guest {
+    /// Moves this guest's cart into the user's. The sign-in does not fail because of a cart: the guest keeps it then.
+    pub(super) async fn moves_in(&self, state: &AppState, user: BuyerId) {
+        let Some(token) = &self.0 else { return };
+        let lines_max = state.settings.orders.cart_lines_max;
+        if let Err(error) = carts::merge(&state.db, token, user, lines_max, state.clock.now_ms()).await {
+            tracing::warn!(%user, %error, "guest cart was not merged");
+        }
+    }
+
+    /// The answer, with which the browser forgets the token.
+    pub(super) fn forgotten<T: Serialize>(
+        &self,
+        request: &HttpRequest,
+        envelope: Envelope<T>,
+    ) -> CustomizeResponder<Envelope<T>> {
+        let answer = envelope.customize();
+        if self.0.is_none() {
+            return answer;
+        }
+        let mut cookie = cookie(request, "");
+        cookie.make_removal();
+        answer.insert_header((SET_COOKIE, cookie.to_string()))
+    }
+
+    /// The owner and, if it is a guest who has none yet, the token that he gets.
+    fn owner(self, caller: MaybeCaller) -> (CartOwner, Option<String>) {
+        match (caller.0, self.0) {
+            (Some(caller), _) => (CartOwner::User(caller.buyer), None),
+            (None, Some(token)) => (CartOwner::Guest(token), None),
+            (None, None) => {
+                let token = crate::random::token();
+                (CartOwner::Guest(token.clone()), Some(token))
+            }
+        }
+    }
+}
+
+fn cookie<'a>(request: &HttpRequest, token: &'a str) -> Cookie<'a> {
+    Cookie::build(COOKIE, token)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(request.connection_info().scheme() == "https")
+        .max_age(Duration::milliseconds(CART_LIFE_MS))
+        .finish()
+}
+
+/// Puts units of a product into the cart. A guest gets his token in the cookie `cart` and the header `X-Cart-Token`.
+///
+/// # Errors
+/// `CART_PRODUCT_MISSING`, `CART_OFF_SHELF`, `CART_STOCK_SHORT`, `CART_ADD`, `CART_PARAMETER`.
+#[utoipa::path(post, path = "/api/cart", tag = "cart", request_body = CartLineForm,
+    responses((status = 200, body = CartItemView)))]
+pub async fn add_to_cart(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    caller: MaybeCaller,
+    guest: Guest,
+    Params(form): Params<CartLineForm>,
+) -> Result<CustomizeResponder<Envelope<CartItemView>>, ApiError> {
+    let (owner, new_token) = guest.owner(caller);
+    let change = change(&state, &owner, form.product_id, form.quantity);
+    carts::add(&state.db, &change, state.clock.now_ms()).await?.map_err(|rejection| refused(&state, rejection))?;
+    let cart = carts::load(&state.db, &owner, state.clock.now_ms()).await?;
+    let line = cart.lines.into_iter().find(|line| line.product == form.product_id);
+    let answer = ok(line.ok_or(ApiError::from(Code::CART_ITEM_MISSING))?.into())?.customize();
+    let Some(token) = new_token else { return Ok(answer) };
+    let cookie = cookie(&request, &token).to_string();
+    Ok(answer.insert_header((SET_COOKIE, cookie)).insert_header((HEADER, token)))
+}
+
+/// The cart with the prices of now.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(get, path = "/api/cart", tag = "cart", responses((status = 200, body = CartView)))]
+pub async fn get_cart(state: web::Data<AppState>, caller: MaybeCaller, guest: Guest) -> ApiResult<CartView> {
+    let (owner, _) = guest.owner(caller);
+    ok(carts::load(&state.db, &owner, state.clock.now_ms()).await?.into())
+}
+
+/// Sets how many of a product are in the cart.
+///
+/// # Errors
+/// `CART_ITEM_MISSING`, `CART_PRODUCT_MISSING`, `CART_OFF_SHELF`, `CART_STOCK_SHORT`.
+#[utoipa::path(put, path = "/api/cart", tag = "cart", request_body = SetCartLine,
+    responses((status = 200, description = "set")))]
+pub async fn update_cart(
+    state: web::Data<AppState>,
+    caller: MaybeCaller,
+    guest: Guest,
+    Params(form): Params<SetCartLine>,
+) -> ApiResult<()> {
+    let (owner, _) = guest.owner(caller);
+    let change = change(&state, &owner, form.product_id, form.quantity);
+    carts::set(&state.db, &change, state.clock.now_ms()).await?.map_err(|rejection| refused(&state, rejection))?;
+    ok(())
+}
+
+/// Takes a product out of the cart.
+///
+/// # Errors
+/// `CART_ITEM_MISSING`.
+#[utoipa::path(delete, path = "/api/cart", tag = "cart", request_body = RemoveCartLine,
+    responses((status = 200, description = "removed")))]
+pub async fn remove_from_cart(
+    state: web::Data<AppState>,
+    caller: MaybeCaller,
+    guest: Guest,
+    Params(form): Params<RemoveCartLine>,
+) -> ApiResult<()> {
+    let (owner, _) = guest.owner(caller);
+    if carts::remove(&state.db, &owner, form.product_id).await? { ok(()) } else { Err(Code::CART_ITEM_MISSING.into()) }
+}
+
+/// Empties the cart.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(delete, path = "/api/cart/clear", tag = "cart", responses((status = 200, description = "empty")))]
+pub async fn clear_cart(state: web::Data<AppState>, caller: MaybeCaller, guest: Guest) -> ApiResult<()> {
+    let (owner, _) = guest.owner(caller);
+    carts::clear(&state.db, &owner).await?;
+    ok(())
+}
+
+fn change<'a>(state: &AppState, owner: &'a CartOwner, product: ProductId, quantity: Quantity) -> CartChange<'a> {
+    CartChange { owner, product, quantity, lines_max: state.settings.orders.cart_lines_max }
+}
+
+fn refused(state: &AppState, rejection: CartRejection) -> ApiError {
+    match rejection {
+        CartRejection::ProductMissing => Code::CART_PRODUCT_MISSING.into(),
+        CartRejection::OffShelf => Code::CART_OFF_SHELF.into(),
+        CartRejection::StockShort { units_left } => {
+            ApiError::from(Code::CART_STOCK_SHORT).with("units_left", units_left)
+        }
+        CartRejection::TooManyUnits => ApiError::from(Code::CART_PARAMETER).with("quantity_max", QUANTITY_MAX),
+        CartRejection::TooManyLines => {
+            ApiError::from(Code::CART_ADD).with("lines_max", state.settings.orders.cart_lines_max)
+        }
+        CartRejection::LineMissing => Code::CART_ITEM_MISSING.into(),
+    }
+}

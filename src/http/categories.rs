@@ -1,0 +1,176 @@
+//! The tree of categories.
+
+use actix_web::web;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::auth::Admin;
+use super::envelope::{ApiResult, ok};
+use super::error::ApiError;
+use super::extract::{Body, from_path};
+use super::fields::{Fields, FromFields};
+use super::state::AppState;
+use crate::domain::codes::Code;
+use crate::persistence::categories::{self, CATEGORY_NAME_CHARS_MAX, Category, CategoryChanges, CategoryRejection};
+
+const POSITION_MAX: i64 = 1_000_000;
+
+/// A category with all below it.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(missing_docs, reason = "named as in the contract")]
+pub struct CategoryView {
+    pub id: i64,
+    pub name: String,
+    /// 0 at the top.
+    pub parent_id: i64,
+    pub position: i32,
+    #[schema(no_recursion)]
+    pub children: Vec<CategoryView>,
+}
+
+impl CategoryView {
+    fn new(category: &Category, tree: &[Category]) -> Self {
+        Self {
+            id: category.id,
+            name: category.name.clone(),
+            parent_id: category.parent_id.unwrap_or(0),
+            position: category.position,
+            children: below(tree, Some(category.id)),
+        }
+    }
+}
+
+fn below(tree: &[Category], parent: Option<i64>) -> Vec<CategoryView> {
+    tree.iter()
+        .filter(|category| category.parent_id == parent)
+        .map(|category| CategoryView::new(category, tree))
+        .collect()
+}
+
+/// A category to add.
+#[derive(Debug, ToSchema)]
+pub struct AddCategory {
+    name: String,
+    /// Absent or 0: at the top.
+    parent_id: Option<i64>,
+    /// Order among its brothers.
+    #[schema(value_type = Option<i32>)]
+    position: i32,
+}
+
+impl FromFields for AddCategory {
+    const CODE: Code = Code::PRODUCT_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            name: fields.text("name", 1..=CATEGORY_NAME_CHARS_MAX),
+            parent_id: fields.whole_if("parent_id", 0..=i64::MAX).filter(|parent| *parent != 0),
+            position: position_if(fields).unwrap_or(0),
+        }
+    }
+}
+
+/// What changes in a category; an absent field stays as it is.
+#[derive(Debug, ToSchema)]
+pub struct UpdateCategory {
+    name: Option<String>,
+    /// 0: to the top.
+    parent_id: Option<i64>,
+    position: Option<i32>,
+}
+
+impl FromFields for UpdateCategory {
+    const CODE: Code = Code::PRODUCT_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            name: fields.text_if("name", 1..=CATEGORY_NAME_CHARS_MAX),
+            parent_id: fields.whole_if("parent_id", 0..=i64::MAX),
+            position: position_if(fields),
+        }
+    }
+}
+
+/// The whole tree.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(get, path = "/api/category", tag = "category", responses((status = 200, body = Vec<CategoryView>)))]
+pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<CategoryView>> {
+    ok(below(&categories::list(&state.db).await?, None))
+}
+
+/// Adds a category.
+///
+/// # Errors
+/// `PRODUCT_CATEGORY` with `data.reason`.
+#[utoipa::path(post, path = "/api/category", tag = "category", request_body = AddCategory,
+    responses((status = 200, body = CategoryView)))]
+pub async fn add_category(
+    state: web::Data<AppState>,
+    Admin(admin): Admin,
+    Body(form): Body<AddCategory>,
+) -> ApiResult<CategoryView> {
+    let added = categories::insert(&state.db, &form.name, form.parent_id, form.position).await?.map_err(refused)?;
+    let detail = serde_json::json!({"name": form.name, "parent_id": form.parent_id});
+    state.record(&admin, "category.create", format!("category {}", added.id), detail).await?;
+    ok(CategoryView::new(&added, &[]))
+}
+
+/// Changes a category.
+///
+/// # Errors
+/// `NOT_FOUND`, `PRODUCT_CATEGORY` with `data.reason`.
+#[utoipa::path(put, path = "/api/category/{id}", tag = "category", request_body = UpdateCategory,
+    responses((status = 200, body = CategoryView)))]
+pub async fn update_category(
+    state: web::Data<AppState>,
+    Admin(admin): Admin,
+    path: web::Path<String>,
+    Body(form): Body<UpdateCategory>,
+) -> ApiResult<CategoryView> {
+    let id = from_path(&path, Code::NOT_FOUND)?;
+    let detail = serde_json::json!({"name": form.name, "parent_id": form.parent_id, "position": form.position});
+    let changes = CategoryChanges {
+        name: form.name,
+        parent_id: form.parent_id.map(|parent| (parent != 0).then_some(parent)),
+        position: form.position,
+    };
+    let updated = categories::update(&state.db, id, &changes).await?.map_err(refused)?;
+    state.record(&admin, "category.update", format!("category {id}"), detail).await?;
+    ok(CategoryView::new(&updated, &categories::list(&state.db).await?))
+}
+
+/// Removes a category that has neither products nor children.
+///
+/// # Errors
+/// `NOT_FOUND`, `PRODUCT_CATEGORY` with `data.reason`.
+#[utoipa::path(delete, path = "/api/category/{id}", tag = "category",
+    responses((status = 200, description = "removed")))]
+pub async fn remove_category(
+    state: web::Data<AppState>,
+    Admin(admin): Admin,
+    path: web::Path<String>,
+) -> ApiResult<()> {
+    let id: i64 = from_path(&path, Code::NOT_FOUND)?;
+    categories::delete(&state.db, id).await?.map_err(refused)?;
+    state.record(&admin, "category.delete", format!("category {id}"), serde_json::Value::Null).await?;
+    ok(())
+}
+
+fn position_if(fields: &mut Fields) -> Option<i32> {
+    fields.whole_if("position", -POSITION_MAX..=POSITION_MAX).and_then(|position| i32::try_from(position).ok())
+}
+
+fn refused(rejection: CategoryRejection) -> ApiError {
+    let reason = match rejection {
+        CategoryRejection::NotFound => return Code::NOT_FOUND.into(),
+        CategoryRejection::NameTaken => "name_taken",
+        CategoryRejection::ParentUnknown => "parent_unknown",
+        CategoryRejection::Cycle => "cycle",
+        CategoryRejection::TooDeep => "too_deep",
+        CategoryRejection::HasProducts => "has_products",
+        CategoryRejection::HasChildren => "has_children",
+    };
+    ApiError::from(Code::PRODUCT_CATEGORY).with("reason", reason)
+}

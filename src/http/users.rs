@@ -1,0 +1,335 @@
+//! Registering, signing in and the own profile; administrators list users and change their access.
+
+use actix_web::CustomizeResponder;
+use actix_web::{HttpRequest, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::auth::{Admin, Caller};
+use super::carts::Guest;
+use super::envelope::{ApiResult, Envelope, ok};
+use super::error::ApiError;
+use super::extract::{Body, Query, from_path};
+use super::fields::{Fields, FromFields, Problem};
+use super::pages::{PageOf, PageQuery};
+use super::sessions::{SignedIn, sign_in};
+use super::state::AppState;
+use super::times::Time;
+use crate::domain::codes::Code;
+use crate::domain::user::{
+    EMAIL_BYTES_MAX, Login, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, USERNAME_CHARS_MAX, USERNAME_CHARS_MIN, is_email,
+    is_mobile, is_username,
+};
+use crate::domain::{BuyerId, Role};
+use crate::persistence::Page;
+use crate::persistence::users::{self, AccessChanges, NewUser, ProfileChanges, User, UserRejection};
+
+/// Longest login or password that is looked at when signing in, in bytes.
+const SIGN_IN_BYTES_MAX: usize = 1_024;
+const NICKNAME_CHARS_MAX: usize = 50;
+const URL_CHARS_MAX: usize = 255;
+
+/// A user as he sees himself and administrators see him.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[expect(missing_docs, reason = "named as in the contract")]
+pub struct UserView {
+    pub id: i64,
+    pub username: String,
+    /// Empty if not given.
+    pub email: String,
+    /// Empty if not given.
+    pub phone: String,
+    pub avatar: String,
+    pub nickname: String,
+    /// 1 user, 2 administrator.
+    pub role: i16,
+    /// 1 active, 0 disabled.
+    pub status: i16,
+    pub created_at: Time,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.0,
+            username: user.username,
+            email: user.email.unwrap_or_default(),
+            phone: user.phone.unwrap_or_default(),
+            avatar: user.avatar,
+            nickname: user.nickname,
+            role: user.role.into(),
+            status: if user.active { users::STATUS_ACTIVE } else { users::STATUS_DISABLED },
+            created_at: Time(user.created_at_ms),
+        }
+    }
+}
+
+/// A registration: a username or a mobile number, and a password. It cannot ask for a role.
+#[derive(ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a password")]
+pub struct RegisterUser {
+    /// 3..=50 letters, digits, `_`, `-`, `.`; the mobile number if absent.
+    username: String,
+    /// Also taken as `phone`: 11 digits.
+    mobile: Option<String>,
+    email: Option<String>,
+    /// 6..=72 bytes.
+    #[schema(min_length = 6, max_length = 72)]
+    password: String,
+}
+
+impl FromFields for RegisterUser {
+    const CODE: Code = Code::USER_PARAMETER;
+    const STRICT: bool = true;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        let email = email_if(fields);
+        let mut mobile = mobile_if(fields, "mobile").or(mobile_if(fields, "phone"));
+        let length = USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX;
+        let username = match &mobile {
+            Some(number) => fields.text_if("username", length).unwrap_or_else(|| number.clone()),
+            None => fields.text("username", length),
+        };
+        if !username.is_empty() && !is_username(&username) {
+            fields.refuse("username", Problem::Malformed);
+        }
+        if is_mobile(&username) && *mobile.get_or_insert_with(|| username.clone()) != username {
+            fields.refuse("username", Problem::Malformed); // somebody else's number
+        }
+        let password = fields.secret("password", PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX);
+        for name in ["confirm_password", "confirmPassword"] {
+            let repeated = fields.text_if(name, 0..=PASSWORD_BYTES_MAX);
+            if repeated.is_some_and(|repeated| repeated != password.trim()) {
+                fields.refuse(name, Problem::Malformed);
+            }
+        }
+        Self { username, mobile, email, password }
+    }
+}
+
+/// Who signs in: a username, email or mobile number under any of these names.
+#[derive(ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a password")]
+pub struct LogIn {
+    /// Also taken as `mobile`, `phone` or `email`.
+    username: String,
+    password: String,
+}
+
+impl FromFields for LogIn {
+    const CODE: Code = Code::USER_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        let named = ["mobile", "phone", "email"].map(|name| fields.text_if(name, 1..=SIGN_IN_BYTES_MAX));
+        let username = match fields.text_if("username", 1..=SIGN_IN_BYTES_MAX).or(named.into_iter().flatten().next()) {
+            Some(login) => login,
+            None => fields.text("username", 1..=SIGN_IN_BYTES_MAX),
+        };
+        Self { username, password: fields.secret("password", 1..=SIGN_IN_BYTES_MAX) }
+    }
+}
+
+/// What changes in a profile; an absent or empty field stays as it is.
+#[derive(ToSchema)]
+#[expect(missing_debug_implementations, reason = "personal data")]
+pub struct UpdateProfile {
+    email: Option<String>,
+    /// Also taken as `mobile`.
+    phone: Option<String>,
+    avatar: Option<String>,
+    nickname: Option<String>,
+}
+
+impl FromFields for UpdateProfile {
+    const CODE: Code = Code::USER_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            email: email_if(fields),
+            phone: mobile_if(fields, "phone").or(mobile_if(fields, "mobile")),
+            avatar: fields.text_if("avatar", 0..=URL_CHARS_MAX),
+            nickname: fields.text_if("nickname", 0..=NICKNAME_CHARS_MAX),
+        }
+    }
+}
+
+/// Registers and signs in.
+///
+/// # Errors
+/// `USER_EXISTS` with the field that is taken, `USER_PARAMETER`.
+#[utoipa::path(post, path = "/api/user/register", tag = "user", request_body = RegisterUser,
+    responses((status = 200, description = "signed in", body = SignedIn)))]
+pub async fn register_user(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    guest: Guest,
+    Body(form): Body<RegisterUser>,
+) -> Result<CustomizeResponder<Envelope<SignedIn>>, ApiError> {
+    let new = NewUser {
+        username: form.username,
+        email: form.email,
+        phone: form.mobile,
+        password_hash: state.passwords.hash(form.password).await?,
+        role: Role::User,
+    };
+    let user = users::insert(&state.db, &new, state.clock.now_ms()).await?.map_err(taken)?;
+    sign_in(&state, &request, guest, user).await
+}
+
+/// Signs in by username, email or mobile number.
+///
+/// # Errors
+/// `WRONG_CREDENTIALS` for an unknown name as for a wrong password, `USER_DISABLED`.
+#[utoipa::path(post, path = "/api/user/login", tag = "user", request_body = LogIn,
+    responses((status = 200, description = "signed in", body = SignedIn)))]
+pub async fn log_in(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    guest: Guest,
+    Body(form): Body<LogIn>,
+) -> Result<CustomizeResponder<Envelope<SignedIn>>, ApiError> {
+    let user = users::find_by_login(&state.db, &Login::read(&form.username)).await?;
+    let hash = user.as_ref().map(|user| user.password_hash.as_str());
+    let fits = state.passwords.verify(form.password, hash).await?;
+    let user = user.filter(|_| fits).ok_or(ApiError::from(Code::WRONG_CREDENTIALS))?;
+    if !user.active {
+        return Err(Code::USER_DISABLED.into());
+    }
+    sign_in(&state, &request, guest, user).await
+}
+
+/// The own profile.
+///
+/// # Errors
+/// `USER_NOT_FOUND` if the user is gone.
+#[utoipa::path(get, path = "/api/user/profile", tag = "user", responses((status = 200, body = UserView)))]
+pub async fn get_profile(state: web::Data<AppState>, caller: Caller) -> ApiResult<UserView> {
+    let user = users::find(&state.db, caller.buyer).await?;
+    ok(user.ok_or(ApiError::from(Code::USER_NOT_FOUND))?.into())
+}
+
+/// Changes the own profile.
+///
+/// # Errors
+/// `USER_EXISTS` if email or phone is another user's.
+#[utoipa::path(put, path = "/api/user/profile", tag = "user", request_body = UpdateProfile,
+    responses((status = 200, body = UserView)))]
+pub async fn update_profile(
+    state: web::Data<AppState>,
+    caller: Caller,
+    Body(form): Body<UpdateProfile>,
+) -> ApiResult<UserView> {
+    let changes = ProfileChanges {
+        email: form.email.map(Some),
+        phone: form.phone.map(Some),
+        nickname: form.nickname,
+        avatar: form.avatar,
+    };
+    let updated = users::update_profile(&state.db, caller.buyer, &changes, state.clock.now_ms()).await?;
+    ok(updated.map_err(taken)?.into())
+}
+
+/// Which users an administrator wants to see.
+#[derive(Debug, utoipa::IntoParams)]
+pub struct ListUsers {
+    #[param(inline, value_type = Option<u64>)]
+    page: PageQuery,
+    /// Part of the username, email or phone.
+    #[param(value_type = Option<String>)]
+    keyword: String,
+}
+
+impl FromFields for ListUsers {
+    const CODE: Code = Code::USER_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { page: PageQuery::read(fields), keyword: fields.text_if("keyword", 0..=100).unwrap_or_default() }
+    }
+}
+
+/// All users, newest first.
+///
+/// # Errors
+/// `NOT_ADMINISTRATOR`.
+#[utoipa::path(get, path = "/api/admin/users", tag = "admin", responses((status = 200, body = PageOf<UserView>)))]
+pub async fn list_users(
+    state: web::Data<AppState>,
+    _admin: Admin,
+    Query(query): Query<ListUsers>,
+) -> ApiResult<PageOf<UserView>> {
+    let page = Page::new(query.page.page, query.page.page_size);
+    let (found, total) = users::list(&state.db, page, &query.keyword).await?;
+    ok(query.page.of(found.into_iter().map(UserView::from).collect(), total))
+}
+
+/// What an administrator changes of a user; an absent field stays as it is.
+#[derive(Debug, ToSchema)]
+pub struct ChangeUser {
+    /// 1 active, 0 disabled.
+    status: Option<i64>,
+    /// 1 user, 2 administrator.
+    role: Option<i64>,
+}
+
+impl FromFields for ChangeUser {
+    const CODE: Code = Code::USER_PARAMETER;
+    const STRICT: bool = true;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { status: fields.whole_if("status", 0..=1), role: fields.whole_if("role", 1..=2) }
+    }
+}
+
+/// Disables, enables or promotes a user; his tokens are worthless at once. Nobody does that to himself.
+///
+/// # Errors
+/// `USER_NOT_FOUND`, `NO_PERMISSION` for oneself.
+#[utoipa::path(put, path = "/api/admin/users/{id}", tag = "admin", request_body = ChangeUser,
+    responses((status = 200, body = UserView)))]
+pub async fn change_user(
+    state: web::Data<AppState>,
+    Admin(admin): Admin,
+    path: web::Path<String>,
+    Body(form): Body<ChangeUser>,
+) -> ApiResult<UserView> {
+    let id = BuyerId(from_path(&path, Code::USER_NOT_FOUND)?);
+    if id == admin.buyer {
+        return Err(Code::NO_PERMISSION.into());
+    }
+    let changes = AccessChanges {
+        active: form.status.map(|status| status == i64::from(users::STATUS_ACTIVE)),
+        role: form.role.map(|role| if role == 2 { Role::Admin } else { Role::User }),
+    };
+    let user = users::set_access(&state.db, id, changes, state.clock.now_ms()).await?;
+    let user = user.ok_or(ApiError::from(Code::USER_NOT_FOUND))?;
+    state.sessions_changed(id).await;
+    let detail = serde_json::json!({"status": form.status, "role": form.role});
+    state.record(&admin, "user.update", format!("user {id}"), detail).await?;
+    ok(user.into())
+}
+
+fn taken(rejection: UserRejection) -> ApiError {
+    let field = match rejection {
+        UserRejection::NotFound => return Code::USER_NOT_FOUND.into(),
+        UserRejection::UsernameTaken => "username",
+        UserRejection::EmailTaken => "email",
+        UserRejection::PhoneTaken => "phone",
+    };
+    ApiError::from(Code::USER_EXISTS).with("field", field)
+}
+
+fn email_if(fields: &mut Fields) -> Option<String> {
+    let email = fields.text_if("email", 0..=EMAIL_BYTES_MAX)?.to_lowercase();
+    if !is_email(&email) {
+        fields.refuse("email", Problem::Malformed);
+    }
+    Some(email)
+}
+
+fn mobile_if(fields: &mut Fields, name: &'static str) -> Option<String> {
+    let number = fields.text_if(name, 0..=20)?;
+    if !is_mobile(&number) {
+        fields.refuse(name, Problem::Malformed);
+    }
+    Some(number)
+}

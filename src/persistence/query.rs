@@ -1,0 +1,139 @@
+//! Short ways to run built statements: rows into structs, many-row inserts within every engine's bounds, row locks
+//! where the engine has them, and stored texts back into domain types.
+
+use sea_orm::sea_query::{Expr, InsertStatement, OnConflict, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, StatementBuilder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::StoreError;
+use crate::domain::OrderNo;
+use crate::domain::stock::Quantity;
+
+/// Variables of one statement: below SQLite's 32,766 and the 65,535 of the others.
+const VARIABLES_MAX: usize = 30_000;
+/// Keys of one `IN` list.
+pub(super) const KEYS_MAX: usize = 5_000;
+
+/// All rows of `select`.
+pub(super) async fn all<R: FromQueryResult>(
+    conn: &impl ConnectionTrait,
+    select: &SelectStatement,
+    operation: &'static str,
+) -> Result<Vec<R>, StoreError> {
+    let failed = StoreError::during(operation);
+    let rows = conn.query_all(select).await.map_err(&failed)?;
+    rows.iter().map(|row| R::from_query_result(row, "")).collect::<Result<_, _>>().map_err(&failed)
+}
+
+/// The first row of `select`.
+pub(super) async fn one<R: FromQueryResult>(
+    conn: &impl ConnectionTrait,
+    select: &SelectStatement,
+    operation: &'static str,
+) -> Result<Option<R>, StoreError> {
+    let failed = StoreError::during(operation);
+    let row = conn.query_one(select).await.map_err(&failed)?;
+    row.map(|row| R::from_query_result(&row, "")).transpose().map_err(&failed)
+}
+
+/// The rows that `select` makes of `keys`, asked for in portions that every engine takes.
+pub(super) async fn by_keys<R: FromQueryResult, K: Clone>(
+    conn: &impl ConnectionTrait,
+    keys: &[K],
+    operation: &'static str,
+    select: impl Fn(Vec<K>) -> SelectStatement,
+) -> Result<Vec<R>, StoreError> {
+    let mut rows = Vec::with_capacity(keys.len());
+    for portion in keys.chunks(KEYS_MAX) {
+        rows.extend(all(conn, &select(portion.to_vec()), operation).await?);
+    }
+    Ok(rows)
+}
+
+#[derive(FromQueryResult)]
+struct Count {
+    rows_counted: i64,
+}
+
+/// How many rows `select` (which has no columns yet) finds.
+pub(super) async fn count(
+    conn: &impl ConnectionTrait,
+    mut select: SelectStatement,
+    operation: &'static str,
+) -> Result<u64, StoreError> {
+    select.expr_as(Expr::cust("COUNT(*)"), "rows_counted");
+    let counted: Option<Count> = one(conn, &select, operation).await?;
+    Ok(counted.map_or(0, |count| count.rows_counted.unsigned_abs()))
+}
+
+/// Runs a writing statement; answers how many rows it changed.
+pub(super) async fn execute<S: StatementBuilder>(
+    conn: &impl ConnectionTrait,
+    statement: &S,
+    operation: &'static str,
+) -> Result<u64, StoreError> {
+    Ok(conn.execute(statement).await.map_err(StoreError::during(operation))?.rows_affected())
+}
+
+/// Inserts many rows with as few statements as the engine's bounds allow.
+pub(super) async fn insert_rows(
+    conn: &impl ConnectionTrait,
+    table: &'static str,
+    columns: &[&'static str],
+    rows: Vec<Vec<Expr>>,
+    on_conflict: Option<OnConflict>,
+) -> Result<(), StoreError> {
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let mut insert: InsertStatement = Query::insert();
+        insert.into_table(table).columns(columns.iter().copied());
+        for row in rows.by_ref().take(VARIABLES_MAX / columns.len().max(1)) {
+            insert.values(row).map_err(|error| StoreError::during(table)(DbErr::Custom(error.to_string())))?;
+        }
+        if let Some(on_conflict) = &on_conflict {
+            insert.on_conflict(on_conflict.clone());
+        }
+        execute(conn, &insert, table).await?;
+    }
+    Ok(())
+}
+
+/// Locks the rows that `select` reads until the commit, where the engine has row locks; SQLite's write transaction
+/// has the whole file.
+pub(super) fn locked(mut select: SelectStatement, conn: &impl ConnectionTrait) -> SelectStatement {
+    if conn.get_database_backend() != DbBackend::Sqlite {
+        select.lock_exclusive();
+    }
+    select
+}
+
+/// A stored order number.
+pub(super) fn order_no(text: &str) -> Result<OrderNo, StoreError> {
+    text.parse().map_err(|_| StoreError::Corrupt { what: format!("order number {text:?}") })
+}
+
+/// Order numbers as keys.
+pub(super) fn texts<'a>(order_nos: impl IntoIterator<Item = &'a OrderNo>) -> Vec<String> {
+    order_nos.into_iter().map(OrderNo::to_string).collect()
+}
+
+/// A stored number of units.
+pub(super) fn quantity(units: i64, order_no: &str) -> Result<Quantity, StoreError> {
+    units.try_into().map_err(|_| StoreError::Corrupt { what: format!("quantity of {order_no}") })
+}
+
+/// A stored version, `seq` or count.
+pub(super) fn unsigned(number: i32, what: &str) -> Result<u32, StoreError> {
+    number.try_into().map_err(|_| StoreError::Corrupt { what: what.to_owned() })
+}
+
+/// A domain value as its stored JSON.
+pub(super) fn to_json<T: Serialize>(value: &T, what: &str) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::Corrupt { what: what.to_owned() })
+}
+
+/// A stored JSON as its domain value.
+pub(super) fn from_json<T: DeserializeOwned>(text: &str, what: impl Fn() -> String) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Corrupt { what: what() })
+}

@@ -1,0 +1,99 @@
+//! Questions to the ledger.
+
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query};
+use sea_orm::{FromQueryResult, TransactionTrait};
+
+use super::accounts;
+use super::tickets::{self, OWED, PREPARED, RETURNED, TicketRow};
+use crate::domain::stock::{Pool, Ticket};
+use crate::domain::{BuyerId, OrderNo, ProductId};
+use crate::persistence::db::Db;
+use crate::persistence::error::StoreError;
+use crate::persistence::ledger::{LedgerPool, LedgerSnapshot, TicketRecord};
+use crate::persistence::query;
+
+/// Most tickets that [`tickets_of`] answers: more than one buyer can have in flight.
+const TICKETS_OF_BUYER_MAX: u64 = 200;
+
+pub(super) async fn find(db: &Db, order_no: OrderNo) -> Result<Option<TicketRecord>, StoreError> {
+    let rows = tickets::read(db.reader(), &[order_no]).await?;
+    rows.first().map(|row| Ok(TicketRecord { ticket: row.ticket()?, returned: row.state == RETURNED })).transpose()
+}
+
+pub(super) async fn tickets_of(db: &Db, buyer: BuyerId) -> Result<Vec<Ticket>, StoreError> {
+    let select = tickets::select()
+        .and_where(Expr::col("buyer_id").eq(buyer.0))
+        .and_where(Expr::col("state").eq(OWED))
+        .order_by("order_no", Order::Desc)
+        .limit(TICKETS_OF_BUYER_MAX)
+        .to_owned();
+    let rows: Vec<TicketRow> = query::all(db.reader(), &select, "reading a buyer's tickets").await?;
+    Ok(rows.iter().filter_map(readable).collect())
+}
+
+pub(super) async fn orphans(db: &Db, accepted_before_ms: i64, limit: u64) -> Result<Vec<Ticket>, StoreError> {
+    let mut found: Vec<Ticket> = Vec::new();
+    let mut after: Option<(i64, String)> = None;
+    // Pages past rows that cannot be read, so that they do not stand in the way of those behind them.
+    while (found.len() as u64) < limit {
+        let mut select = tickets::select();
+        select
+            .and_where(Expr::col("state").is_in([OWED, PREPARED]))
+            .and_where(Expr::col("accepted_at_ms").lt(accepted_before_ms))
+            .order_by("accepted_at_ms", Order::Asc)
+            .order_by("order_no", Order::Asc)
+            .limit(limit);
+        if let Some((accepted_at_ms, order_no)) = &after {
+            let same_time =
+                Expr::col("accepted_at_ms").eq(*accepted_at_ms).and(Expr::col("order_no").gt(order_no.as_str()));
+            select.cond_where(Cond::any().add(Expr::col("accepted_at_ms").gt(*accepted_at_ms)).add(same_time));
+        }
+        let rows: Vec<TicketRow> = query::all(db.reader(), &select, "reading unsettled tickets").await?;
+        let Some(last) = rows.last() else { break };
+        after = Some((last.accepted_at_ms, last.order_no.clone()));
+        found.extend(rows.iter().filter_map(readable));
+    }
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+fn readable(row: &TicketRow) -> Option<Ticket> {
+    row.ticket().inspect_err(|error| tracing::error!(order_no = row.order_no, %error, "ticket left out")).ok()
+}
+
+#[derive(FromQueryResult)]
+struct Unsettled {
+    pool: i64,
+    quantity: i64,
+}
+
+pub(super) async fn snapshot(db: &Db, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
+    let failed = StoreError::during("reading the ledger");
+    let tx = db.reader().begin().await.map_err(&failed)?;
+    let pools = accounts::pools(&tx, product, false).await?;
+    let select = Query::select()
+        .columns(["pool", "quantity"])
+        .from("ledger_tickets")
+        .and_where(Expr::col("state").is_in([OWED, PREPARED]))
+        .and_where(Expr::col("product_id").eq(product.0))
+        .to_owned();
+    let tickets: Vec<Unsettled> = query::all(&tx, &select, "reading the ledger").await?;
+    tx.commit().await.map_err(&failed)?;
+    let mut unsettled: BTreeMap<Pool, i64> = BTreeMap::new();
+    for ticket in tickets {
+        *unsettled.entry(Pool::from(ticket.pool)).or_default() += ticket.quantity;
+    }
+    let pools = pools
+        .into_iter()
+        .map(|(pool, account)| LedgerPool {
+            pool,
+            free: account.free,
+            unsettled: unsettled.get(&pool).copied().unwrap_or(0),
+            terms: account.terms,
+            epoch: account.epoch,
+        })
+        .collect();
+    Ok(LedgerSnapshot { pools })
+}
