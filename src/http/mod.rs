@@ -19,7 +19,6 @@ pub mod order_reads;
 pub mod orders;
 pub mod pages;
 pub mod passwords;
-pub mod people_routes;
 pub mod problem;
 pub mod product_cards;
 pub mod product_forms;

@@ -25,6 +25,8 @@ pub mod sessions;
 pub mod sql_ledger;
 pub mod stock;
 pub mod stock_moves;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod users;
 
 pub use db::Db;
