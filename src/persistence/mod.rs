@@ -11,7 +11,7 @@ pub mod orders;
 pub mod outbox;
 pub mod payments;
 pub mod placing;
-mod query;
+pub(crate) mod query;
 pub mod sales;
 pub mod sql_ledger;
 pub mod stock;
