@@ -108,7 +108,8 @@ impl FromFields for UpdateAddress {
 ///
 /// # Errors
 /// Only those of a request without a live session.
-#[utoipa::path(get, path = "/api/user/address", tag = "user", responses((status = 200, body = EnvelopeOf<Vec<AddressView>>)))]
+#[utoipa::path(get, path = "/api/user/address", tag = "user",
+    responses((status = 200, body = EnvelopeOf<Vec<AddressView>>)), security(("bearer" = [])))]
 pub async fn list_addresses(state: web::Data<AppState>, caller: Caller) -> ApiResult<Vec<AddressView>> {
     let own = addresses::list(&state.db, caller.buyer).await?;
     ok(own.into_iter().map(AddressView::from).collect())
@@ -118,7 +119,8 @@ pub async fn list_addresses(state: web::Data<AppState>, caller: Caller) -> ApiRe
 ///
 /// # Errors
 /// `NOT_FOUND`, also for another user's.
-#[utoipa::path(get, path = "/api/user/address/{id}", tag = "user", responses((status = 200, body = EnvelopeOf<AddressView>)))]
+#[utoipa::path(get, path = "/api/user/address/{id}", params(("id" = i64, Path)), tag = "user",
+    responses((status = 200, body = EnvelopeOf<AddressView>)), security(("bearer" = [])))]
 pub async fn get_address(
     state: web::Data<AppState>,
     caller: Caller,
@@ -133,7 +135,7 @@ pub async fn get_address(
 /// # Errors
 /// `USER_PARAMETER` if there are too many.
 #[utoipa::path(post, path = "/api/user/address", tag = "user", request_body = AddAddress,
-    responses((status = 200, body = EnvelopeOf<AddressView>)))]
+    responses((status = 200, body = EnvelopeOf<AddressView>)), security(("bearer" = [])))]
 pub async fn add_address(
     state: web::Data<AppState>,
     caller: Caller,
@@ -154,8 +156,9 @@ pub async fn add_address(
 ///
 /// # Errors
 /// `NOT_FOUND`, also for another user's.
-#[utoipa::path(put, path = "/api/user/address/{id}", tag = "user", request_body = UpdateAddress,
-    responses((status = 200, body = EnvelopeOf<AddressView>)))]
+#[utoipa::path(put, path = "/api/user/address/{id}", params(("id" = i64, Path)), tag = "user",
+    request_body = UpdateAddress, responses((status = 200, body = EnvelopeOf<AddressView>)),
+    security(("bearer" = [])))]
 pub async fn update_address(
     state: web::Data<AppState>,
     caller: Caller,
@@ -178,7 +181,8 @@ pub async fn update_address(
 ///
 /// # Errors
 /// `NOT_FOUND`, also for another user's.
-#[utoipa::path(delete, path = "/api/user/address/{id}", tag = "user", responses((status = 200, description = "removed")))]
+#[utoipa::path(delete, path = "/api/user/address/{id}", params(("id" = i64, Path)), tag = "user",
+    responses((status = 200, description = "removed")), security(("bearer" = [])))]
 pub async fn remove_address(state: web::Data<AppState>, caller: Caller, path: web::Path<String>) -> ApiResult<()> {
     let id = from_path(&path, Code::NOT_FOUND)?;
     if addresses::delete(&state.db, caller.buyer, id).await? { ok(()) } else { Err(Code::NOT_FOUND.into()) }

@@ -95,7 +95,8 @@ impl FromFields for UpdateCategory {
 ///
 /// # Errors
 /// None of its own.
-#[utoipa::path(get, path = "/api/category", tag = "category", responses((status = 200, body = EnvelopeOf<Vec<CategoryView>>)))]
+#[utoipa::path(get, path = "/api/category", tag = "category",
+    responses((status = 200, body = EnvelopeOf<Vec<CategoryView>>)))]
 pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<CategoryView>> {
     ok(below(&categories::list(&state.db).await?, None))
 }
@@ -105,7 +106,7 @@ pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<Catego
 /// # Errors
 /// `PRODUCT_CATEGORY` with `data.reason`.
 #[utoipa::path(post, path = "/api/category", tag = "category", request_body = AddCategory,
-    responses((status = 200, body = EnvelopeOf<CategoryView>)))]
+    responses((status = 200, body = EnvelopeOf<CategoryView>)), security(("bearer" = [])))]
 pub async fn add_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -121,8 +122,9 @@ pub async fn add_category(
 ///
 /// # Errors
 /// `NOT_FOUND`, `PRODUCT_CATEGORY` with `data.reason`.
-#[utoipa::path(put, path = "/api/category/{id}", tag = "category", request_body = UpdateCategory,
-    responses((status = 200, body = EnvelopeOf<CategoryView>)))]
+#[utoipa::path(put, path = "/api/category/{id}", params(("id" = i64, Path)), tag = "category",
+    request_body = UpdateCategory, responses((status = 200, body = EnvelopeOf<CategoryView>)),
+    security(("bearer" = [])))]
 pub async fn update_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -145,8 +147,8 @@ pub async fn update_category(
 ///
 /// # Errors
 /// `NOT_FOUND`, `PRODUCT_CATEGORY` with `data.reason`.
-#[utoipa::path(delete, path = "/api/category/{id}", tag = "category",
-    responses((status = 200, description = "removed")))]
+#[utoipa::path(delete, path = "/api/category/{id}", params(("id" = i64, Path)), tag = "category",
+    responses((status = 200, description = "removed")), security(("bearer" = [])))]
 pub async fn remove_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,

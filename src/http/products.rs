@@ -99,7 +99,8 @@ pub async fn list_products(
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`.
-#[utoipa::path(get, path = "/api/product/{id}", tag = "product", responses((status = 200, body = EnvelopeOf<ProductView>)))]
+#[utoipa::path(get, path = "/api/product/{id}", params(("id" = i64, Path)), tag = "product",
+    responses((status = 200, body = EnvelopeOf<ProductView>)))]
 pub async fn get_product(state: web::Data<AppState>, path: web::Path<String>) -> ApiResult<ProductView> {
     ok(found(&state, id_of(&path)?).await?.into())
 }
@@ -109,7 +110,7 @@ pub async fn get_product(state: web::Data<AppState>, path: web::Path<String>) ->
 /// # Errors
 /// `PRODUCT_PARAMETER`, `PRODUCT_CATEGORY`.
 #[utoipa::path(post, path = "/api/product", tag = "product", request_body = AddProduct,
-    responses((status = 200, body = EnvelopeOf<ProductView>)))]
+    responses((status = 200, body = EnvelopeOf<ProductView>)), security(("bearer" = [])))]
 pub async fn add_product(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -138,8 +139,9 @@ pub async fn add_product(
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `PRODUCT_PARAMETER`, `PRODUCT_CATEGORY`, `PRODUCT_STOCK_SHORT`.
-#[utoipa::path(put, path = "/api/product/{id}", tag = "product", request_body = UpdateProduct,
-    responses((status = 200, body = EnvelopeOf<ProductView>)))]
+#[utoipa::path(put, path = "/api/product/{id}", params(("id" = i64, Path)), tag = "product",
+    request_body = UpdateProduct, responses((status = 200, body = EnvelopeOf<ProductView>)),
+    security(("bearer" = [])))]
 pub async fn update_product(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -171,7 +173,8 @@ pub async fn update_product(
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`.
-#[utoipa::path(delete, path = "/api/product/{id}", tag = "product", responses((status = 200, description = "deleted")))]
+#[utoipa::path(delete, path = "/api/product/{id}", params(("id" = i64, Path)), tag = "product",
+    responses((status = 200, description = "deleted")), security(("bearer" = [])))]
 pub async fn delete_product(state: web::Data<AppState>, Admin(admin): Admin, path: web::Path<String>) -> ApiResult<()> {
     let id = id_of(&path)?;
     if !products::delete(&state.db, id, state.clock.now_ms()).await? {

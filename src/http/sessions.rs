@@ -151,7 +151,7 @@ impl FromFields for ChangePassword {
 /// # Errors
 /// `WRONG_CREDENTIALS` if the old password is not it.
 #[utoipa::path(post, path = "/api/auth/change-password", tag = "auth", request_body = ChangePassword,
-    responses((status = 200, description = "all sessions are over")))]
+    responses((status = 200, description = "all sessions are over")), security(("bearer" = [])))]
 pub async fn change_password(
     state: web::Data<AppState>,
     caller: Caller,
@@ -191,7 +191,7 @@ impl FromFields for LogOut {
 /// # Errors
 /// Only those of a request without a live session.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = LogOut,
-    responses((status = 200, description = "the tokens are worthless now")))]
+    responses((status = 200, description = "the tokens are worthless now")), security(("bearer" = [])))]
 pub async fn log_out(state: web::Data<AppState>, caller: Caller, Body(form): Body<LogOut>) -> ApiResult<()> {
     let now_ms = state.clock.now_ms();
     if form.all {
@@ -221,7 +221,8 @@ pub struct SessionView {
 ///
 /// # Errors
 /// Only those of a request without a live session.
-#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth", responses((status = 200, body = EnvelopeOf<Vec<SessionView>>)))]
+#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth",
+    responses((status = 200, body = EnvelopeOf<Vec<SessionView>>)), security(("bearer" = [])))]
 pub async fn list_sessions(state: web::Data<AppState>, caller: Caller) -> ApiResult<Vec<SessionView>> {
     let live = sessions::list(&state.db, caller.buyer, state.clock.now_ms()).await?;
     let view = |session: sessions::Session| SessionView {
@@ -240,8 +241,8 @@ pub async fn list_sessions(state: web::Data<AppState>, caller: Caller) -> ApiRes
 ///
 /// # Errors
 /// `NOT_FOUND` if it is not a live session of the caller.
-#[utoipa::path(delete, path = "/api/auth/sessions/{sid}", tag = "auth",
-    responses((status = 200, description = "signed out")))]
+#[utoipa::path(delete, path = "/api/auth/sessions/{sid}", params(("sid" = String, Path)), tag = "auth",
+    responses((status = 200, description = "signed out")), security(("bearer" = [])))]
 pub async fn revoke_session(state: web::Data<AppState>, caller: Caller, path: web::Path<String>) -> ApiResult<()> {
     if !sessions::revoke(&state.db, caller.buyer, &path, state.clock.now_ms()).await? {
         return Err(Code::NOT_FOUND.into());

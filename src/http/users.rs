@@ -202,7 +202,8 @@ pub async fn log_in(
 ///
 /// # Errors
 /// `USER_NOT_FOUND` if the user is gone.
-#[utoipa::path(get, path = "/api/user/profile", tag = "user", responses((status = 200, body = EnvelopeOf<UserView>)))]
+#[utoipa::path(get, path = "/api/user/profile", tag = "user", responses((status = 200, body = EnvelopeOf<UserView>)),
+    security(("bearer" = [])))]
 pub async fn get_profile(state: web::Data<AppState>, caller: Caller) -> ApiResult<UserView> {
     let user = users::find(&state.db, caller.buyer).await?;
     ok(user.ok_or(ApiError::from(Code::USER_NOT_FOUND))?.into())
@@ -213,7 +214,7 @@ pub async fn get_profile(state: web::Data<AppState>, caller: Caller) -> ApiResul
 /// # Errors
 /// `USER_EXISTS` if email or phone is another user's.
 #[utoipa::path(put, path = "/api/user/profile", tag = "user", request_body = UpdateProfile,
-    responses((status = 200, body = EnvelopeOf<UserView>)))]
+    responses((status = 200, body = EnvelopeOf<UserView>)), security(("bearer" = [])))]
 pub async fn update_profile(
     state: web::Data<AppState>,
     caller: Caller,
@@ -251,7 +252,8 @@ impl FromFields for ListUsers {
 ///
 /// # Errors
 /// `NOT_ADMINISTRATOR`.
-#[utoipa::path(get, path = "/api/admin/users", tag = "admin", responses((status = 200, body = EnvelopeOf<PageOf<UserView>>)))]
+#[utoipa::path(get, path = "/api/admin/users", tag = "admin",
+    responses((status = 200, body = EnvelopeOf<PageOf<UserView>>)), security(("bearer" = [])))]
 pub async fn list_users(
     state: web::Data<AppState>,
     _admin: Admin,
@@ -284,8 +286,8 @@ impl FromFields for ChangeUser {
 ///
 /// # Errors
 /// `USER_NOT_FOUND`, `NO_PERMISSION` for oneself.
-#[utoipa::path(put, path = "/api/admin/users/{id}", tag = "admin", request_body = ChangeUser,
-    responses((status = 200, body = EnvelopeOf<UserView>)))]
+#[utoipa::path(put, path = "/api/admin/users/{id}", params(("id" = i64, Path)), tag = "admin",
+    request_body = ChangeUser, responses((status = 200, body = EnvelopeOf<UserView>)), security(("bearer" = [])))]
 pub async fn change_user(
     state: web::Data<AppState>,
     Admin(admin): Admin,
