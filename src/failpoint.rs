@@ -1,7 +1,7 @@
 //! Named points at which a test kills, panics or delays this process. Nothing of it is in a deployed build.
 //!
 //! With the cargo feature `failpoints`, `RUSHMALL_FAILPOINTS="ledger.reserve.committed=kill@3"` (several separated by
-//! `;`) or [`arm`] sets what happens at a point: `kill` (SIGKILL to itself), `panic`, `delay(ms)`, optionally only at
+//! `;`) or `arm` sets what happens at a point: `kill` (SIGKILL to itself), `panic`, `delay(ms)`, optionally only at
 //! the `@n`-th visit. docs/RELIABILITY.md lists the points and the tests that visit each.
 
 /// Marks a point on the purchase or saga path; does nothing unless the feature is on and the point is armed.

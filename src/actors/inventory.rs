@@ -76,6 +76,9 @@ pub enum ReserveRefusal {
     /// The product is not on the shelf.
     #[error("product is off the shelf")]
     OffShelf,
+    /// Price times quantity is beyond what the shop handles.
+    #[error("total amount is too large")]
+    TotalTooLarge,
     /// The ledger's answer was lost or it failed: whether units were taken is to be asked by ticket.
     #[error("outcome unknown")]
     OutcomeUnknown,
@@ -166,6 +169,10 @@ impl Handler<ReserveUnits> for InventoryActor {
             return Box::pin(std::future::ready(Err(refusal)));
         }
         let (reply, answer) = oneshot::channel();
+        let claim = self.priced(claim);
+        if claim.unit_price.times(claim.quantity.units()).is_none() {
+            return Box::pin(std::future::ready(Err(ReserveRefusal::TotalTooLarge)));
+        }
         self.gathered.push(Gathered { claim, reply });
         self.reserve_gathered(ctx);
         Box::pin(async move { answer.await.unwrap_or(Err(ReserveRefusal::OutcomeUnknown)) })
@@ -292,7 +299,7 @@ impl InventoryActor {
         self.is_reserving = true;
         let count = self.gathered.len().min(self.deps.batch_claims_max);
         let batch: Vec<Gathered> = self.gathered.drain(..count).collect();
-        let claims: Vec<Claim> = batch.iter().map(|gathered| self.priced(&gathered.claim)).collect();
+        let claims: Vec<Claim> = batch.iter().map(|gathered| gathered.claim.clone()).collect();
         let (deps, product) = (self.deps.clone(), self.product);
         let reserving = async move {
             failpoint::reach("inventory.reserve");
@@ -305,11 +312,13 @@ impl InventoryActor {
         }));
     }
 
-    fn priced(&self, claim: &Claim) -> Claim {
-        match &self.card {
-            Some(card) if claim.pool == Pool::Free => Claim { unit_price: card.price, ..claim.clone() },
-            _ => claim.clone(), // a sale's price comes from its terms, in the ledger
-        }
+    /// The price as this node knows it; for a sale the ledger's terms have the last word.
+    fn priced(&self, claim: Claim) -> Claim {
+        let price = match claim.pool {
+            Pool::Free => self.card.as_ref().map(|card| card.price),
+            Pool::Sale(_) => self.terms_of(claim.pool).map(|terms| terms.unit_price),
+        };
+        Claim { unit_price: price.unwrap_or(claim.unit_price), ..claim }
     }
 
     fn answer(&mut self, batch: Vec<Gathered>, outcome: Result<Vec<Result<Ticket, ClaimRejection>>, StoreError>) {

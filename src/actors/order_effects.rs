@@ -36,14 +36,27 @@ impl SagaDeps {
         };
         failpoint::reach("effect.run.after");
         let loaded = match result {
-            Some(command) => self.drive(loaded, &command).await?,
+            Some(command) => self.report(loaded, &command).await?,
             None => loaded,
         };
         if owed.effect == Effect::RetakeStock && loaded.order.units == UnitsState::Returned {
-            self.release_stock(&loaded.order).await?; // SQL had no unit for what the gate gave
+            // SQL had no unit for what the gate gave, or another node said "gone" first.
+            self.release_stock(&loaded.order).await?;
         }
         effects::done(&self.db, owed.key).await?;
         Ok(loaded)
+    }
+
+    /// Commits an effect's result; an order that no longer waits for it is answered as it is now.
+    async fn report(&self, loaded: LoadedOrder, result: &Command) -> Result<LoadedOrder, SagaRejection> {
+        let order_no = loaded.order.order_no;
+        match self.drive(loaded, result).await {
+            Err(SagaRejection::Rule(rejection)) => {
+                tracing::info!(%order_no, %rejection, "result of an effect came too late");
+                self.read(order_no).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// A repeat of this effect must not give back units that were taken again for a late payment.

@@ -148,6 +148,9 @@ pub enum BuyRejection {
     /// There is no such product.
     #[error("no such product")]
     NoProduct,
+    /// Price times quantity is beyond what the shop handles.
+    #[error("total amount is too large")]
+    TotalTooLarge,
     /// Not now; nothing was taken.
     #[error(transparent)]
     NotNow(#[from] AskError),
@@ -388,6 +391,7 @@ impl SessionDeps {
             Ok(Err(ReserveRefusal::Rejected(rejection))) => Err(rejection.into()),
             Ok(Err(ReserveRefusal::OffShelf)) => Err(BuyRejection::OffShelf),
             Ok(Err(ReserveRefusal::NoProduct)) => Err(BuyRejection::NoProduct),
+            Ok(Err(ReserveRefusal::TotalTooLarge)) => Err(BuyRejection::TotalTooLarge),
             Ok(Err(ReserveRefusal::OutcomeUnknown)) | Err(AskError::Died | AskError::TimedOut) => {
                 self.find_ticket(product, order_no).await.ok_or(BuyRejection::OutcomeUnknown { order_no })
             }

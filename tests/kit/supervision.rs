@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rushmall::actors::kit::{ActorState, AskError, DeadLetterReason, KindLimits, Order, ReplayError};
+use rushmall::actors::kit::{ActorEventKind, ActorState, AskError, DeadLetterReason, KindLimits, Order, ReplayError};
 use rushmall::clock::monotonic;
 
 use crate::support::{Add, AddAlone, AddLater, Die, DieAlone, FailAside, How, Shop, Store, eventually, millis, quick};
@@ -70,6 +70,7 @@ async fn a_panic_in_a_task_of_its_own_leaves_the_actor_alive() {
     assert_eq!(shop.ask("a", FailAside).await, Err(AskError::Died));
     assert_eq!(shop.ask("a", Add(1)).await, Ok(1));
     assert_eq!(shop.vitals("a").restarts, 0);
+    assert_eq!(shop.host.dead_letters().list()[0].reason, DeadLetterReason::Interrupted);
 }
 
 #[actix_rt::test]
@@ -97,18 +98,21 @@ async fn an_outage_of_the_store_quarantines_nobody() {
 #[actix_rt::test]
 async fn messages_that_wait_survive_the_death_of_another() {
     let shop = Shop::open(quick());
-    let first = shop.ask_aside("a", AddAlone(1, millis(30))).await;
+    shop.ask("a", Add(0)).await.unwrap();
+    shop.order("a", Order::Pause).await;
+    let first = shop.ask_aside("a", AddAlone(1, millis(2))).await;
     let killer = shop.ask_aside("a", Die(How::InHandler)).await;
     let mut waiting = Vec::new();
     for units in 2..=20 {
         waiting.push(shop.ask_aside("a", Add(units)).await);
     }
+    shop.order("a", Order::Resume).await;
     assert_eq!(first.await.unwrap(), Ok(1));
     assert_eq!(killer.await.unwrap(), Err(AskError::Died));
     for ask in waiting {
         assert!(ask.await.unwrap().is_ok());
     }
-    let in_order: Vec<u64> = (1..=20).collect();
+    let in_order: Vec<u64> = (0..=20).collect();
     assert_eq!(*shop.store.log.lock().unwrap(), in_order, "each once, and in order");
     assert_eq!(shop.vitals("a").restarts, 1);
 }
@@ -129,13 +133,16 @@ const PATIENT: Duration = Duration::from_secs(60);
 #[actix_rt::test]
 async fn nine_deaths_in_a_row_quarantine_until_lifted() {
     let shop = Shop::open(quick());
+    let mut events = shop.host.events();
     for _ in 0..9 {
         assert_eq!(shop.ask("a", Die(How::InHandler)).await, Err(AskError::Died));
     }
+    assert_eq!(events.recv().await.unwrap().what, ActorEventKind::Restarted);
     let reason = "panicked: died in the handler".to_owned();
     assert_eq!(shop.ask("a", Add(1)).await, Err(AskError::Quarantined { reason, deaths: 9 }));
     assert_eq!(shop.vitals("a").state, ActorState::Quarantined);
     assert_eq!(shop.ask("b", Add(1)).await, Ok(1), "another key sells on");
+    while events.recv().await.unwrap().what != ActorEventKind::Quarantined {}
     shop.order("a", Order::Lift).await;
     assert_eq!(shop.ask("a", Add(1)).await, Ok(1));
 }
@@ -143,11 +150,14 @@ async fn nine_deaths_in_a_row_quarantine_until_lifted() {
 #[actix_rt::test]
 async fn messages_that_wait_are_answered_when_the_actor_is_quarantined() {
     let shop = Shop::open(quick());
-    let mut asks = vec![shop.ask_aside("a", AddAlone(1, millis(20))).await];
+    shop.ask("a", Add(0)).await.unwrap();
+    shop.order("a", Order::Pause).await;
+    let mut asks = Vec::new();
     for _ in 0..9 {
         asks.push(shop.ask_aside("a", DieAlone).await);
     }
     asks.push(shop.ask_aside("a", Add(1)).await);
+    shop.order("a", Order::Resume).await;
     let last = asks.pop().unwrap().await.unwrap();
     assert!(matches!(last, Err(AskError::Quarantined { deaths: 9, .. })), "{last:?}");
 }

@@ -123,7 +123,6 @@ impl Handler<AddAlone> for Counter {
 pub enum How {
     InHandler,
     InFuture,
-    InAtomicFuture,
     InSpawnedFuture,
     ByStopping,
     AfterAnswering,
@@ -147,7 +146,7 @@ impl Handler<Die> for Counter {
                 ctx.run_later(Duration::from_millis(5), |_, _| panic!("died later"));
                 return Box::pin(async { 1 }.into_actor(self));
             }
-            How::InFuture | How::InAtomicFuture => {}
+            How::InFuture => {}
         }
         let dying = async move {
             tokio::time::sleep(Duration::from_millis(1)).await;

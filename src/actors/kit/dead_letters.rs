@@ -20,7 +20,8 @@ const REPLAY_DEADLINE: Duration = Duration::from_secs(10);
 pub enum DeadLetterReason {
     /// The actor died of it. Its caller got `Died`.
     Poison,
-    /// It was in flight when the actor died of something else or was stopped. Its caller got `Died`.
+    /// It was in flight when the actor died of something else or was stopped, or the task that was to answer it
+    /// panicked. Its caller got `Died`.
     Interrupted,
     /// Its caller's time ran out, or its caller left, before it was started.
     Expired,

@@ -146,17 +146,17 @@ impl<A: KitActor> Gate<A> {
         self.started.push(parcel);
     }
 
-    /// Removes an answered parcel; false if it was removed before.
-    pub fn take_from_flight(&mut self, parcel: &dyn Deliver<A>) -> bool {
-        let Some(place) = parcel.header().place().filter(|place| *place < self.started.len()) else { return false };
+    /// Removes an answered parcel; `None` if it was removed before.
+    pub fn take_from_flight(&mut self, parcel: &dyn Deliver<A>) -> Option<AnyParcel<A>> {
+        let place = parcel.header().place().filter(|place| *place < self.started.len())?;
         parcel.header().set_place(None);
-        self.started.swap_remove(place);
+        let taken = self.started.swap_remove(place);
         if let Some(moved) = self.started.get(place) {
             moved.header().set_place(Some(place));
         } else if self.started.is_empty() && self.started.capacity() > LANE_KEPT {
             self.started = Vec::new();
         }
-        true
+        Some(taken)
     }
 
     /// Cuts the running incarnation off: what it has in flight is no longer its business, and its courier ends at its

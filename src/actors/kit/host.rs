@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use actix::ArbiterHandle;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use super::dead_letters::DeadLetters;
+use super::events::{ActorEvent, ActorEventKind, EVENTS_KEPT};
 use super::vitals::uptime_us;
 use crate::clock::Clock;
 
@@ -27,6 +28,8 @@ pub struct Host {
     seats: Vec<Seat>,
     watch: Handle,
     dead_letters: DeadLetters,
+    events: broadcast::Sender<ActorEvent>,
+    clock: Clock,
     /// Dropped with the host, which ends the watch thread.
     _until_dropped: oneshot::Sender<()>,
 }
@@ -54,8 +57,14 @@ impl Host {
             let _ = runtime.block_on(dropped);
         })?;
         let seats = arbiters.into_iter().map(|arbiter| Seat { arbiter, probe: Arc::new(AtomicU64::new(0)) }).collect();
-        let host =
-            Arc::new(Self { seats, watch, dead_letters: DeadLetters::new(clock), _until_dropped: until_dropped });
+        let host = Arc::new(Self {
+            seats,
+            watch,
+            dead_letters: DeadLetters::new(clock.clone()),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            clock,
+            _until_dropped: until_dropped,
+        });
         let watched = Arc::downgrade(&host);
         host.watch.spawn(async move {
             while let Some(host) = watched.upgrade() {
@@ -71,6 +80,17 @@ impl Host {
     #[must_use]
     pub const fn dead_letters(&self) -> &DeadLetters {
         &self.dead_letters
+    }
+
+    /// What happens to this node's actors from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<ActorEvent> {
+        self.events.subscribe()
+    }
+
+    pub(super) fn tell(&self, kind: &'static str, key: String, what: ActorEventKind, detail: String) {
+        // Nobody may be listening.
+        let _ = self.events.send(ActorEvent { at_ms: self.clock.now_ms(), kind, key, what, detail });
     }
 
     pub(super) const fn watch(&self) -> &Handle {

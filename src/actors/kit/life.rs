@@ -122,8 +122,8 @@ impl<A: KitActor> ActorFuture<A> for Courier<A> {
             match this.slot.next(this.incarnation) {
                 Next::Handle(parcel) => parcel.start(actor, ctx),
                 Next::Expired(parcel) => {
-                    parcel.fail(AskError::TimedOut);
                     this.slot.park(&parcel, DeadLetterReason::Expired);
+                    parcel.fail(AskError::TimedOut);
                 }
                 Next::Describe(questions) => {
                     let description = describe(actor);

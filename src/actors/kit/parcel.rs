@@ -37,6 +37,8 @@ pub(super) struct Header {
     place: AtomicUsize,
     /// The caller stopped waiting before it was started.
     withdrawn: AtomicBool,
+    /// What was to answer it was dropped, although the actor lives: its own task panicked, or was cancelled.
+    lost: AtomicBool,
 }
 
 impl Header {
@@ -54,6 +56,10 @@ impl Header {
 
     pub fn withdraw(&self) {
         self.withdrawn.store(true, Ordering::Release);
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
     }
 
     pub fn place(&self) -> Option<usize> {
@@ -116,6 +122,7 @@ impl<M: Message> Parcel<M> {
             started_us: AtomicU64::new(0),
             place: AtomicUsize::new(NOWHERE),
             withdrawn: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
         };
         let contents = Contents { message, reply_to: Some(reply_to), answer: Answer::Awaited(reply), caller: None };
         Self { header, span: tracing::Span::current(), contents: Mutex::new(contents) }
@@ -123,6 +130,11 @@ impl<M: Message> Parcel<M> {
 
     fn contents(&self) -> MutexGuard<'_, Contents<M>> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lose(&self) -> AskError {
+        self.header.lost.store(true, Ordering::Release);
+        AskError::Died
     }
 
     fn poll_answer(&self, task: &mut Task<'_>) -> Poll<Result<M::Result, AskError>> {
@@ -137,7 +149,7 @@ impl<M: Message> Parcel<M> {
                     }
                     return Poll::Pending;
                 }
-                Poll::Ready(reply) => contents.answer = Answer::Arrived(reply.map_err(|_| AskError::Died)),
+                Poll::Ready(reply) => contents.answer = Answer::Arrived(reply.map_err(|_| self.lose())),
             }
         }
         match mem::replace(&mut contents.answer, Answer::Taken) {
@@ -171,7 +183,9 @@ where
             match reply.try_recv() {
                 Ok(reply) => contents.answer = Answer::Arrived(Ok(reply)),
                 Err(oneshot::error::TryRecvError::Empty) => return false,
-                Err(oneshot::error::TryRecvError::Closed) => contents.answer = Answer::Arrived(Err(AskError::Died)),
+                Err(oneshot::error::TryRecvError::Closed) => {
+                    contents.answer = Answer::Arrived(Err(self.lose()));
+                }
             }
         }
         true

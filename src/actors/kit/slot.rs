@@ -1,6 +1,6 @@
 //! One key's place in the directory: the gate in front of the actor. It stays while incarnations come and go.
 //!
-//! Lock order: gate, then parcel. Wakers, log lines and dead letters come after the gate is released.
+//! Lock order: gate, then parcel or dead letters. Wakers and log lines come after the gate is released.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -167,10 +167,14 @@ impl<A: KitActor> Slot<A> {
     }
 
     fn see_off(&self, gate: &mut Gate<A>, parcel: &dyn Deliver<A>, now_us: u64) {
-        if gate.take_from_flight(parcel) {
+        let Some(parcel) = gate.take_from_flight(parcel) else { return };
+        self.vitals.touch(now_us);
+        gate.publish(&self.vitals);
+        if parcel.header().is_lost() {
+            self.vitals.set_last_error("a handler's own task ended without an answer");
+            self.park(&parcel, DeadLetterReason::Interrupted);
+        } else {
             self.vitals.handled(now_us.saturating_sub(parcel.header().started_us()));
-            self.vitals.touch(now_us);
-            gate.publish(&self.vitals);
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::actor::{AskError, KindLimits, KitActor, LoadError};
 use super::dead_letters::DeadLetterReason;
 use super::directory::Shared;
+use super::events::ActorEventKind;
 use super::gate::{Detached, Gate, Phase};
 use super::life;
 use super::parcel::AnyParcel;
@@ -140,12 +141,14 @@ impl<A: KitActor> Slot<A> {
         let (incarnation, deaths) = (gate.incarnation, gate.deaths.len());
         drop(gate);
         let (kind, key, text) = (A::KIND, &self.key, cause.text());
+        let what = if pause.is_some() { ActorEventKind::Restarted } else { ActorEventKind::Quarantined };
         if pause.is_some() {
             metrics::counter!("rushmall_actor_restarts_total", "kind" => kind).increment(1);
-            tracing::warn!(kind, %key, incarnation, deaths, cause = text, "actor is restarted");
+            tracing::warn!(kind, %key, incarnation, deaths, cause = %text, "actor is restarted");
         } else {
-            tracing::error!(kind, %key, deaths, cause = text, alert = true, "actor is quarantined");
+            tracing::error!(kind, %key, deaths, cause = %text, alert = true, "actor is quarantined");
         }
+        directory.host.tell(kind, key.to_string(), what, text);
         self.settle(burial, &AskError::Died);
         let avoid = matches!(cause, Cause::Stuck(_) | Cause::ArbiterBlocked(_) | Cause::Vanished).then_some(arbiter);
         Some(Rebirth { slot: Arc::clone(self), directory, incarnation, pause: pause?, avoid })
@@ -220,8 +223,9 @@ impl<A: KitActor> Slot<A> {
 
     fn settle(&self, burial: Burial<A>, in_flight_get: &AskError) {
         for (parcel, reason) in burial.parked {
-            parcel.fail(in_flight_get.clone());
+            // First parked, then told: a caller who has the error finds the letter.
             self.park(&parcel, reason);
+            parcel.fail(in_flight_get.clone());
         }
         if let Some(verdict) = burial.verdict {
             let reason = match verdict {
@@ -229,8 +233,8 @@ impl<A: KitActor> Slot<A> {
                 _ => DeadLetterReason::Stopped,
             };
             for parcel in burial.refused {
-                parcel.fail(verdict.clone());
                 self.park(&parcel, reason);
+                parcel.fail(verdict.clone());
             }
         }
         wake(burial.left.life);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::actor::KitActor;
 use super::directory::Shared;
+use super::events::ActorEventKind;
 use super::gate::Phase;
 use super::slot::Slot;
 use super::supervision::Cause;
@@ -69,6 +70,7 @@ fn check<A: KitActor>(shared: &Shared<A>, slot: &Arc<Slot<A>>, now_us: u64) {
     if is_to_report {
         metrics::counter!("rushmall_actor_busy_total", "kind" => kind).increment(1);
         tracing::warn!(kind, %key, incarnation, busy_ms, "actor is busy for too long");
+        shared.host.tell(kind, key.to_string(), ActorEventKind::Busy, format!("busy for {busy_ms} ms"));
     }
     if stuck_us > micros(shared.limits.heartbeat_replace_after) {
         let time = Duration::from_micros(stuck_us);

@@ -5,7 +5,7 @@
 //! The one exception, [`Command::ConfirmStockRetaken`], tells the caller to give back units that nobody waits for.
 //!
 //! No events and a rejection are answers about *this copy* of the order: a caller that decides on a cached copy must
-//! compare its version with the store's before it believes them, as an append would have done (tests/model.rs).
+//! compare its version with the store's before it believes them, as an append would have done (tests/model/).
 
 use super::events::{CancelReason, CompletedBy, Event, RefundPurpose, ReviewReason};
 use super::{Attempt, AttemptState, Order, OrderStatus, PayChannel, Refund, RefundState, UnitsState};

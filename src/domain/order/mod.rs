@@ -19,7 +19,7 @@ mod events;
 mod tests;
 
 pub use apply::{apply, replay};
-pub use decide::{Command, Rejection, decide};
+pub use decide::{ATTEMPTS_MAX, Command, REFUNDS_MAX, Rejection, decide};
 pub use effects::{Effect, owed_effects};
 pub use events::{CancelReason, CompletedBy, Event, FailReason, RefundPurpose, ReviewReason};
 

@@ -3,7 +3,7 @@
 use super::fixture::{
     DEADLINE_MS, PLACED_AT_MS, Saga, TOTAL, cancel, closed, paid, pay_at_once, refund, reported, ship, start,
 };
-use crate::domain::order::decide::ATTEMPTS_MAX;
+use crate::domain::order::ATTEMPTS_MAX;
 use crate::domain::order::{
     CancelReason, Command, CompletedBy, Effect, Event, FailReason, OrderStatus as S, PayChannel, RefundState,
     Rejection, ReviewReason, UnitsState, apply, owed_effects,

@@ -2,7 +2,7 @@
 
 use super::fixture::{Saga, TOTAL, closed, paid, paid_amount, refund, reported, ship, start};
 use crate::domain::money::Money;
-use crate::domain::order::decide::REFUNDS_MAX;
+use crate::domain::order::REFUNDS_MAX;
 use crate::domain::order::{
     Command, Effect, OrderStatus as S, PayChannel, RefundPurpose, RefundState as R, Rejection, ReviewReason, UnitsState,
 };

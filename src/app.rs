@@ -1,0 +1,152 @@
+//! The composition root: settings become stores, stores become actors, actors become a shop behind HTTP. The only
+//! file that sees all.
+//!
+//! Shutdown goes the other way: readiness says no, sockets close, running requests finish, the queue is emptied into
+//! orders, their events are told, the actors and the database close. So no accepted request fails.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::Arbiter;
+use actix_web::dev::ServerHandle;
+use actix_web::{HttpServer, web};
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::actors::kit::Host;
+use crate::actors::shop::{Foundations, Shop};
+use crate::clock::Clock;
+use crate::config::Setup;
+use crate::http::auth::Tokens;
+use crate::http::signing_key::signing_key;
+use crate::http::{AppState, server};
+use crate::ops::{admin, banner, seed};
+use crate::persistence::{Db, SqlLedger, StockLedger};
+use crate::telemetry::metrics::Metrics;
+
+/// How `serve` was asked to start.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeOptions {
+    /// Put the demo catalogue into an empty shop (never in production).
+    pub demo: bool,
+}
+
+/// A running shop.
+pub struct App {
+    state: web::Data<AppState>,
+    address: SocketAddr,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+    arbiters: Vec<Arbiter>,
+    shutdown_timeout: Duration,
+}
+
+/// Runs the shop until SIGTERM or SIGINT, then lets everything that was accepted finish.
+///
+/// # Errors
+/// If a part cannot be started; what failed and why is in the chain.
+pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let metrics = Metrics::install();
+    actix_rt::spawn(metrics.clone().upkeep());
+    let db = open_database(&setup).await?;
+    let clock = Clock::default();
+    let first_admin = admin::create_first(&db, clock.now_ms()).await?;
+    if options.demo {
+        let ledger = SqlLedger::new(db.clone());
+        seed::fill(&db, &ledger, clock.now_ms()).await?;
+    }
+    let app = App::start(setup, db, clock, Some(metrics.handle())).await?;
+    banner::print(&app, first_admin.as_ref(), options.demo);
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM, finishing what was accepted"),
+        _ = interrupt.recv() => tracing::info!("SIGINT, finishing what was accepted"),
+    }
+    app.stop().await;
+    Ok(())
+}
+
+/// Opens the database that the settings name and brings its schema up to date.
+///
+/// # Errors
+/// If the data directory cannot be made or the database not be opened or migrated.
+pub async fn open_database(setup: &Setup) -> anyhow::Result<Db> {
+    let dir = &setup.data_dir;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create the data directory {}", dir.display()))?;
+    let db = Db::connect(&setup.settings.database, dir).await?;
+    db.migrate().await?;
+    Ok(db)
+}
+
+impl App {
+    /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
+    ///
+    /// # Errors
+    /// If the signing key is refused or the port is taken.
+    pub async fn start(
+        setup: Setup,
+        db: Db,
+        clock: Clock,
+        metrics: Option<PrometheusHandle>,
+    ) -> anyhow::Result<Self> {
+        let key = signing_key(&setup)?;
+        let settings = setup.settings;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let or_cores = |wanted: usize| if wanted == 0 { cores } else { wanted };
+        let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();
+        let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
+            .context("cannot start the actor host")?;
+        let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
+        let tokens = Tokens::new(&key, &settings.auth);
+        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
+        let state = web::Data::new(AppState::new(shop, tokens, metrics));
+        let factory = state.clone();
+        let shutdown_timeout = Duration::from_millis(settings.http.shutdown_timeout_ms);
+        let (host, port) = (settings.http.host.as_str(), settings.http.port);
+        let bound = HttpServer::new(move || server::app(factory.clone()))
+            .workers(or_cores(settings.http.workers))
+            .max_connections(settings.http.connections_per_worker_max)
+            .shutdown_timeout(shutdown_timeout.as_secs().max(1))
+            .disable_signals()
+            .bind((host, port))
+            .with_context(|| format!("cannot listen on {host}:{port}"))?;
+        let address = *bound.addrs().first().context("bound to no address")?;
+        let running = bound.run();
+        let handle = running.handle();
+        let server = actix_rt::spawn(running);
+        Ok(Self { state, address, handle, server, arbiters, shutdown_timeout })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The shop behind it.
+    #[must_use]
+    pub fn shop(&self) -> &Arc<Shop> {
+        &self.state.shop
+    }
+
+    /// Stops taking requests, finishes what was accepted, and closes everything.
+    pub async fn stop(self) {
+        self.state.begin_stopping();
+        self.shop().close_sockets();
+        self.handle.stop(true).await;
+        if let Ok(Err(error)) = self.server.await {
+            tracing::warn!(%error, "HTTP server ended with an error");
+        }
+        let shop = Arc::clone(self.shop());
+        shop.close(self.shutdown_timeout).await;
+        for arbiter in self.arbiters {
+            arbiter.stop();
+        }
+        shop.db.clone().close().await;
+        tracing::info!("stopped");
+    }
+}
