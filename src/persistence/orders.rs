@@ -1,9 +1,17 @@
-//! Reads of orders: the rows that the journal's commits keep up to date.
+//! Reads of orders: the rows that `placing` writes and the journal's commits keep up to date.
+//!
+//! Lists are ordered by number, newest first: numbers are unique and ascend in time, so pages stay stable however
+//! many orders share a millisecond.
 
+use std::collections::HashMap;
+
+use sea_orm::FromQueryResult;
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use serde::{Deserialize, Serialize};
 
 use super::db::Db;
 use super::error::StoreError;
+use super::query;
 use crate::domain::order::{CancelReason, FailReason, OrderStatus, PayChannel, ReviewReason};
 use crate::domain::stock::{OrderDetails, Pool, Quantity};
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
@@ -131,63 +139,282 @@ pub struct OrderFilter {
     pub needs_review: bool,
 }
 
+impl EndReason {
+    fn from_text(text: &str) -> Result<Option<Self>, StoreError> {
+        word(text, "end reason of an order")
+    }
+}
+
+/// A closed set's member by its stored name; empty is none.
+pub(super) fn word<T: serde::de::DeserializeOwned>(text: &str, what: &'static str) -> Result<Option<T>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_value(serde_json::Value::from(text))
+        .map(Some)
+        .map_err(|_| StoreError::Corrupt { what: what.to_owned() })
+}
+
+/// The stored name of a closed set's member; `None` is empty.
+pub(super) fn name<T: Serialize>(member: Option<&T>) -> String {
+    match member.map(serde_json::to_value) {
+        Some(Ok(serde_json::Value::String(name))) => name,
+        _ => String::new(),
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    order_no: String,
+    user_id: i64,
+    product_id: i64,
+    pool: i64,
+    quantity: i64,
+    total_fen: i64,
+    status: i16,
+    version: i32,
+    pay_type: i16,
+    pay_deadline_ms: i64,
+    details: String,
+    carrier: String,
+    tracking_no: String,
+    cancel_reason: String,
+    review: String,
+    refunded_fen: i64,
+    created_at_ms: i64,
+    updated_at_ms: i64,
+    paid_at_ms: Option<i64>,
+    shipped_at_ms: Option<i64>,
+    completed_at_ms: Option<i64>,
+}
+
+const COLUMNS: [&str; 21] = [
+    "order_no",
+    "user_id",
+    "product_id",
+    "pool",
+    "quantity",
+    "total_fen",
+    "status",
+    "version",
+    "pay_type",
+    "pay_deadline_ms",
+    "details",
+    "carrier",
+    "tracking_no",
+    "cancel_reason",
+    "review",
+    "refunded_fen",
+    "created_at_ms",
+    "updated_at_ms",
+    "paid_at_ms",
+    "shipped_at_ms",
+    "completed_at_ms",
+];
+
+impl Row {
+    fn view(self, items: Vec<OrderItem>) -> Result<OrderView, StoreError> {
+        let unreadable = |part: &str| StoreError::Corrupt { what: format!("{part} of order {}", self.order_no) };
+        Ok(OrderView {
+            order_no: query::order_no(&self.order_no)?,
+            buyer: BuyerId(self.user_id),
+            product: ProductId(self.product_id),
+            pool: Pool::from(self.pool),
+            quantity: query::quantity(self.quantity, &self.order_no)?,
+            total: Money::from_fen(self.total_fen),
+            status: OrderStatus::from_code(self.status).ok_or_else(|| unreadable("status"))?,
+            version: query::unsigned(self.version, "version of an order")?,
+            pay_channel: PayChannel::from_code(self.pay_type.into()),
+            pay_deadline_ms: self.pay_deadline_ms,
+            details: query::from_json(&self.details, || format!("details of order {}", self.order_no))?,
+            end_reason: EndReason::from_text(&self.cancel_reason)?,
+            review: word(&self.review, "review of an order")?,
+            carrier: self.carrier,
+            tracking_no: self.tracking_no,
+            refunded: Money::from_fen(self.refunded_fen),
+            created_at_ms: self.created_at_ms,
+            updated_at_ms: self.updated_at_ms,
+            paid_at_ms: self.paid_at_ms,
+            shipped_at_ms: self.shipped_at_ms,
+            completed_at_ms: self.completed_at_ms,
+            items,
+        })
+    }
+}
+
+#[derive(FromQueryResult)]
+struct ItemRow {
+    order_no: String,
+    product_id: i64,
+    product_name: String,
+    product_image: String,
+    unit_price_fen: i64,
+    quantity: i64,
+}
+
+fn select() -> SelectStatement {
+    Query::select().columns(COLUMNS).from("orders").to_owned()
+}
+
+async fn views(db: &Db, select: &SelectStatement) -> Result<Vec<OrderView>, StoreError> {
+    let rows: Vec<Row> = query::all(db.reader(), select, "reading orders").await?;
+    let order_nos: Vec<String> = rows.iter().map(|row| row.order_no.clone()).collect();
+    let item_rows: Vec<ItemRow> = query::by_keys(db.reader(), &order_nos, "reading order items", |keys| {
+        let columns = ["order_no", "product_id", "product_name", "product_image", "unit_price_fen", "quantity"];
+        Query::select()
+            .columns(columns)
+            .from("order_items")
+            .and_where(Expr::col("order_no").is_in(keys))
+            .order_by("line_no", Order::Asc)
+            .to_owned()
+    })
+    .await?;
+    let mut items: HashMap<String, Vec<OrderItem>> = HashMap::new();
+    for row in item_rows {
+        let item = OrderItem {
+            product: ProductId(row.product_id),
+            name: row.product_name,
+            image_url: row.product_image,
+            unit_price: Money::from_fen(row.unit_price_fen),
+            quantity: query::quantity(row.quantity, &row.order_no)?,
+        };
+        items.entry(row.order_no).or_default().push(item);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let items = items.remove(&row.order_no).unwrap_or_default();
+            row.view(items)
+        })
+        .collect()
+}
+
+async fn listed(db: &Db, filtered: SelectStatement, slice: Slice) -> Result<(Vec<OrderView>, u64), StoreError> {
+    let total = query::count(db.reader(), filtered.clone(), "counting orders").await?;
+    let select = filtered
+        .clone()
+        .columns(COLUMNS)
+        .order_by("order_no", Order::Desc)
+        .offset(slice.offset)
+        .limit(slice.limit)
+        .to_owned();
+    Ok((views(db, &select).await?, total))
+}
+
 /// One order; `None` if there is no such row (yet).
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find(_db: &Db, _order_no: OrderNo) -> Result<Option<OrderView>, StoreError> {
-    unimplemented!()
+pub async fn find(db: &Db, order_no: OrderNo) -> Result<Option<OrderView>, StoreError> {
+    let select = select().and_where(Expr::col("order_no").eq(order_no.to_string())).to_owned();
+    Ok(views(db, &select).await?.pop())
 }
 
 /// One order if it is the buyer's.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find_for_buyer(_db: &Db, _order_no: OrderNo, _buyer: BuyerId) -> Result<Option<OrderView>, StoreError> {
-    unimplemented!()
+pub async fn find_for_buyer(db: &Db, order_no: OrderNo, buyer: BuyerId) -> Result<Option<OrderView>, StoreError> {
+    Ok(find(db, order_no).await?.filter(|view| view.buyer == buyer))
 }
 
-/// The buyer's orders, newest number first, and how many there are.
+/// The buyer's orders, newest number first, and how many there are. `PendingPayment` finds `Closing` too, as which
+/// old clients know it.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn list_of_buyer(
-    _db: &Db,
-    _buyer: BuyerId,
-    _slice: Slice,
-    _status: Option<OrderStatus>,
+    db: &Db,
+    buyer: BuyerId,
+    slice: Slice,
+    status: Option<OrderStatus>,
 ) -> Result<(Vec<OrderView>, u64), StoreError> {
-    unimplemented!()
+    let mut filtered = Query::select().from("orders").and_where(Expr::col("user_id").eq(buyer.0)).to_owned();
+    match status {
+        Some(OrderStatus::PendingPayment) => {
+            let codes = [OrderStatus::PendingPayment.code(), OrderStatus::Closing.code()];
+            filtered.and_where(Expr::col("status").is_in(codes));
+        }
+        Some(status) => {
+            filtered.and_where(Expr::col("status").eq(status.code()));
+        }
+        None => {}
+    }
+    listed(db, filtered, slice).await
 }
 
 /// Orders that pass the filter, newest number first, and how many there are.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn list_all(_db: &Db, _filter: OrderFilter, _slice: Slice) -> Result<(Vec<OrderView>, u64), StoreError> {
-    unimplemented!()
+pub async fn list_all(db: &Db, filter: OrderFilter, slice: Slice) -> Result<(Vec<OrderView>, u64), StoreError> {
+    let mut filtered = Query::select().from("orders").to_owned();
+    let wanted = [
+        ("user_id", filter.buyer.map(|buyer| buyer.0)),
+        ("product_id", filter.product.map(|product| product.0)),
+        ("pool", filter.pool.map(i64::from)),
+        ("status", filter.status.map(|status| i64::from(status.code()))),
+    ];
+    for (column, value) in wanted {
+        filtered.and_where_option(value.map(|value| Expr::col(column).eq(value)));
+    }
+    if filter.needs_review {
+        filtered.and_where(Expr::col("review").ne(""));
+    }
+    listed(db, filtered, slice).await
+}
+
+#[derive(FromQueryResult)]
+struct Number {
+    order_no: String,
+}
+
+fn numbers(rows: &[Number]) -> Result<Vec<OrderNo>, StoreError> {
+    rows.iter().map(|row| query::order_no(&row.order_no)).collect()
 }
 
 /// Which of these numbers have a row.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn existing(_db: &Db, _order_nos: &[OrderNo]) -> Result<Vec<OrderNo>, StoreError> {
-    unimplemented!()
+pub async fn existing(db: &Db, order_nos: &[OrderNo]) -> Result<Vec<OrderNo>, StoreError> {
+    let rows: Vec<Number> = query::by_keys(db.reader(), &query::texts(order_nos), "looking for orders", |keys| {
+        Query::select().column("order_no").from("orders").and_where(Expr::col("order_no").is_in(keys)).to_owned()
+    })
+    .await?;
+    numbers(&rows)
+}
+
+async fn due(
+    db: &Db,
+    status: OrderStatus,
+    column: &'static str,
+    until_ms: i64,
+    limit: u64,
+) -> Result<Vec<OrderNo>, StoreError> {
+    let select = Query::select()
+        .column("order_no")
+        .from("orders")
+        .and_where(Expr::col("status").eq(status.code()))
+        .and_where(Expr::col(column).lte(until_ms))
+        .order_by(column, Order::Asc)
+        .limit(limit)
+        .to_owned();
+    let rows: Vec<Number> = query::all(db.reader(), &select, "looking for due orders").await?;
+    numbers(&rows)
 }
 
 /// Unpaid orders whose deadline was at or before `now_ms`, longest overdue first.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn due_deadlines(_db: &Db, _now_ms: i64, _limit: u64) -> Result<Vec<OrderNo>, StoreError> {
-    unimplemented!()
+pub async fn due_deadlines(db: &Db, now_ms: i64, limit: u64) -> Result<Vec<OrderNo>, StoreError> {
+    due(db, OrderStatus::PendingPayment, "pay_deadline_ms", now_ms, limit).await
 }
 
-/// Orders shipped at or before `shipped_before_ms` and not received.
+/// Orders shipped at or before `shipped_before_ms` and not received, longest on their way first.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn due_auto_complete(_db: &Db, _shipped_before_ms: i64, _limit: u64) -> Result<Vec<OrderNo>, StoreError> {
-    unimplemented!()
+pub async fn due_auto_complete(db: &Db, shipped_before_ms: i64, limit: u64) -> Result<Vec<OrderNo>, StoreError> {
+    due(db, OrderStatus::Shipped, "shipped_at_ms", shipped_before_ms, limit).await
 }

@@ -1,10 +1,28 @@
-//! The writer of new orders: one transaction for many groups of tickets.
+//! The writer of new orders: one transaction for many groups of tickets, because rows and commits decide the pace.
+//!
+//! An order costs one row each in `orders`, `order_items` and `order_events`; a batch costs one update for each pool
+//! it touches and one outbox row. The database is the last authority over units: where it has none, an owed ticket
+//! becomes a failed order (so that its buyer is told and its promise taken back), an atomic group is refused.
+//! A duplicate finds its order and changes nothing.
+
+mod rows;
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 
 use super::db::Db;
 use super::error::StoreError;
-use crate::domain::order::FailReason;
-use crate::domain::stock::{ClaimRejection, Ticket};
+use super::query;
+use super::stock::{self, StockDelta};
+use crate::domain::order::{FailReason, OrderStatus};
+use crate::domain::stock::{ClaimRejection, Pool, Ticket};
 use crate::domain::{OrderNo, ProductId};
+use crate::failpoint;
+use rows::NewOrder;
+
+const OPERATION: &str = "placing orders";
 
 /// Tickets that become orders together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,30 +75,216 @@ pub enum UnplaceableReason {
     UnknownProduct(ProductId),
 }
 
+/// What the transaction read, and what it is going to write.
+struct Batch<'a> {
+    existing: HashMap<OrderNo, OrderStatus>,
+    products: HashMap<ProductId, Named>,
+    free: HashMap<(ProductId, Pool), i64>,
+    deltas: BTreeMap<(ProductId, Pool), StockDelta>,
+    orders: Vec<NewOrder<'a>>,
+    carts: Vec<&'a ClearedCart>,
+}
+
+/// A product's name and picture, as an order keeps them.
+#[derive(Clone, Debug, Default)]
+struct Named {
+    name: String,
+    image_url: String,
+}
+
 /// Writes the orders of all groups, in one transaction; outcomes in the order of `groups`.
 ///
 /// # Errors
 /// [`StoreError`]; nothing is written then, or all of it if the commit's answer was lost: repeat it.
 pub async fn place(
-    _db: &Db,
-    _groups: &[OrderGroup],
-    _terms: PlaceTerms,
-    _now_ms: i64,
+    db: &Db,
+    groups: &[OrderGroup],
+    terms: PlaceTerms,
+    now_ms: i64,
 ) -> Result<Vec<GroupOutcome>, StoreError> {
-    unimplemented!()
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    failpoint::reach("placing.place.before");
+    let outcomes = db
+        .write(OPERATION, async |tx| {
+            let mut batch = Batch::read(tx, groups.iter().flat_map(|group| &group.tickets)).await?;
+            let outcomes = groups.iter().map(|group| batch.judge(group)).collect();
+            batch.write(tx, terms, now_ms).await?;
+            Ok(outcomes)
+        })
+        .await?;
+    failpoint::reach("placing.place.after");
+    Ok(outcomes)
 }
 
 /// Writes failed orders for tickets that could not be placed after all attempts (dead letters), with the effects that
-/// release their units; tickets that have an order already are left alone.
+/// release their units; tickets that have an order already are left alone. The product need not exist.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn place_failed(
-    _db: &Db,
-    _tickets: &[Ticket],
-    _reason: FailReason,
-    _terms: PlaceTerms,
-    _now_ms: i64,
+    db: &Db,
+    tickets: &[Ticket],
+    reason: FailReason,
+    terms: PlaceTerms,
+    now_ms: i64,
 ) -> Result<(), StoreError> {
-    unimplemented!()
+    db.write("burying tickets", async |tx| {
+        let mut batch = Batch::read(tx, tickets.iter()).await?;
+        for ticket in tickets {
+            if !batch.existing.contains_key(&ticket.claim.order_no) {
+                batch.add(ticket, Some(reason));
+            }
+        }
+        batch.write(tx, terms, now_ms).await
+    })
+    .await
+}
+
+impl<'a> Batch<'a> {
+    async fn read(
+        tx: &DatabaseTransaction,
+        tickets: impl Iterator<Item = &'a Ticket> + Clone,
+    ) -> Result<Self, StoreError> {
+        let mut products: Vec<ProductId> = tickets.clone().map(|ticket| ticket.claim.product).collect();
+        products.sort_unstable();
+        products.dedup();
+        let stock = stock::lock(tx, &products).await?;
+        Ok(Self {
+            existing: existing(tx, tickets).await?,
+            products: named(tx, &products).await?,
+            free: stock.into_iter().map(|row| ((row.product, row.pool), row.free)).collect(),
+            deltas: BTreeMap::new(),
+            orders: Vec::new(),
+            carts: Vec::new(),
+        })
+    }
+
+    fn judge(&mut self, group: &'a OrderGroup) -> GroupOutcome {
+        let unknown = group.tickets.iter().find(|ticket| self.is_new(ticket) && !self.is_known_product(ticket));
+        if let Some(ticket) = unknown {
+            return GroupOutcome::Unplaceable(UnplaceableReason::UnknownProduct(ticket.claim.product));
+        }
+        if group.atomic
+            && let Err(rejection) = self.all_in_stock(&group.tickets)
+        {
+            return GroupOutcome::Refused(rejection);
+        }
+        let (mut placed, mut failed, mut is_repeat) = (Vec::new(), Vec::new(), true);
+        for ticket in &group.tickets {
+            if self.is_new(ticket) {
+                is_repeat = false;
+                let is_short = self.free_for(ticket) < ticket.claim.quantity.units();
+                self.add(ticket, is_short.then_some(FailReason::SoldOut));
+            }
+            let is_failed = self.existing.get(&ticket.claim.order_no) == Some(&OrderStatus::Failed);
+            if is_failed { &mut failed } else { &mut placed }.push(ticket.claim.order_no);
+        }
+        // A repeat must not empty a cart that was filled again meanwhile.
+        self.carts.extend(group.clears_cart_of.as_ref().filter(|_| !is_repeat));
+        GroupOutcome::Placed { placed, failed }
+    }
+
+    fn is_new(&self, ticket: &Ticket) -> bool {
+        !self.existing.contains_key(&ticket.claim.order_no)
+    }
+
+    fn is_known_product(&self, ticket: &Ticket) -> bool {
+        self.products.contains_key(&ticket.claim.product)
+    }
+
+    fn free_for(&self, ticket: &Ticket) -> i64 {
+        self.free.get(&(ticket.claim.product, ticket.claim.pool)).copied().unwrap_or(0)
+    }
+
+    /// Whether all new tickets of an atomic group find units, lines of the same pool taken together (R10).
+    fn all_in_stock(&self, tickets: &[Ticket]) -> Result<(), ClaimRejection> {
+        let mut wanted: HashMap<(ProductId, Pool), i64> = HashMap::new();
+        for ticket in tickets.iter().filter(|ticket| self.is_new(ticket)) {
+            let total = wanted.entry((ticket.claim.product, ticket.claim.pool)).or_default();
+            *total += ticket.claim.quantity.units();
+            let units_left = self.free_for(ticket);
+            if *total > units_left {
+                let none = units_left <= 0;
+                return Err(if none { ClaimRejection::SoldOut } else { ClaimRejection::StockShort { units_left } });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the ticket's units, unless it has failed, and notes its order for writing.
+    fn add(&mut self, ticket: &'a Ticket, failed: Option<FailReason>) {
+        let claim = &ticket.claim;
+        let status = if failed.is_some() { OrderStatus::Failed } else { OrderStatus::PendingPayment };
+        if failed.is_none() {
+            let (pool, units) = ((claim.product, claim.pool), claim.quantity.units());
+            *self.free.entry(pool).or_default() -= units;
+            let delta = self.deltas.entry(pool).or_default();
+            (delta.free, delta.held) = (delta.free - units, delta.held + units);
+        }
+        self.existing.insert(claim.order_no, status);
+        self.orders.push(NewOrder { ticket, failed });
+    }
+
+    async fn write(self, tx: &DatabaseTransaction, terms: PlaceTerms, now_ms: i64) -> Result<(), StoreError> {
+        if self.orders.is_empty() {
+            return Ok(());
+        }
+        if !stock::apply_all(tx, &self.deltas).await? {
+            return Err(StoreError::Conflict { operation: OPERATION });
+        }
+        rows::write(tx, &self.orders, &self.products, now_ms.saturating_add(terms.pay_deadline_ms), now_ms).await?;
+        for cart in self.carts {
+            let delete = Query::delete()
+                .from_table("cart_items")
+                .and_where(Expr::col("owner").eq(cart.owner.as_str()))
+                .and_where(Expr::col("product_id").is_in(cart.products.iter().map(|product| product.0)))
+                .to_owned();
+            query::execute(tx, &delete, OPERATION).await?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Existing {
+    order_no: String,
+    status: i16,
+}
+
+async fn existing<'a>(
+    tx: &impl ConnectionTrait,
+    tickets: impl Iterator<Item = &'a Ticket>,
+) -> Result<HashMap<OrderNo, OrderStatus>, StoreError> {
+    let keys: Vec<String> = tickets.map(|ticket| ticket.claim.order_no.to_string()).collect();
+    let rows: Vec<Existing> = query::by_keys(tx, &keys, OPERATION, |keys| {
+        let columns = ["order_no", "status"];
+        Query::select().columns(columns).from("orders").and_where(Expr::col("order_no").is_in(keys)).to_owned()
+    })
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let unreadable = || StoreError::Corrupt { what: format!("status of order {}", row.order_no) };
+            Ok((query::order_no(&row.order_no)?, OrderStatus::from_code(row.status).ok_or_else(unreadable)?))
+        })
+        .collect()
+}
+
+#[derive(FromQueryResult)]
+struct ProductRow {
+    id: i64,
+    name: String,
+    image_url: String,
+}
+
+async fn named(tx: &impl ConnectionTrait, products: &[ProductId]) -> Result<HashMap<ProductId, Named>, StoreError> {
+    let ids: Vec<i64> = products.iter().map(|product| product.0).collect();
+    let rows: Vec<ProductRow> = query::by_keys(tx, &ids, OPERATION, |ids| {
+        let columns = ["id", "name", "image_url"];
+        Query::select().columns(columns).from("products").and_where(Expr::col("id").is_in(ids)).to_owned()
+    })
+    .await?;
+    let named = |row: ProductRow| (ProductId(row.id), Named { name: row.name, image_url: row.image_url });
+    Ok(rows.into_iter().map(named).collect())
 }
