@@ -13,3 +13,6 @@ pub mod persistence;
 pub mod actors;
 pub mod http;
 pub mod telemetry;
+
+pub mod app;
+pub mod ops;
