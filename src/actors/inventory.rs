@@ -321,11 +321,7 @@ impl InventoryActor {
         Claim { unit_price: price.unwrap_or(claim.unit_price), ..claim }
     }
 
-    fn answer(
-        &mut self,
-        batch: Vec<Gathered>,
-        outcome: Result<Vec<Result<Ticket, ClaimRejection>>, StoreError>,
-    ) {
+    fn answer(&mut self, batch: Vec<Gathered>, outcome: Result<Vec<Result<Ticket, ClaimRejection>>, StoreError>) {
         let answers = match outcome {
             Ok(answers) => answers,
             Err(error) => {
@@ -366,9 +362,7 @@ impl InventoryActor {
             }
             Err(ClaimRejection::SoldOut) => {
                 self.levels.insert(claim.pool, 0);
-                self.sold_out_until_ms
-                    .entry(claim.pool)
-                    .or_insert_with(|| self.deps.clock.now_ms() + PROBE_MS);
+                self.sold_out_until_ms.entry(claim.pool).or_insert_with(|| self.deps.clock.now_ms() + PROBE_MS);
             }
             Err(_) => {}
         }

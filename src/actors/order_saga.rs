@@ -144,9 +144,9 @@ impl Handler<RunEffect> for OrderSagaActor {
             let loaded = deps.current(order_no, cached).await?;
             deps.run_effect(loaded, &owed).await
         };
-        AtomicResponse::new(Box::pin(running.into_actor(self).map(|outcome, actor, _| {
-            actor.adopt(outcome).map(|_| true)
-        })))
+        AtomicResponse::new(Box::pin(
+            running.into_actor(self).map(|outcome, actor, _| actor.adopt(outcome).map(|_| true)),
+        ))
     }
 }
 

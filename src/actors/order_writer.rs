@@ -21,9 +21,9 @@ use crate::domain::OrderNo;
 use crate::domain::order::FailReason;
 use crate::domain::stock::{Ticket, TicketKind};
 use crate::failpoint;
+use crate::persistence::dead_tickets::{self, DeadTicket};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::placing::{self, GroupOutcome, OrderGroup, PlaceTerms};
-use crate::persistence::dead_tickets::{self, DeadTicket};
 use crate::persistence::{Db, StoreError};
 
 /// Pause after a transaction that failed as a whole.
@@ -222,7 +222,8 @@ impl WriterDeps {
             metrics::counter!("rushmall_dead_tickets_total").increment(1);
             let now_ms = self.clock.now_ms();
             let (attempts, reason) = (self.ticket_attempts_max, reason.chars().take(255).collect());
-            dead_tickets::insert(&self.db, &DeadTicket { ticket: ticket.clone(), reason, attempts, at_ms: now_ms }).await?;
+            dead_tickets::insert(&self.db, &DeadTicket { ticket: ticket.clone(), reason, attempts, at_ms: now_ms })
+                .await?;
             let tickets = std::slice::from_ref(ticket);
             placing::place_failed(&self.db, tickets, FailReason::Poisoned, self.terms, now_ms).await?;
         }

@@ -368,9 +368,7 @@ async fn sale_purchases(db: &Db, buyer: BuyerId) -> Result<HashMap<ProductId, Or
     use OrderStatus as S;
     let latest = Slice { offset: 0, limit: PURCHASES_MAX };
     let (mut bought, _) = orders::list_of_buyer(db, buyer, latest, None).await?;
-    bought.retain(|order| {
-        order.pool != Pool::Free && !matches!(order.status, S::Cancelled | S::Failed | S::Refunded)
-    });
+    bought.retain(|order| order.pool != Pool::Free && !matches!(order.status, S::Cancelled | S::Failed | S::Refunded));
     Ok(bought.into_iter().rev().map(|order| (order.product, order.order_no)).collect()) // newest is kept
 }
 

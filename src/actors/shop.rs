@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::background::{Stop, StopSwitch, supervise};
 use super::checkout::Checkout;
+use super::consumer;
 use super::feed::Feed;
 use super::inventory::{InventoryActor, InventoryDeps};
 use super::kit::{AnyDirectory, Directory, Host, KindLimits, Kinds};
@@ -19,7 +20,6 @@ use super::order_writer::{OrderWriterActor, WriterDeps};
 use super::relay::{self, RelayBell};
 use super::session::{SessionActor, SessionDeps};
 use super::sweep::SweepDeps;
-use super::consumer;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::messaging::{OrderQueue, TicketStream, in_process::order_queue};
@@ -98,7 +98,8 @@ impl Shop {
         let (queue, tickets) = order_queue();
         let bell = RelayBell::default();
         let limits = Limits { settings: &settings };
-        let inventory = Directory::new(&host, inventory_deps(&settings, &db, &ledger, &queue, &clock), limits.inventory());
+        let inventory =
+            Directory::new(&host, inventory_deps(&settings, &db, &ledger, &queue, &clock), limits.inventory());
         let writer = Directory::new(&host, writer_deps(&settings, &db, &ledger, &bell, &clock), limits.writer());
         let saga_deps =
             SagaDeps { db: db.clone(), ledger: Arc::clone(&ledger), bell: bell.clone(), clock: clock.clone() };
@@ -155,9 +156,8 @@ impl Shop {
     fn start_loops(&self, tickets: TicketStream, bell: &RelayBell) {
         let (db, bell, feed) = (self.db.clone(), bell.clone(), Feed::new(self.sessions.clone()));
         let stop = self.relay.stop();
-        let relay = supervise("relay", stop.clone(), move || {
-            relay::run(db.clone(), bell.clone(), feed.clone(), stop.clone())
-        });
+        let relay =
+            supervise("relay", stop.clone(), move || relay::run(db.clone(), bell.clone(), feed.clone(), stop.clone()));
         let (tickets, writer, stop) = (Arc::new(Mutex::new(tickets)), self.writer.clone(), self.pipeline.stop());
         let tickets_max = self.settings.orders.batch_tickets_max;
         let consumer = supervise("consumer", stop.clone(), move || {
@@ -210,7 +210,12 @@ impl Shop {
         let directories: [&dyn AnyDirectory; 4] = [&self.sessions, &self.inventory, &self.writer, &self.orders];
         for directory in directories {
             let report = directory.shutdown(deadline).await;
-            tracing::info!(kind = directory.kind(), drained = report.drained, cut_off = report.cut_off, "actors stopped");
+            tracing::info!(
+                kind = directory.kind(),
+                drained = report.drained,
+                cut_off = report.cut_off,
+                "actors stopped"
+            );
         }
     }
 }
@@ -283,11 +288,7 @@ impl Limits<'_> {
 
     fn sessions(&self) -> KindLimits {
         let actors = &self.settings.actors;
-        KindLimits {
-            in_flight_max: actors.session_in_flight_max,
-            live_max: actors.sessions_live_max,
-            ..self.common()
-        }
+        KindLimits { in_flight_max: actors.session_in_flight_max, live_max: actors.sessions_live_max, ..self.common() }
     }
 
     fn orders(&self) -> KindLimits {
