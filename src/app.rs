@@ -130,8 +130,7 @@ impl App {
 
     /// Stops taking requests, finishes what was accepted, and closes everything.
     pub async fn stop(self) {
-        self.state.begin_stopping();
-        self.shop().close_sockets();
+        self.state.stop();
         self.handle.stop(true).await;
         if let Ok(Err(error)) = self.server.await {
             tracing::warn!(%error, "HTTP server ended with an error");

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Caller;
-use super::envelope::{ApiResult, ok};
+use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Body, from_path};
 use super::fields::{Fields, FromFields, Problem};
@@ -108,7 +108,7 @@ impl FromFields for UpdateAddress {
 ///
 /// # Errors
 /// Only those of a request without a live session.
-#[utoipa::path(get, path = "/api/user/address", tag = "user", responses((status = 200, body = Vec<AddressView>)))]
+#[utoipa::path(get, path = "/api/user/address", tag = "user", responses((status = 200, body = EnvelopeOf<Vec<AddressView>>)))]
 pub async fn list_addresses(state: web::Data<AppState>, caller: Caller) -> ApiResult<Vec<AddressView>> {
     let own = addresses::list(&state.db, caller.buyer).await?;
     ok(own.into_iter().map(AddressView::from).collect())
@@ -118,7 +118,7 @@ pub async fn list_addresses(state: web::Data<AppState>, caller: Caller) -> ApiRe
 ///
 /// # Errors
 /// `NOT_FOUND`, also for another user's.
-#[utoipa::path(get, path = "/api/user/address/{id}", tag = "user", responses((status = 200, body = AddressView)))]
+#[utoipa::path(get, path = "/api/user/address/{id}", tag = "user", responses((status = 200, body = EnvelopeOf<AddressView>)))]
 pub async fn get_address(
     state: web::Data<AppState>,
     caller: Caller,
@@ -133,7 +133,7 @@ pub async fn get_address(
 /// # Errors
 /// `USER_PARAMETER` if there are too many.
 #[utoipa::path(post, path = "/api/user/address", tag = "user", request_body = AddAddress,
-    responses((status = 200, body = AddressView)))]
+    responses((status = 200, body = EnvelopeOf<AddressView>)))]
 pub async fn add_address(
     state: web::Data<AppState>,
     caller: Caller,
@@ -155,7 +155,7 @@ pub async fn add_address(
 /// # Errors
 /// `NOT_FOUND`, also for another user's.
 #[utoipa::path(put, path = "/api/user/address/{id}", tag = "user", request_body = UpdateAddress,
-    responses((status = 200, body = AddressView)))]
+    responses((status = 200, body = EnvelopeOf<AddressView>)))]
 pub async fn update_address(
     state: web::Data<AppState>,
     caller: Caller,

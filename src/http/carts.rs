@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::MaybeCaller;
-use super::envelope::{ApiResult, Envelope, ok};
+use super::envelope::{ApiResult, Envelope, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::Params;
 use super::fields::{Fields, FromFields};
@@ -208,7 +208,7 @@ fn cookie<'a>(request: &HttpRequest, token: &'a str) -> Cookie<'a> {
 /// # Errors
 /// `CART_PRODUCT_MISSING`, `CART_OFF_SHELF`, `CART_STOCK_SHORT`, `CART_ADD`, `CART_PARAMETER`.
 #[utoipa::path(post, path = "/api/cart", tag = "cart", request_body = CartLineForm,
-    responses((status = 200, body = CartItemView)))]
+    responses((status = 200, body = EnvelopeOf<CartItemView>)))]
 pub async fn add_to_cart(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -231,7 +231,7 @@ pub async fn add_to_cart(
 ///
 /// # Errors
 /// None of its own.
-#[utoipa::path(get, path = "/api/cart", tag = "cart", responses((status = 200, body = CartView)))]
+#[utoipa::path(get, path = "/api/cart", tag = "cart", responses((status = 200, body = EnvelopeOf<CartView>)))]
 pub async fn get_cart(state: web::Data<AppState>, caller: MaybeCaller, guest: Guest) -> ApiResult<CartView> {
     let (owner, _) = guest.owner(caller);
     ok(carts::load(&state.db, &owner, state.clock.now_ms()).await?.into())

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Admin;
-use super::envelope::{ApiResult, ok};
+use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Body, from_path};
 use super::fields::{Fields, FromFields};
@@ -95,7 +95,7 @@ impl FromFields for UpdateCategory {
 ///
 /// # Errors
 /// None of its own.
-#[utoipa::path(get, path = "/api/category", tag = "category", responses((status = 200, body = Vec<CategoryView>)))]
+#[utoipa::path(get, path = "/api/category", tag = "category", responses((status = 200, body = EnvelopeOf<Vec<CategoryView>>)))]
 pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<CategoryView>> {
     ok(below(&categories::list(&state.db).await?, None))
 }
@@ -105,7 +105,7 @@ pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<Catego
 /// # Errors
 /// `PRODUCT_CATEGORY` with `data.reason`.
 #[utoipa::path(post, path = "/api/category", tag = "category", request_body = AddCategory,
-    responses((status = 200, body = CategoryView)))]
+    responses((status = 200, body = EnvelopeOf<CategoryView>)))]
 pub async fn add_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -122,7 +122,7 @@ pub async fn add_category(
 /// # Errors
 /// `NOT_FOUND`, `PRODUCT_CATEGORY` with `data.reason`.
 #[utoipa::path(put, path = "/api/category/{id}", tag = "category", request_body = UpdateCategory,
-    responses((status = 200, body = CategoryView)))]
+    responses((status = 200, body = EnvelopeOf<CategoryView>)))]
 pub async fn update_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,

@@ -16,7 +16,6 @@ pub mod notices;
 pub mod openapi;
 pub mod pages;
 pub mod passwords;
-pub mod people_routes;
 pub mod problem;
 pub mod product_forms;
 pub mod products;

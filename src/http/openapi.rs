@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::health;
+use super::{addresses, carts, categories, health, products, sessions, users};
 
 /// `/openapi.json`.
 #[derive(Debug, OpenApi)]
@@ -15,6 +15,36 @@ use super::health;
         health::ready,
         health::version,
         health::metrics,
+        users::register_user,
+        users::log_in,
+        users::get_profile,
+        users::update_profile,
+        addresses::list_addresses,
+        addresses::add_address,
+        addresses::get_address,
+        addresses::update_address,
+        addresses::remove_address,
+        sessions::refresh_tokens,
+        sessions::change_password,
+        sessions::log_out,
+        sessions::list_sessions,
+        sessions::revoke_session,
+        users::list_users,
+        users::change_user,
+        products::list_products,
+        products::get_product,
+        products::add_product,
+        products::update_product,
+        products::delete_product,
+        categories::list_categories,
+        categories::add_category,
+        categories::update_category,
+        categories::remove_category,
+        carts::add_to_cart,
+        carts::get_cart,
+        carts::update_cart,
+        carts::remove_from_cart,
+        carts::clear_cart,
     )
 )]
 pub struct ApiDoc;

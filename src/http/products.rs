@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::{Admin, MaybeCaller};
-use super::envelope::{ApiResult, ok};
+use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Params, Query, from_path};
 use super::pages::PageOf;
@@ -76,7 +76,7 @@ impl From<Product> for ProductView {
 /// # Errors
 /// `PRODUCT_PARAMETER`.
 #[utoipa::path(get, path = "/api/product", tag = "product", params(ListProducts),
-    responses((status = 200, body = PageOf<ProductView>)))]
+    responses((status = 200, body = EnvelopeOf<PageOf<ProductView>>)))]
 pub async fn list_products(
     state: web::Data<AppState>,
     caller: MaybeCaller,
@@ -99,7 +99,7 @@ pub async fn list_products(
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`.
-#[utoipa::path(get, path = "/api/product/{id}", tag = "product", responses((status = 200, body = ProductView)))]
+#[utoipa::path(get, path = "/api/product/{id}", tag = "product", responses((status = 200, body = EnvelopeOf<ProductView>)))]
 pub async fn get_product(state: web::Data<AppState>, path: web::Path<String>) -> ApiResult<ProductView> {
     ok(found(&state, id_of(&path)?).await?.into())
 }
@@ -109,7 +109,7 @@ pub async fn get_product(state: web::Data<AppState>, path: web::Path<String>) ->
 /// # Errors
 /// `PRODUCT_PARAMETER`, `PRODUCT_CATEGORY`.
 #[utoipa::path(post, path = "/api/product", tag = "product", request_body = AddProduct,
-    responses((status = 200, body = ProductView)))]
+    responses((status = 200, body = EnvelopeOf<ProductView>)))]
 pub async fn add_product(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -139,7 +139,7 @@ pub async fn add_product(
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `PRODUCT_PARAMETER`, `PRODUCT_CATEGORY`, `PRODUCT_STOCK_SHORT`.
 #[utoipa::path(put, path = "/api/product/{id}", tag = "product", request_body = UpdateProduct,
-    responses((status = 200, body = ProductView)))]
+    responses((status = 200, body = EnvelopeOf<ProductView>)))]
 pub async fn update_product(
     state: web::Data<AppState>,
     Admin(admin): Admin,

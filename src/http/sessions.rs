@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::auth::{Caller, Subject};
 use super::carts::Guest;
-use super::envelope::{ApiResult, Envelope, ok};
+use super::envelope::{ApiResult, Envelope, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::Body;
 use super::fields::{Fields, FromFields};
@@ -104,7 +104,7 @@ impl FromFields for RefreshTokens {
 /// # Errors
 /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `USER_DISABLED`.
 #[utoipa::path(post, path = "/api/auth/refresh-token", tag = "auth", request_body = RefreshTokens,
-    responses((status = 200, body = TokenPair)))]
+    responses((status = 200, body = EnvelopeOf<TokenPair>)))]
 pub async fn refresh_tokens(state: web::Data<AppState>, Body(form): Body<RefreshTokens>) -> ApiResult<TokenPair> {
     let refresh_ms = state.settings.auth.refresh_token_s.saturating_mul(1_000);
     let session = match sessions::rotate(&state.db, &form.refresh_token, refresh_ms, state.clock.now_ms()).await? {
@@ -221,7 +221,7 @@ pub struct SessionView {
 ///
 /// # Errors
 /// Only those of a request without a live session.
-#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth", responses((status = 200, body = Vec<SessionView>)))]
+#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth", responses((status = 200, body = EnvelopeOf<Vec<SessionView>>)))]
 pub async fn list_sessions(state: web::Data<AppState>, caller: Caller) -> ApiResult<Vec<SessionView>> {
     let live = sessions::list(&state.db, caller.buyer, state.clock.now_ms()).await?;
     let view = |session: sessions::Session| SessionView {

@@ -69,6 +69,7 @@ mod tests {
         db.migrate().await.unwrap();
         let state = AppState {
             tokens: Tokens::new(&crate::random::bytes::<32>(), &settings.auth),
+            passwords: Passwords::new(settings.auth.hashing_concurrency).unwrap(),
             order_numbers: Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot)),
             metrics: None,
             started: crate::clock::monotonic(),

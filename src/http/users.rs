@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::auth::{Admin, Caller};
 use super::carts::Guest;
-use super::envelope::{ApiResult, Envelope, ok};
+use super::envelope::{ApiResult, Envelope, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Body, Query, from_path};
 use super::fields::{Fields, FromFields, Problem};
@@ -158,7 +158,7 @@ impl FromFields for UpdateProfile {
 /// # Errors
 /// `USER_EXISTS` with the field that is taken, `USER_PARAMETER`.
 #[utoipa::path(post, path = "/api/user/register", tag = "user", request_body = RegisterUser,
-    responses((status = 200, description = "signed in", body = SignedIn)))]
+    responses((status = 200, description = "signed in", body = EnvelopeOf<SignedIn>)))]
 pub async fn register_user(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -181,7 +181,7 @@ pub async fn register_user(
 /// # Errors
 /// `WRONG_CREDENTIALS` for an unknown name as for a wrong password, `USER_DISABLED`.
 #[utoipa::path(post, path = "/api/user/login", tag = "user", request_body = LogIn,
-    responses((status = 200, description = "signed in", body = SignedIn)))]
+    responses((status = 200, description = "signed in", body = EnvelopeOf<SignedIn>)))]
 pub async fn log_in(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -202,7 +202,7 @@ pub async fn log_in(
 ///
 /// # Errors
 /// `USER_NOT_FOUND` if the user is gone.
-#[utoipa::path(get, path = "/api/user/profile", tag = "user", responses((status = 200, body = UserView)))]
+#[utoipa::path(get, path = "/api/user/profile", tag = "user", responses((status = 200, body = EnvelopeOf<UserView>)))]
 pub async fn get_profile(state: web::Data<AppState>, caller: Caller) -> ApiResult<UserView> {
     let user = users::find(&state.db, caller.buyer).await?;
     ok(user.ok_or(ApiError::from(Code::USER_NOT_FOUND))?.into())
@@ -213,7 +213,7 @@ pub async fn get_profile(state: web::Data<AppState>, caller: Caller) -> ApiResul
 /// # Errors
 /// `USER_EXISTS` if email or phone is another user's.
 #[utoipa::path(put, path = "/api/user/profile", tag = "user", request_body = UpdateProfile,
-    responses((status = 200, body = UserView)))]
+    responses((status = 200, body = EnvelopeOf<UserView>)))]
 pub async fn update_profile(
     state: web::Data<AppState>,
     caller: Caller,
@@ -251,7 +251,7 @@ impl FromFields for ListUsers {
 ///
 /// # Errors
 /// `NOT_ADMINISTRATOR`.
-#[utoipa::path(get, path = "/api/admin/users", tag = "admin", responses((status = 200, body = PageOf<UserView>)))]
+#[utoipa::path(get, path = "/api/admin/users", tag = "admin", responses((status = 200, body = EnvelopeOf<PageOf<UserView>>)))]
 pub async fn list_users(
     state: web::Data<AppState>,
     _admin: Admin,
@@ -285,7 +285,7 @@ impl FromFields for ChangeUser {
 /// # Errors
 /// `USER_NOT_FOUND`, `NO_PERMISSION` for oneself.
 #[utoipa::path(put, path = "/api/admin/users/{id}", tag = "admin", request_body = ChangeUser,
-    responses((status = 200, body = UserView)))]
+    responses((status = 200, body = EnvelopeOf<UserView>)))]
 pub async fn change_user(
     state: web::Data<AppState>,
     Admin(admin): Admin,
