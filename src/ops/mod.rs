@@ -12,3 +12,8 @@ pub mod settings;
 
 pub use cli::Cli;
 pub use error::OpsError;
+//! What operators run beside the server: the check of the invariants.
+
+pub mod check;
+
+pub use check::{CheckOptions, CheckReport, check};

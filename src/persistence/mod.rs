@@ -20,6 +20,7 @@ pub mod placing;
 pub mod product_list;
 pub mod products;
 mod query;
+pub(crate) mod query;
 pub mod sales;
 pub mod sessions;
 pub mod sql_ledger;
