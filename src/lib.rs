@@ -5,8 +5,6 @@ pub mod domain;
 pub mod clock;
 pub mod config;
 pub mod failpoint;
-pub mod ops;
-pub mod persistence;
 pub mod random;
 
 pub mod messaging;
