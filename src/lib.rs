@@ -5,8 +5,6 @@ pub mod domain;
 pub mod clock;
 pub mod config;
 pub mod failpoint;
-pub mod ops;
-pub mod persistence;
 pub mod random;
 
 pub mod messaging;
@@ -15,3 +13,5 @@ pub mod persistence;
 pub mod actors;
 pub mod http;
 pub mod telemetry;
+
+pub mod ops;

@@ -36,6 +36,9 @@ pub mod state;
 pub mod times;
 pub mod trace;
 pub mod users;
+pub mod ws;
+pub mod ws_connection;
+pub mod ws_frames;
 pub mod ws_tickets;
 
 pub use auth::{Admin, Caller, MaybeCaller, Token};
