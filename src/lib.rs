@@ -14,4 +14,5 @@ pub mod actors;
 pub mod http;
 pub mod telemetry;
 
+pub mod app;
 pub mod ops;

@@ -240,7 +240,7 @@ fn cross_check(settings: &Settings, provenance: &Provenance) -> Vec<Problem> {
             "\"\"".to_owned(),
             "at least 32 random bytes in production (RUSHMALL__AUTH__JWT_SECRET, e.g. from `openssl rand -base64 48`)",
         );
-    } else if !secret.is_empty() && secret.len() < JWT_SECRET_BYTES_MIN {
+    } else if production && secret.len() < JWT_SECRET_BYTES_MIN {
         refuse("auth.jwt_secret", format!("{} bytes", secret.len()), "at least 32 random bytes");
     } else if production && is_well_known(secret) {
         refuse("auth.jwt_secret", "a well-known or repetitive text".to_owned(), "at least 32 random bytes");

@@ -201,3 +201,44 @@ fn check_phone(fields: &mut Fields, phone: Option<&str>) {
         fields.refuse("phone", Problem::Malformed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::testing::shop;
+
+    #[actix_rt::test]
+    async fn t16_addresses_belong_to_their_user() {
+        let shop = shop().await;
+        let (li, wang) = (shop.user("li1").await, shop.user("wang").await);
+        let form = json!({"receiver": "李", "phone": "13800138000", "region": "北京", "detail": "长安街 1"});
+        let added = shop.ask(&li, "POST", "/api/user/address", form).await;
+        assert_eq!(added.data()["is_default"], true);
+        let uri = format!("/api/user/address/{}", added.data()["id"]);
+        for (method, body) in [("GET", json!(null)), ("PUT", json!({"detail": "x"})), ("DELETE", json!(null))] {
+            let answer = shop.ask(&wang, method, &uri, body).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (404, 404), "{method}");
+        }
+        let changed = shop.ask(&li, "PUT", &uri, json!({"detail": "长安街 2"})).await;
+        assert_eq!((&changed.data()["detail"], &changed.data()["region"]), (&json!("长安街 2"), &json!("北京")));
+        assert_eq!(shop.ask(&li, "GET", "/api/user/address", json!(null)).await.data().as_array().unwrap().len(), 1);
+        shop.ask(&li, "DELETE", &uri, json!(null)).await.data();
+        assert_eq!(shop.ask(&li, "GET", &uri, json!(null)).await.code(), 404);
+        assert_eq!(shop.ask("", "GET", "/api/user/address", json!(null)).await.code(), 10008);
+    }
+
+    #[actix_rt::test]
+    async fn an_address_needs_somebody_and_somewhere() {
+        let shop = shop().await;
+        let li = shop.user("li1").await;
+        for (form, field) in [
+            (json!({"phone": "13800138000", "detail": "x"}), "receiver"),
+            (json!({"receiver": "李", "phone": "call me", "detail": "x"}), "phone"),
+            (json!({"receiver": "李", "phone": "13800138000"}), "detail"),
+        ] {
+            let answer = shop.ask(&li, "POST", "/api/user/address", form).await;
+            assert_eq!((answer.code(), &answer.json["data"]["errors"][0]["field"]), (10009, &json!(field)));
+        }
+    }
+}

@@ -176,3 +176,30 @@ fn refused(rejection: CategoryRejection) -> ApiError {
     };
     ApiError::from(Code::PRODUCT_CATEGORY).with("reason", reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::testing::shop;
+
+    #[actix_rt::test]
+    async fn the_tree_is_shown_and_used_branches_stay() {
+        let shop = shop().await;
+        let admin = shop.admin().await;
+        let top = shop.ask(&admin, "POST", "/api/category", json!({"name": "手机数码"})).await;
+        let top = top.data()["id"].as_i64().unwrap();
+        shop.ask(&admin, "POST", "/api/category", json!({"name": "手机", "parent_id": top})).await.data();
+        let tree = shop.ask("", "GET", "/api/category", json!(null)).await;
+        assert_eq!(tree.data()[0]["children"][0]["name"], "手机");
+        let uri = format!("/api/category/{top}");
+        let refused = shop.ask(&admin, "DELETE", &uri, json!(null)).await;
+        assert_eq!((refused.code(), &refused.json["data"]["reason"]), (20005, &json!("has_children")));
+        let taken = shop.ask(&admin, "POST", "/api/category", json!({"name": "手机"})).await;
+        assert_eq!(taken.json["data"]["reason"], "name_taken");
+        assert_eq!(shop.ask(&admin, "PUT", &uri, json!({"name": "数码"})).await.data()["name"], "数码");
+        assert_eq!(shop.ask(&admin, "DELETE", "/api/category/99", json!(null)).await.code(), 404);
+        let user = shop.user("li1").await;
+        assert_eq!(shop.ask(&user, "DELETE", &uri, json!(null)).await.code(), 10010);
+    }
+}

@@ -33,6 +33,8 @@ pub mod server;
 pub mod sessions;
 pub mod signing_key;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod times;
 pub mod trace;
 pub mod users;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait as _, Query};
-use sea_orm::{QuerySelect as _, Set};
+use sea_orm::{QueryOrder as _, QuerySelect as _, Set};
 
 use super::error::StoreError;
 use super::{Db, categories};
@@ -234,6 +234,23 @@ pub async fn insert(db: &Db, new: &NewProduct, now_ms: i64) -> Result<Result<Pro
         Ok(Ok(ProductId(id)))
     })
     .await
+}
+
+/// The first `limit` products ever added, deleted ones included: id and name, oldest first.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn first_added(db: &Db, limit: u64) -> Result<Vec<(ProductId, String)>, StoreError> {
+    let rows: Vec<(i64, String)> = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Name])
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .into_tuple()
+        .all(db.reader())
+        .await
+        .map_err(StoreError::during("listing the first products"))?;
+    Ok(rows.into_iter().map(|(id, name)| (ProductId(id), name)).collect())
 }
 
 /// Changes a product and returns it as it is then.

@@ -324,6 +324,15 @@ pub async fn set_access(db: &Db, id: BuyerId, changes: AccessChanges, now_ms: i6
     find(db, id).await
 }
 
+/// True if the shop has an administrator, active or not.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn any_admin(db: &Db) -> Result<bool, StoreError> {
+    let row = Entity::find().filter(Column::Role.eq(i16::from(Role::Admin))).one(db.reader()).await;
+    Ok(row.map_err(StoreError::during("looking for an administrator"))?.is_some())
+}
+
 /// Users newest first, with their total number; `keyword` is a part of the username, email or phone, empty for all.
 ///
 /// # Errors

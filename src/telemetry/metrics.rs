@@ -49,6 +49,12 @@ impl Metrics {
         self.handle.render()
     }
 
+    /// For those who render it themselves.
+    #[must_use]
+    pub fn handle(&self) -> PrometheusHandle {
+        self.handle.clone()
+    }
+
     /// Folds samples into their histograms every few seconds; never ends, so spawn it and drop it at shutdown.
     pub async fn upkeep(self) {
         let mut ticks = tokio::time::interval(UPKEEP_EVERY);

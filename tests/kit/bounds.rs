@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use rushmall::actors::kit::{AskError, DeadLetterReason, KindLimits, Order};
 use rushmall::clock::monotonic;
 
-use crate::support::{Add, AddAlone, AddLater, Block, PATIENCE, Shop, eventually, millis, quick};
+use crate::support::{Add, AddAlone, AddLater, Block, Shop, Store, eventually, millis, quick};
 
 #[actix_rt::test]
 async fn a_full_actor_says_busy_at_once() {
@@ -115,11 +115,16 @@ async fn many_newcomers_never_exceed_the_bound() {
 }
 
 #[actix_rt::test]
-async fn one_arbiter_is_shared_fairly() {
-    let shop = Shop::open(KindLimits { in_flight_max: 20_000, ..quick() });
-    let released = Arc::new(AtomicBool::new(true));
-    let flood = (0..5_000).map(|_| shop.ask("a", Block(Arc::clone(&released), PATIENCE)));
-    let others = (0..50).map(|n| shop.ask("b", Add(n)));
-    let (flood, others) = tokio::join!(futures::future::join_all(flood), futures::future::join_all(others));
-    assert!(flood.iter().chain(&others).all(Result::is_ok));
+async fn a_flooded_actor_leaves_its_arbiter_to_others_in_between() {
+    let shop = Shop::open_on(1, quick(), Store::default());
+    shop.ask("b", Add(1)).await.unwrap();
+    let never = Arc::new(AtomicBool::new(false));
+    let flood = futures::future::join_all((0..400).map(|_| shop.ask("a", Block(Arc::clone(&never), millis(1)))));
+    let other = async {
+        eventually("flooded", || shop.find("a").is_some_and(|vitals| vitals.in_flight > 0)).await;
+        shop.ask("b", Add(1)).await.unwrap();
+        assert!(shop.vitals("a").queued > 100, "b was let in between");
+    };
+    let (flood, ()) = tokio::join!(flood, other);
+    assert!(flood.iter().all(Result::is_ok));
 }

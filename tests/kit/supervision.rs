@@ -204,3 +204,36 @@ async fn a_poison_message_is_parked_and_can_be_replayed() {
     assert_eq!(letters.replay(again[0].id).await, Err(ReplayError::Unknown));
     assert_eq!(letters.total(), 2);
 }
+
+#[actix_rt::test]
+async fn whatever_dies_no_waiting_message_is_lost_or_handled_twice() {
+    let limits = KindLimits { deaths_max: u32::MAX, backoff_max: millis(2), in_flight_max: 4_000, ..quick() };
+    let shop = Shop::open(limits);
+    let keys = ["a", "b", "c"];
+    let adds = (0..3_000).map(|n| shop.ask(keys[n % 3], Add(1)));
+    let deaths = (0..90).map(|n| {
+        let (key, shop) = (keys[n % 3], &shop);
+        async move {
+            tokio::time::sleep(millis(n as u64 / 3)).await;
+            match n % 4 {
+                0 => shop.ask(key, DieAlone).await,
+                1 => shop.ask(key, Die(How::InFuture)).await,
+                2 => shop.ask(key, Die(How::ByStopping)).await,
+                _ => shop.ask(key, Die(How::InHandler)).await,
+            }
+        }
+    });
+    // A trickle, so that adds meet every stage of dying.
+    let trickle = async {
+        let mut answers = Vec::new();
+        for n in 0..600 {
+            answers.push(shop.ask(keys[n % 3], Add(1)).await);
+        }
+        answers
+    };
+    let all = (futures::future::join_all(adds), futures::future::join_all(deaths), trickle);
+    let (adds, deaths, trickle) = tokio::join!(all.0, all.1, all.2);
+    assert!(deaths.iter().all(|died| *died == Err(AskError::Died)), "{deaths:?}");
+    assert!(adds.iter().chain(&trickle).all(Result::is_ok));
+    assert_eq!(shop.store.numbers.lock().unwrap().values().sum::<u64>(), 3_600);
+}

@@ -245,7 +245,11 @@ impl Shop {
     }
 
     pub fn open_with(limits: KindLimits, store: Store) -> Self {
-        let arbiters = vec![Arbiter::new(), Arbiter::new()];
+        Self::open_on(2, limits, store)
+    }
+
+    pub fn open_on(arbiters: usize, limits: KindLimits, store: Store) -> Self {
+        let arbiters: Vec<Arbiter> = (0..arbiters).map(|_| Arbiter::new()).collect();
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), Clock::default()).unwrap();
         let counters = Directory::new(&host, store.clone(), limits);
         Self { host, counters, store, arbiters }

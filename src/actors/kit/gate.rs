@@ -40,8 +40,8 @@ pub(super) struct Gate<A: KitActor> {
     pub incarnation: u32,
     /// Index of the arbiter it lives on.
     pub arbiter: usize,
-    /// Messages that may still be started in this turn of the arbiter.
-    pub turn_left: u32,
+    /// When this turn on the arbiter is over; 0 before its first message.
+    pub turn_ends_us: u64,
     /// Wakes the actor's task.
     pub life: Option<Waker>,
     pub lane: VecDeque<AnyParcel<A>>,
@@ -69,7 +69,7 @@ impl<A: KitActor> Gate<A> {
             reported: false,
             incarnation: 1,
             arbiter: 0,
-            turn_left: 0,
+            turn_ends_us: 0,
             life: None,
             lane: VecDeque::new(),
             withdrawn: 0,

@@ -51,7 +51,10 @@ fn a_wrong_value_is_told_with_place_key_value_and_bounds() {
             "[telemetry]\nlog = \"rushmall=loud\"",
             "F: telemetry.log: got \"rushmall=loud\", expected a log filter like info or info,rushmall=debug",
         ),
-        ("[auth]\njwt_secret = \"short\"", "F: auth.jwt_secret: got 5 bytes, expected at least 32 random bytes"),
+        (
+            "environment = \"production\"\n[auth]\njwt_secret = \"short\"",
+            "F: auth.jwt_secret: got 5 bytes, expected at least 32 random bytes",
+        ),
         ("[limits]\nseckill_burst = 1", "F: limits.seckill_burst: got 1, expected at least limits.seckill_per_second"),
     ] {
         assert_eq!(complaints(text), [message], "{text}");

@@ -1,0 +1,191 @@
+//! The command line: every command with its flags. `docs/OPERATIONS.md` describes them at length.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::drill::DrillArgs;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (or the finding is bad), 2 wrong usage or settings.\n\
+Settings: defaults < --config file < environment RUSHMALL__SECTION__KEY < flags; see `rushmall config show`.";
+
+/// A flash-sale shop server of supervised actors: correct under every crash.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "rushmall", version, about, after_help = EXIT_CODES, propagate_version = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run the shop until SIGINT or SIGTERM, then finish what is running and stop
+    ///
+    /// On an empty data directory it creates the database, an administrator whose password is printed once, and
+    /// (outside production, unless --no-demo) the demo catalogue with four open flash sales.
+    Serve(ServeArgs),
+    /// Bring the database schema up to date; does nothing if it is
+    Migrate(NodeArgs),
+    /// Put the demo catalogue into an empty shop; does nothing if any product exists
+    Seed(NodeArgs),
+    /// Create administrators and reset passwords
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask a running shop whether it is healthy: exit code 0 or 1
+    Healthcheck(HealthcheckArgs),
+    /// Check the shop's books: no unit oversold or lost, every order's history unbroken
+    ///
+    /// Reads the database of a running or stopped shop and changes nothing. Exit code 1 if anything is violated.
+    Check(CheckArgs),
+    /// Rehearse a flash sale against a running shop and reconcile every answer with its books
+    ///
+    /// Makes a product, a sale and buyers of its own, opens their WebSockets, fires the clicks at their planned
+    /// instants whether or not the shop keeps up (latency counts from the planned instant), pays and cancels a
+    /// share, waits for the dust to settle, and compares. Exit code 1 if a unit was oversold, lost or unaccounted.
+    Drill(DrillArgs),
+}
+
+/// Where this node's files and settings are.
+#[derive(Clone, Debug, Args)]
+pub struct NodeArgs {
+    /// Directory of the database file, generated keys and uploads; made if missing
+    #[arg(long, value_name = "DIR", env = "RUSHMALL_DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// Settings file (.toml, .yaml, .yml); without it the defaults hold
+    #[arg(long, value_name = "FILE", env = "RUSHMALL_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// Flags of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Files and settings.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Port to listen on instead of http.port; 0 takes a free one
+    #[arg(long, short, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Do not put the demo catalogue into an empty shop
+    #[arg(long)]
+    pub no_demo: bool,
+}
+
+/// `rushmall admin …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Create an administrator; the password is the first line of standard input
+    Create(AdminArgs),
+    /// Set a new password for a user and end all his sessions; the password is the first line of standard input
+    ResetPassword(AdminArgs),
+}
+
+/// Flags of `admin create` and `admin reset-password`.
+#[derive(Clone, Debug, Args)]
+pub struct AdminArgs {
+    /// Files and settings.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Who: 3 to 50 letters, digits, `_`, `-` or `.`
+    #[arg(long, value_name = "NAME")]
+    pub username: String,
+    /// Read the password (6 to 72 bytes) from standard input, so that it never stands in a process list
+    #[arg(long, required = true)]
+    pub password_stdin: bool,
+}
+
+/// `rushmall config …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every key with its value and where it came from; secrets are masked
+    Show(NodeArgs),
+}
+
+/// Flags of `healthcheck`.
+#[derive(Clone, Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Base URL of the shop [default: http.host and http.port of the settings]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Settings file, for the default of --url
+    #[arg(long, value_name = "FILE", env = "RUSHMALL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Longest wait for an answer
+    #[arg(long, value_name = "MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub timeout_ms: u64,
+}
+
+/// Flags of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Files and settings.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace()).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_takes_its_flags() {
+        let Ok(Command::Serve(args)) = parse("rushmall serve --port 0 --data-dir /x --config c.yaml --no-demo") else {
+            panic!("not serve")
+        };
+        assert_eq!((args.port, args.no_demo), (Some(0), true));
+        assert_eq!((args.node.data_dir, args.node.config), ("/x".into(), Some("c.yaml".into())));
+    }
+
+    #[test]
+    fn wrong_usage_is_exit_code_2() {
+        for line in [
+            "rushmall",
+            "rushmall fly",
+            "rushmall serve --port 99999",
+            "rushmall admin create --username boss",
+            "rushmall healthcheck --timeout-ms 0",
+            "rushmall drill --pay 1.5",
+            "rushmall drill --rate 5 --burst",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_explains_itself() {
+        fn undocumented(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+            for argument in command.get_arguments().filter(|argument| argument.get_help().is_none()) {
+                found.push(format!("{path} --{}", argument.get_id()));
+            }
+            for inner in command.get_subcommands() {
+                let path = format!("{path} {}", inner.get_name());
+                if inner.get_about().is_none() {
+                    found.push(path.clone());
+                }
+                undocumented(inner, &path, found);
+            }
+        }
+        let mut found = Vec::new();
+        undocumented(&Cli::command(), "rushmall", &mut found);
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
