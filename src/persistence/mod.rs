@@ -4,6 +4,8 @@ pub mod db;
 pub mod dead_tickets;
 pub mod effects;
 pub mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod journal;
 pub mod ledger;
 pub mod migrations;
