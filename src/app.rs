@@ -87,12 +87,7 @@ impl App {
     ///
     /// # Errors
     /// If the signing key is refused or the port is taken.
-    pub async fn start(
-        setup: Setup,
-        db: Db,
-        clock: Clock,
-        metrics: Option<PrometheusHandle>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         let key = signing_key(&setup)?;
         let settings = setup.settings;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -103,7 +98,8 @@ impl App {
         let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&key, &settings.auth);
         let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
-        let state = web::Data::new(AppState::new(shop, tokens, metrics));
+        let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let state = web::Data::new(state);
         let factory = state.clone();
         let shutdown_timeout = Duration::from_millis(settings.http.shutdown_timeout_ms);
         let (host, port) = (settings.http.host.as_str(), settings.http.port);
@@ -137,10 +133,10 @@ impl App {
     pub async fn stop(self) {
         self.state.stop();
         self.handle.stop(true).await;
+        let shop = Arc::clone(self.shop());
         if let Ok(Err(error)) = self.server.await {
             tracing::warn!(%error, "HTTP server ended with an error");
         }
-        let shop = Arc::clone(self.shop());
         shop.close(self.shutdown_timeout).await;
         for arbiter in self.arbiters {
             arbiter.stop();
