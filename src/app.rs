@@ -98,8 +98,7 @@ impl App {
         let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&key, &settings.auth);
         let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
-        let state =
-            AppState::new(shop, tokens, metrics).map_err(|_| anyhow::anyhow!("cannot prepare password hashing"))?;
+        let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();
         let shutdown_timeout = Duration::from_millis(settings.http.shutdown_timeout_ms);
