@@ -87,12 +87,7 @@ impl App {
     ///
     /// # Errors
     /// If the signing key is refused or the port is taken.
-    pub async fn start(
-        setup: Setup,
-        db: Db,
-        clock: Clock,
-        metrics: Option<PrometheusHandle>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         let key = signing_key(&setup)?;
         let settings = setup.settings;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -108,7 +108,8 @@ impl FromFields for UpdateAddress {
 ///
 /// # Errors
 /// Only those of a request without a live session.
-#[utoipa::path(get, path = "/api/user/address", tag = "user", responses((status = 200, body = EnvelopeOf<Vec<AddressView>>)))]
+#[utoipa::path(get, path = "/api/user/address", tag = "user",
+    responses((status = 200, body = EnvelopeOf<Vec<AddressView>>)), security(("bearer" = [])))]
 pub async fn list_addresses(state: web::Data<AppState>, caller: Caller) -> ApiResult<Vec<AddressView>> {
     let own = addresses::list(&state.db, caller.buyer).await?;
     ok(own.into_iter().map(AddressView::from).collect())
@@ -118,7 +119,8 @@ pub async fn list_addresses(state: web::Data<AppState>, caller: Caller) -> ApiRe
 ///
 /// # Errors
 /// `NOT_FOUND`, also for another user's.
-#[utoipa::path(get, path = "/api/user/address/{id}", tag = "user", responses((status = 200, body = EnvelopeOf<AddressView>)))]
+#[utoipa::path(get, path = "/api/user/address/{id}", params(("id" = i64, Path)), tag = "user",
+    responses((status = 200, body = EnvelopeOf<AddressView>)), security(("bearer" = [])))]
 pub async fn get_address(
     state: web::Data<AppState>,
     caller: Caller,
@@ -133,7 +135,7 @@ pub async fn get_address(
 /// # Errors
 /// `USER_PARAMETER` if there are too many.
 #[utoipa::path(post, path = "/api/user/address", tag = "user", request_body = AddAddress,
-    responses((status = 200, body = EnvelopeOf<AddressView>)))]
+    responses((status = 200, body = EnvelopeOf<AddressView>)), security(("bearer" = [])))]
 pub async fn add_address(
     state: web::Data<AppState>,
     caller: Caller,
@@ -154,8 +156,9 @@ pub async fn add_address(
 ///
 /// # Errors
 /// `NOT_FOUND`, also for another user's.
-#[utoipa::path(put, path = "/api/user/address/{id}", tag = "user", request_body = UpdateAddress,
-    responses((status = 200, body = EnvelopeOf<AddressView>)))]
+#[utoipa::path(put, path = "/api/user/address/{id}", params(("id" = i64, Path)), tag = "user",
+    request_body = UpdateAddress, responses((status = 200, body = EnvelopeOf<AddressView>)),
+    security(("bearer" = [])))]
 pub async fn update_address(
     state: web::Data<AppState>,
     caller: Caller,
@@ -178,7 +181,8 @@ pub async fn update_address(
 ///
 /// # Errors
 /// `NOT_FOUND`, also for another user's.
-#[utoipa::path(delete, path = "/api/user/address/{id}", tag = "user", responses((status = 200, description = "removed")))]
+#[utoipa::path(delete, path = "/api/user/address/{id}", params(("id" = i64, Path)), tag = "user",
+    responses((status = 200, description = "removed")), security(("bearer" = [])))]
 pub async fn remove_address(state: web::Data<AppState>, caller: Caller, path: web::Path<String>) -> ApiResult<()> {
     let id = from_path(&path, Code::NOT_FOUND)?;
     if addresses::delete(&state.db, caller.buyer, id).await? { ok(()) } else { Err(Code::NOT_FOUND.into()) }
@@ -195,5 +199,46 @@ fn check_phone(fields: &mut Fields, phone: Option<&str>) {
     let fits = |phone: &str| phone.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' '));
     if phone.is_some_and(|phone| !fits(phone)) {
         fields.refuse("phone", Problem::Malformed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::testing::shop;
+
+    #[actix_rt::test]
+    async fn t16_addresses_belong_to_their_user() {
+        let shop = shop().await;
+        let (li, wang) = (shop.user("li1").await, shop.user("wang").await);
+        let form = json!({"receiver": "李", "phone": "13800138000", "region": "北京", "detail": "长安街 1"});
+        let added = shop.ask(&li, "POST", "/api/user/address", form).await;
+        assert_eq!(added.data()["is_default"], true);
+        let uri = format!("/api/user/address/{}", added.data()["id"]);
+        for (method, body) in [("GET", json!(null)), ("PUT", json!({"detail": "x"})), ("DELETE", json!(null))] {
+            let answer = shop.ask(&wang, method, &uri, body).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (404, 404), "{method}");
+        }
+        let changed = shop.ask(&li, "PUT", &uri, json!({"detail": "长安街 2"})).await;
+        assert_eq!((&changed.data()["detail"], &changed.data()["region"]), (&json!("长安街 2"), &json!("北京")));
+        assert_eq!(shop.ask(&li, "GET", "/api/user/address", json!(null)).await.data().as_array().unwrap().len(), 1);
+        shop.ask(&li, "DELETE", &uri, json!(null)).await.data();
+        assert_eq!(shop.ask(&li, "GET", &uri, json!(null)).await.code(), 404);
+        assert_eq!(shop.ask("", "GET", "/api/user/address", json!(null)).await.code(), 10008);
+    }
+
+    #[actix_rt::test]
+    async fn an_address_needs_somebody_and_somewhere() {
+        let shop = shop().await;
+        let li = shop.user("li1").await;
+        for (form, field) in [
+            (json!({"phone": "13800138000", "detail": "x"}), "receiver"),
+            (json!({"receiver": "李", "phone": "call me", "detail": "x"}), "phone"),
+            (json!({"receiver": "李", "phone": "13800138000"}), "detail"),
+        ] {
+            let answer = shop.ask(&li, "POST", "/api/user/address", form).await;
+            assert_eq!((answer.code(), &answer.json["data"]["errors"][0]["field"]), (10009, &json!(field)));
+        }
     }
 }

@@ -11,6 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
+use super::order_reads::Viewer;
 use super::state::AppState;
 use crate::config::AuthSettings;
 use crate::domain::codes::Code;
@@ -163,17 +164,15 @@ impl Tokens {
 #[derive(Clone, Debug)]
 pub struct Token(pub Claims);
 
-/// A signed-in user whose session lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// His id.
-    pub buyer: BuyerId,
-    /// His name.
-    pub username: String,
-    /// What he may do, as the database has it now.
-    pub role: Role,
-    /// His session.
-    pub sid: String,
+/// A signed-in user whose session lives; what he may do is as the database has it now.
+pub use crate::actors::session::Caller;
+
+impl Caller {
+    /// Which orders he may see: an administrator all.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        if self.role == Role::Admin { Viewer::Administrator } else { Viewer::Buyer(self.buyer) }
+    }
 }
 
 /// A signed-in administrator.

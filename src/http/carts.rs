@@ -300,3 +300,71 @@ fn refused(state: &AppState, rejection: CartRejection) -> ApiError {
         CartRejection::LineMissing => Code::CART_ITEM_MISSING.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::testing::shop;
+    use crate::persistence::testing::{item, product};
+
+    #[actix_rt::test]
+    async fn a_guests_cart_follows_him_into_his_account() {
+        let shop = shop().await;
+        let id = product(&shop.state.db, &item("Mate 60", 1_999), 10).await.0;
+        let added = shop.ask("", "POST", "/api/cart", json!({"product_id": id, "quantity": 2})).await;
+        assert_eq!((&added.data()["sub_total"], &added.data()["id"]), (&json!(39.98), &json!(id)));
+        let cookie = added.headers.get("set-cookie").unwrap().to_str().unwrap().to_owned();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+        let pair = cookie.split(';').next().unwrap();
+        let token = added.headers.get("x-cart-token").unwrap().to_str().unwrap().to_owned();
+        for header in [("cookie", pair), ("x-cart-token", token.as_str())] {
+            let cart = shop.send("GET", "/api/cart", &[header], json!(null)).await;
+            assert_eq!(cart.data()["total_count"], 2, "{header:?}");
+        }
+        let form = json!({"username": "li1", "password": "secret1"});
+        let registered = shop.send("POST", "/api/user/register", &[("cookie", pair)], form).await;
+        let forgotten = registered.headers.get("set-cookie").unwrap().to_str().unwrap();
+        assert!(forgotten.contains("Max-Age=0"), "{forgotten}");
+        let user = registered.data()["token"].as_str().unwrap();
+        let cart = shop.ask(user, "GET", "/api/cart", json!(null)).await;
+        assert_eq!((&cart.data()["total_price"], &cart.data()["total_count"]), (&json!(39.98), &json!(2)));
+        let left = shop.send("GET", "/api/cart", &[("cookie", pair)], json!(null)).await;
+        assert_eq!(left.data()["items"], json!([]));
+    }
+
+    #[actix_rt::test]
+    async fn a_cart_is_changed_by_query_or_body() {
+        let shop = shop().await;
+        let li = shop.user("li1").await;
+        let id = product(&shop.state.db, &item("x", 10), 2_000).await.0;
+        shop.ask(&li, "POST", &format!("/api/cart?product_id={id}&quantity=3"), json!(null)).await.data();
+        shop.ask(&li, "PUT", "/api/cart", json!({"product_id": id, "quantity": 5})).await.data();
+        let cart = shop.ask(&li, "GET", "/api/cart", json!(null)).await;
+        assert_eq!((&cart.data()["items"][0]["quantity"], &cart.data()["total_price"]), (&json!(5), &json!(0.5)));
+        shop.ask(&li, "DELETE", &format!("/api/cart?product_id={id}"), json!(null)).await.data();
+        let gone = shop.ask(&li, "DELETE", "/api/cart", json!({"product_id": id})).await;
+        assert_eq!(gone.code(), 50002);
+        shop.ask(&li, "POST", "/api/cart", json!({"product_id": id})).await.data();
+        shop.ask(&li, "DELETE", "/api/cart/clear", json!(null)).await.data();
+        assert_eq!(shop.ask(&li, "GET", "/api/cart", json!(null)).await.data()["items"], json!([]));
+    }
+
+    #[actix_rt::test]
+    async fn what_cannot_be_bought_is_refused_with_its_reason() {
+        let shop = shop().await;
+        let li = shop.user("li1").await;
+        let id = product(&shop.state.db, &item("x", 10), 3).await.0;
+        for (form, code) in [
+            (json!({"product_id": id, "quantity": 4}), 50007),
+            (json!({"product_id": 99}), 50010),
+            (json!({"product_id": id, "quantity": 0}), 50008),
+            (json!({"product_id": id, "quantity": 1000}), 50008),
+            (json!({"quantity": 1}), 50008),
+        ] {
+            assert_eq!(shop.ask(&li, "POST", "/api/cart", form.clone()).await.code(), code, "{form}");
+        }
+        let not_in_it = shop.ask(&li, "PUT", "/api/cart", json!({"product_id": id, "quantity": 1})).await;
+        assert_eq!(not_in_it.code(), 50002);
+    }
+}

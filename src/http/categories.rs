@@ -95,7 +95,8 @@ impl FromFields for UpdateCategory {
 ///
 /// # Errors
 /// None of its own.
-#[utoipa::path(get, path = "/api/category", tag = "category", responses((status = 200, body = EnvelopeOf<Vec<CategoryView>>)))]
+#[utoipa::path(get, path = "/api/category", tag = "category",
+    responses((status = 200, body = EnvelopeOf<Vec<CategoryView>>)))]
 pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<CategoryView>> {
     ok(below(&categories::list(&state.db).await?, None))
 }
@@ -105,7 +106,7 @@ pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<Catego
 /// # Errors
 /// `PRODUCT_CATEGORY` with `data.reason`.
 #[utoipa::path(post, path = "/api/category", tag = "category", request_body = AddCategory,
-    responses((status = 200, body = EnvelopeOf<CategoryView>)))]
+    responses((status = 200, body = EnvelopeOf<CategoryView>)), security(("bearer" = [])))]
 pub async fn add_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -121,8 +122,9 @@ pub async fn add_category(
 ///
 /// # Errors
 /// `NOT_FOUND`, `PRODUCT_CATEGORY` with `data.reason`.
-#[utoipa::path(put, path = "/api/category/{id}", tag = "category", request_body = UpdateCategory,
-    responses((status = 200, body = EnvelopeOf<CategoryView>)))]
+#[utoipa::path(put, path = "/api/category/{id}", params(("id" = i64, Path)), tag = "category",
+    request_body = UpdateCategory, responses((status = 200, body = EnvelopeOf<CategoryView>)),
+    security(("bearer" = [])))]
 pub async fn update_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -145,8 +147,8 @@ pub async fn update_category(
 ///
 /// # Errors
 /// `NOT_FOUND`, `PRODUCT_CATEGORY` with `data.reason`.
-#[utoipa::path(delete, path = "/api/category/{id}", tag = "category",
-    responses((status = 200, description = "removed")))]
+#[utoipa::path(delete, path = "/api/category/{id}", params(("id" = i64, Path)), tag = "category",
+    responses((status = 200, description = "removed")), security(("bearer" = [])))]
 pub async fn remove_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -173,4 +175,31 @@ fn refused(rejection: CategoryRejection) -> ApiError {
         CategoryRejection::HasChildren => "has_children",
     };
     ApiError::from(Code::PRODUCT_CATEGORY).with("reason", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::testing::shop;
+
+    #[actix_rt::test]
+    async fn the_tree_is_shown_and_used_branches_stay() {
+        let shop = shop().await;
+        let admin = shop.admin().await;
+        let top = shop.ask(&admin, "POST", "/api/category", json!({"name": "手机数码"})).await;
+        let top = top.data()["id"].as_i64().unwrap();
+        shop.ask(&admin, "POST", "/api/category", json!({"name": "手机", "parent_id": top})).await.data();
+        let tree = shop.ask("", "GET", "/api/category", json!(null)).await;
+        assert_eq!(tree.data()[0]["children"][0]["name"], "手机");
+        let uri = format!("/api/category/{top}");
+        let refused = shop.ask(&admin, "DELETE", &uri, json!(null)).await;
+        assert_eq!((refused.code(), &refused.json["data"]["reason"]), (20005, &json!("has_children")));
+        let taken = shop.ask(&admin, "POST", "/api/category", json!({"name": "手机"})).await;
+        assert_eq!(taken.json["data"]["reason"], "name_taken");
+        assert_eq!(shop.ask(&admin, "PUT", &uri, json!({"name": "数码"})).await.data()["name"], "数码");
+        assert_eq!(shop.ask(&admin, "DELETE", "/api/category/99", json!(null)).await.code(), 404);
+        let user = shop.user("li1").await;
+        assert_eq!(shop.ask(&user, "DELETE", &uri, json!(null)).await.code(), 10010);
+    }
 }

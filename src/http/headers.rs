@@ -58,12 +58,12 @@ fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool) {
         headers.append(VARY, HeaderValue::from_static("Origin"));
     }
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    let exposed = "X-Request-ID, Retry-After, RateLimit-Remaining, RateLimit-Reset, Idempotent-Replayed";
+    let exposed = "X-Request-ID, Retry-After, RateLimit-Remaining, RateLimit-Reset, Idempotent-Replayed, X-Cart-Token";
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
     if is_preflight {
         let methods = HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS");
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let asked = "Authorization, Content-Type, Idempotency-Key, Accept-Language, X-Guest-Token, traceparent";
+        let asked = "Authorization, Content-Type, Idempotency-Key, Accept-Language, X-Cart-Token, traceparent";
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(asked));
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }

@@ -1,6 +1,14 @@
 //! The shop's words in Chinese and English: one line for every business code.
 
+use std::convert::Infallible;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use futures::future::{Ready, ready};
+
+use super::trace::RequestContext;
 use crate::domain::codes::Code;
+use crate::domain::order::OrderStatus;
 
 /// The caller's language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +42,36 @@ impl Lang {
             }
         }
         best.0
+    }
+}
+
+impl FromRequest for Lang {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(RequestContext::of(request).lang))
+    }
+}
+
+/// The text of an order's status (`status_text`).
+#[must_use]
+pub const fn status_text(status: OrderStatus, lang: Lang) -> &'static str {
+    let (zh, en) = match status {
+        OrderStatus::Processing => ("处理中", "processing"),
+        OrderStatus::PendingPayment => ("待支付", "unpaid"),
+        OrderStatus::Paid => ("已支付", "paid"),
+        OrderStatus::Shipped => ("已发货", "shipped"),
+        OrderStatus::Completed => ("已完成", "completed"),
+        OrderStatus::Cancelled => ("已取消", "cancelled"),
+        OrderStatus::Refunding => ("退款中", "refunding"),
+        OrderStatus::Refunded => ("已退款", "refunded"),
+        OrderStatus::Failed => ("下单失败", "failed"),
+        OrderStatus::Closing => ("关闭中", "closing"),
+    };
+    match lang {
+        Lang::Zh => zh,
+        Lang::En => en,
     }
 }
 

@@ -43,7 +43,7 @@ pub async fn once<T: Serialize>(
     work: impl AsyncFnOnce(Turn) -> Result<T, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let context = RequestContext::of(request);
-    let fresh: Vec<OrderNo> = (0..numbers).map(|_| state.order_numbers.next()).collect();
+    let fresh: Vec<OrderNo> = (0..numbers).map(|_| state.shop.numbers.next()).collect();
     let Some(key) = key_of(request, user)? else {
         let data = work(Turn { order_nos: fresh, is_repeat: false }).await?;
         return Ok(Unsent::success(StatusCode::OK, &data)?.send(context));

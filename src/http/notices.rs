@@ -5,55 +5,43 @@ use serde_json::Value;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
-use crate::domain::codes::Code;
+use crate::actors::inventory::{MoveStock, RefreshInventory};
+use crate::actors::session::SessionsChanged;
 use crate::domain::{BuyerId, ProductId};
 use crate::persistence::audit::{self, AuditEntry};
-use crate::persistence::stock_moves::{self, StockPlan};
-use crate::persistence::{SqlLedger, sessions};
+use crate::persistence::stock_moves::{MoveDone, StockPlan};
 
 impl AppState {
-    /// Who may come in with this session right now, read from the database.
+    /// The user's sessions, role or status changed: his session actor reads them anew and closes revoked sockets.
+    pub async fn sessions_changed(&self, user: BuyerId) {
+        if let Err(error) = self.shop.sessions.ask(&user, SessionsChanged, self.ask_timeout()).await {
+            tracing::warn!(%user, %error, "session not told of a change; it looks again within seconds");
+        }
+    }
+
+    /// The product's name, price, picture or status changed: its inventory actor reads it anew.
+    pub async fn product_changed(&self, product: ProductId) {
+        self.product_cards.forget(product).await;
+        if let Err(error) = self.shop.inventory.ask(&product, RefreshInventory, self.ask_timeout()).await {
+            tracing::warn!(%product, %error, "inventory not told of a change");
+        }
+    }
+
+    /// Moves units of a product, durably.
     ///
     /// # Errors
-    /// `TOKEN_INVALID` after logout or a password change, `USER_DISABLED`.
-    pub async fn admit(&self, user: BuyerId, sid: &str, epoch: i64) -> Result<Caller, ApiError> {
-        let access = sessions::load_access(&self.db, user).await?.ok_or(ApiError::from(Code::TOKEN_INVALID))?;
-        if !access.active {
-            return Err(Code::USER_DISABLED.into());
-        }
-        let now_ms = self.clock.now_ms();
-        let lives = access.live_sessions.iter().any(|(live, expires_at_ms)| live == sid && *expires_at_ms > now_ms);
-        if !lives || access.token_epoch != epoch {
-            return Err(Code::TOKEN_INVALID.into());
-        }
-        Ok(Caller { buyer: access.id, username: access.username, role: access.role, sid: sid.to_owned() })
-    }
-
-    /// The user's sessions, role or status changed: what is remembered about them must be read anew.
-    #[expect(clippy::unused_async, reason = "tells the session actor")]
-    pub async fn sessions_changed(&self, user: BuyerId) {
-        tracing::debug!(%user, "sessions changed");
-    }
-
-    /// The product's name, price, picture or status changed: what is remembered about it must be read anew.
-    #[expect(clippy::unused_async, reason = "tells the inventory actor")]
-    pub async fn product_changed(&self, product: ProductId) {
-        tracing::debug!(%product, "product changed");
+    /// `PRODUCT_STOCK_SHORT` with `units_left`, `SECKILL_NOT_FOUND`, `SECKILL_ENDED`.
+    pub async fn move_stock(&self, product: ProductId, plan: StockPlan) -> Result<MoveDone, ApiError> {
+        let message = MoveStock { move_id: self.shop.numbers.next().to_string(), plan };
+        Ok(self.shop.inventory.ask(&product, message, self.ask_timeout()).await??)
     }
 
     /// Brings the free pool of a product to `units`, through the ledger and the authority.
     ///
     /// # Errors
-    /// `PRODUCT_STOCK_SHORT` if the units cannot be moved.
+    /// As [`AppState::move_stock`].
     pub async fn set_free_stock(&self, product: ProductId, units: i64) -> Result<(), ApiError> {
-        let ledger = SqlLedger::new(self.db.clone());
-        let (move_id, now_ms) = (self.order_numbers.next().to_string(), self.clock.now_ms());
-        let plan = StockPlan::SetFree { units };
-        let moved = stock_moves::run(&self.db, &ledger, &move_id, product, plan, now_ms).await?;
-        moved.map(|_| ()).map_err(|refusal| {
-            tracing::info!(%product, units, ?refusal, "stock was not set");
-            Code::PRODUCT_STOCK_SHORT.into()
-        })
+        self.move_stock(product, StockPlan::SetFree { units }).await.map(|_| ())
     }
 
     /// Writes into the audit log what an administrator did.

@@ -99,7 +99,8 @@ pub async fn list_products(
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`.
-#[utoipa::path(get, path = "/api/product/{id}", tag = "product", responses((status = 200, body = EnvelopeOf<ProductView>)))]
+#[utoipa::path(get, path = "/api/product/{id}", params(("id" = i64, Path)), tag = "product",
+    responses((status = 200, body = EnvelopeOf<ProductView>)))]
 pub async fn get_product(state: web::Data<AppState>, path: web::Path<String>) -> ApiResult<ProductView> {
     ok(found(&state, id_of(&path)?).await?.into())
 }
@@ -109,7 +110,7 @@ pub async fn get_product(state: web::Data<AppState>, path: web::Path<String>) ->
 /// # Errors
 /// `PRODUCT_PARAMETER`, `PRODUCT_CATEGORY`.
 #[utoipa::path(post, path = "/api/product", tag = "product", request_body = AddProduct,
-    responses((status = 200, body = EnvelopeOf<ProductView>)))]
+    responses((status = 200, body = EnvelopeOf<ProductView>)), security(("bearer" = [])))]
 pub async fn add_product(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -138,8 +139,9 @@ pub async fn add_product(
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`, `PRODUCT_PARAMETER`, `PRODUCT_CATEGORY`, `PRODUCT_STOCK_SHORT`.
-#[utoipa::path(put, path = "/api/product/{id}", tag = "product", request_body = UpdateProduct,
-    responses((status = 200, body = EnvelopeOf<ProductView>)))]
+#[utoipa::path(put, path = "/api/product/{id}", params(("id" = i64, Path)), tag = "product",
+    request_body = UpdateProduct, responses((status = 200, body = EnvelopeOf<ProductView>)),
+    security(("bearer" = [])))]
 pub async fn update_product(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -171,7 +173,8 @@ pub async fn update_product(
 ///
 /// # Errors
 /// `PRODUCT_NOT_FOUND`.
-#[utoipa::path(delete, path = "/api/product/{id}", tag = "product", responses((status = 200, description = "deleted")))]
+#[utoipa::path(delete, path = "/api/product/{id}", params(("id" = i64, Path)), tag = "product",
+    responses((status = 200, description = "deleted")), security(("bearer" = [])))]
 pub async fn delete_product(state: web::Data<AppState>, Admin(admin): Admin, path: web::Path<String>) -> ApiResult<()> {
     let id = id_of(&path)?;
     if !products::delete(&state.db, id, state.clock.now_ms()).await? {
@@ -207,5 +210,84 @@ fn refused(rejection: ProductRejection) -> ApiError {
     match rejection {
         ProductRejection::NotFound => Code::PRODUCT_NOT_FOUND.into(),
         ProductRejection::CategoryUnknown => Code::PRODUCT_CATEGORY.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::domain::ProductId;
+    use crate::http::testing::shop;
+    use crate::persistence::testing::put_units;
+
+    #[actix_rt::test]
+    async fn t9_an_edit_changes_what_it_names_and_no_unit() {
+        let shop = shop().await;
+        let admin = shop.admin().await;
+        let form = json!({"name": "Mate 60", "price": 5999.9, "images": ["/a.png"], "attributes": {"色": "红"}});
+        let added = shop.ask(&admin, "POST", "/api/product", form).await;
+        let id = added.data()["id"].as_i64().unwrap();
+        put_units(&shop.state.db, ProductId(id), 7).await;
+        let uri = format!("/api/product/{id}");
+        let edited = shop.ask(&admin, "PUT", &uri, json!({"price": "19.99", "status": 0})).await;
+        let shown = (&edited.data()["name"], &edited.data()["price"], &edited.data()["stock"]);
+        assert_eq!(shown, (&json!("Mate 60"), &json!(19.99), &json!(7)));
+        assert_eq!((&edited.data()["status"], &edited.data()["attributes"]["色"]), (&json!(0), &json!("红")));
+        assert_eq!(shop.ask("", "GET", "/api/product", json!(null)).await.data()["total"], 0);
+        assert_eq!(shop.ask("", "GET", "/api/product?status=0", json!(null)).await.data()["total"], 0);
+        assert_eq!(shop.ask(&admin, "GET", "/api/product?status=0", json!(null)).await.data()["total"], 1);
+        shop.ask(&admin, "DELETE", &uri, json!(null)).await.data();
+        assert_eq!(shop.ask("", "GET", &uri, json!(null)).await.code(), 20001);
+        assert_eq!(shop.ask(&admin, "PUT", &uri, json!({"status": 1})).await.code(), 20001);
+    }
+
+    #[actix_rt::test]
+    async fn bad_products_and_guests_are_refused() {
+        let shop = shop().await;
+        let admin = shop.admin().await;
+        for (form, field) in [
+            (json!({"price": 1}), "name"),
+            (json!({"name": "x"}), "price"),
+            (json!({"name": "x", "price": 0}), "price"),
+            (json!({"name": "x", "price": 1.005}), "price"),
+            (json!({"name": "x", "price": 1, "stock": -1}), "stock"),
+            (json!({"name": "x", "price": 1, "status": 2}), "status"),
+            (json!({"name": "x", "price": 1, "attributes": [1]}), "attributes"),
+        ] {
+            let answer = shop.ask(&admin, "POST", "/api/product", form.clone()).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (400, 20006), "{form}");
+            assert_eq!(answer.json["data"]["errors"][0]["field"], field, "{form}");
+        }
+        let form = json!({"name": "x", "price": 1});
+        assert_eq!(shop.ask("", "POST", "/api/product", form.clone()).await.code(), 10008);
+        let user = shop.user("li1").await;
+        assert_eq!(shop.ask(&user, "POST", "/api/product", form).await.code(), 10010);
+        let unknown = json!({"name": "x", "price": 1, "category": "nowhere"});
+        assert_eq!(shop.ask(&admin, "POST", "/api/product", unknown).await.code(), 20005);
+    }
+
+    #[actix_rt::test]
+    async fn a_list_takes_the_empty_parameters_of_old_clients() {
+        let shop = shop().await;
+        let admin = shop.admin().await;
+        shop.ask(&admin, "POST", "/api/category", json!({"name": "手机数码"})).await.data();
+        for (name, price) in [("手机 A", "10.00"), ("手机 B", "20.00")] {
+            let form = json!({"name": name, "price": price, "category": "手机数码"});
+            shop.ask(&admin, "POST", "/api/product", form).await.data();
+        }
+        for (query, names) in [
+            ("page=1&page_size=10&category=&keyword=&min_price=&max_price=&sort=", vec!["手机 B", "手机 A"]),
+            ("category=%E6%89%8B%E6%9C%BA%E6%95%B0%E7%A0%81&sort=price_asc", vec!["手机 A", "手机 B"]),
+            ("category=1&min_price=10.01", vec!["手机 B"]),
+            ("keyword=%E6%9C%BA%20A", vec!["手机 A"]),
+            ("category=9", vec![]),
+        ] {
+            let answer = shop.ask("", "GET", &format!("/api/product?{query}"), json!(null)).await;
+            let list = answer.data()["list"].as_array().unwrap();
+            assert_eq!(list.iter().map(|product| product["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
+        }
+        assert_eq!(shop.ask("", "GET", "/api/product?sort=cheap", json!(null)).await.code(), 20006);
+        assert_eq!(shop.ask("", "GET", "/api/product/x", json!(null)).await.code(), 20001);
     }
 }

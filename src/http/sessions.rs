@@ -151,7 +151,7 @@ impl FromFields for ChangePassword {
 /// # Errors
 /// `WRONG_CREDENTIALS` if the old password is not it.
 #[utoipa::path(post, path = "/api/auth/change-password", tag = "auth", request_body = ChangePassword,
-    responses((status = 200, description = "all sessions are over")))]
+    responses((status = 200, description = "all sessions are over")), security(("bearer" = [])))]
 pub async fn change_password(
     state: web::Data<AppState>,
     caller: Caller,
@@ -191,7 +191,7 @@ impl FromFields for LogOut {
 /// # Errors
 /// Only those of a request without a live session.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = LogOut,
-    responses((status = 200, description = "the tokens are worthless now")))]
+    responses((status = 200, description = "the tokens are worthless now")), security(("bearer" = [])))]
 pub async fn log_out(state: web::Data<AppState>, caller: Caller, Body(form): Body<LogOut>) -> ApiResult<()> {
     let now_ms = state.clock.now_ms();
     if form.all {
@@ -221,7 +221,8 @@ pub struct SessionView {
 ///
 /// # Errors
 /// Only those of a request without a live session.
-#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth", responses((status = 200, body = EnvelopeOf<Vec<SessionView>>)))]
+#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth",
+    responses((status = 200, body = EnvelopeOf<Vec<SessionView>>)), security(("bearer" = [])))]
 pub async fn list_sessions(state: web::Data<AppState>, caller: Caller) -> ApiResult<Vec<SessionView>> {
     let live = sessions::list(&state.db, caller.buyer, state.clock.now_ms()).await?;
     let view = |session: sessions::Session| SessionView {
@@ -240,12 +241,101 @@ pub async fn list_sessions(state: web::Data<AppState>, caller: Caller) -> ApiRes
 ///
 /// # Errors
 /// `NOT_FOUND` if it is not a live session of the caller.
-#[utoipa::path(delete, path = "/api/auth/sessions/{sid}", tag = "auth",
-    responses((status = 200, description = "signed out")))]
+#[utoipa::path(delete, path = "/api/auth/sessions/{sid}", params(("sid" = String, Path)), tag = "auth",
+    responses((status = 200, description = "signed out")), security(("bearer" = [])))]
 pub async fn revoke_session(state: web::Data<AppState>, caller: Caller, path: web::Path<String>) -> ApiResult<()> {
     if !sessions::revoke(&state.db, caller.buyer, &path, state.clock.now_ms()).await? {
         return Err(Code::NOT_FOUND.into());
     }
     state.sessions_changed(caller.buyer).await;
     ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::http::testing::shop;
+
+    fn text<'a>(data: &'a Value, name: &str) -> &'a str {
+        data[name].as_str().unwrap()
+    }
+
+    #[actix_rt::test]
+    async fn t23_a_refresh_token_is_no_access_token_and_the_other_way_round() {
+        let shop = shop().await;
+        let signed_in = shop.register("li1").await;
+        let (access, refresh) = (text(&signed_in, "token"), text(&signed_in, "refresh_token"));
+        let answer = shop.ask(refresh, "GET", "/api/user/profile", json!(null)).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, 10006));
+        let answer = shop.ask("", "POST", "/api/auth/refresh-token", json!({"refresh_token": access})).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, 10006));
+    }
+
+    #[actix_rt::test]
+    async fn a_refresh_token_used_twice_ends_the_session() {
+        let shop = shop().await;
+        let signed_in = shop.register("li1").await;
+        let old = json!({"refresh_token": signed_in["refresh_token"]});
+        let renewed = shop.ask("", "POST", "/api/auth/refresh-token", old.clone()).await;
+        let renewed = renewed.data();
+        shop.ask(text(renewed, "token"), "GET", "/api/user/profile", json!(null)).await.data();
+        assert_eq!(shop.ask("", "POST", "/api/auth/refresh-token", old).await.code(), 10006);
+        let newest = json!({"refresh_token": renewed["refresh_token"]});
+        assert_eq!(shop.ask("", "POST", "/api/auth/refresh-token", newest).await.code(), 10006);
+        assert_eq!(shop.ask(text(renewed, "token"), "GET", "/api/user/profile", json!(null)).await.code(), 10006);
+    }
+
+    #[actix_rt::test]
+    async fn tokens_expire() {
+        let shop = shop().await;
+        let signed_in = shop.register("li1").await;
+        shop.state.clock.travel(900_000);
+        let answer = shop.ask(text(&signed_in, "token"), "GET", "/api/user/profile", json!(null)).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, 10005));
+        shop.state.clock.travel(31 * 24 * 3_600_000);
+        let late = json!({"refresh_token": signed_in["refresh_token"]});
+        assert_eq!(shop.ask("", "POST", "/api/auth/refresh-token", late).await.code(), 10005);
+    }
+
+    #[actix_rt::test]
+    async fn t23_a_password_change_ends_every_session() {
+        let shop = shop().await;
+        let token = shop.user("li1").await;
+        let login = |password: &str| json!({"username": "li1", "password": password});
+        let elsewhere = shop.ask("", "POST", "/api/user/login", login("secret1")).await;
+        let wrong = json!({"old_password": "secret9", "new_password": "secret2"});
+        assert_eq!(shop.ask(&token, "POST", "/api/auth/change-password", wrong).await.code(), 10004);
+        let right = json!({"old_password": "secret1", "new_password": "secret2"});
+        shop.ask(&token, "POST", "/api/auth/change-password", right).await.data();
+        for token in [token.as_str(), text(elsewhere.data(), "token")] {
+            assert_eq!(shop.ask(token, "GET", "/api/user/profile", json!(null)).await.code(), 10006);
+        }
+        let refresh = json!({"refresh_token": elsewhere.data()["refresh_token"]});
+        assert_eq!(shop.ask("", "POST", "/api/auth/refresh-token", refresh).await.code(), 10006);
+        assert_eq!(shop.ask("", "POST", "/api/user/login", login("secret1")).await.code(), 10004);
+        shop.ask("", "POST", "/api/user/login", login("secret2")).await.data();
+    }
+
+    #[actix_rt::test]
+    async fn t23_a_device_is_signed_out_from_itself_or_another() {
+        let shop = shop().await;
+        let here = shop.user("li1").await;
+        let login = json!({"username": "li1", "password": "secret1"});
+        let there = shop.ask("", "POST", "/api/user/login", login.clone()).await;
+        let there = text(there.data(), "token");
+        let devices = shop.ask(&here, "GET", "/api/auth/sessions", json!(null)).await;
+        let other = devices.data().as_array().unwrap().iter().find(|device| device["current"] == false).unwrap();
+        let uri = format!("/api/auth/sessions/{}", text(other, "sid"));
+        let stranger = shop.user("wang").await;
+        assert_eq!(shop.ask(&stranger, "DELETE", &uri, json!(null)).await.code(), 404);
+        shop.ask(&here, "DELETE", &uri, json!(null)).await.data();
+        assert_eq!(shop.ask(there, "GET", "/api/user/profile", json!(null)).await.code(), 10006);
+        shop.ask(&here, "POST", "/api/auth/logout", json!(null)).await.data();
+        assert_eq!(shop.ask(&here, "GET", "/api/user/profile", json!(null)).await.code(), 10006);
+        let one = shop.ask("", "POST", "/api/user/login", login.clone()).await;
+        let two = shop.ask("", "POST", "/api/user/login", login).await;
+        shop.ask(text(one.data(), "token"), "POST", "/api/auth/logout", json!({"all": true})).await.data();
+        assert_eq!(shop.ask(text(two.data(), "token"), "GET", "/api/user/profile", json!(null)).await.code(), 10006);
+    }
 }

@@ -2,22 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::{Caller, Claims, Tokens};
 use super::error::ApiError;
 use super::passwords::Passwords;
+use super::product_cards::ProductCards;
+use super::ws_tickets::WsTickets;
+use crate::actors::session::Authorize;
+use crate::actors::shop::Shop;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::BuyerId;
 use crate::persistence::Db;
-use crate::random::OrderNumbers;
 
 /// Shared by all workers; handlers take `web::Data<AppState>`.
 #[expect(missing_debug_implementations, reason = "holds secrets and the metrics recorder")]
 pub struct AppState {
+    /// The actors and loops of this node.
+    pub shop: Arc<Shop>,
     /// The settings this server started with.
     pub settings: Settings,
     /// The time.
@@ -26,23 +31,57 @@ pub struct AppState {
     pub db: Db,
     /// Makes and checks access tokens.
     pub tokens: Tokens,
+    /// Single-use tickets for WebSockets.
+    pub ws_tickets: WsTickets,
+    /// Names and pictures for the answer to a purchase.
+    pub product_cards: ProductCards,
     /// Hashes and verifies passwords.
     pub passwords: Passwords,
-    /// Makes order numbers.
-    pub order_numbers: Arc<OrderNumbers>,
     /// Renders `/metrics`; `None` where nothing is recorded.
     pub metrics: Option<PrometheusHandle>,
     /// When this process started.
     pub started: Instant,
-    /// Raised when shutdown begins: `/ready` says so, so that load balancers look elsewhere.
-    pub stopping: Arc<AtomicBool>,
+    stopping: AtomicBool,
 }
 
 impl AppState {
+    /// The state of a node whose shop is open.
+    ///
+    /// # Errors
+    /// If passwords cannot be hashed on this machine.
+    pub fn new(shop: Arc<Shop>, tokens: Tokens, metrics: Option<PrometheusHandle>) -> Result<Self, ApiError> {
+        let (settings, clock, db) = (shop.settings.clone(), shop.clock.clone(), shop.db.clone());
+        Ok(Self {
+            passwords: Passwords::new(settings.auth.hashing_concurrency)?,
+            ws_tickets: WsTickets::new(settings.feed.tickets_max),
+            product_cards: ProductCards::new(),
+            started: crate::clock::monotonic(),
+            stopping: AtomicBool::new(false),
+            shop,
+            settings,
+            clock,
+            db,
+            tokens,
+            metrics,
+        })
+    }
+
+    /// Longest wait for an actor's answer.
+    #[must_use]
+    pub const fn ask_timeout(&self) -> Duration {
+        Duration::from_millis(self.settings.actors.ask_timeout_ms)
+    }
+
     /// True once shutdown has begun.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Shutdown begins: `/ready` says so, so that load balancers look elsewhere, and WebSockets close.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.shop.close_sockets();
     }
 
     /// Who a verified token speaks for, if its session still lives.
@@ -50,7 +89,8 @@ impl AppState {
     /// # Errors
     /// `TOKEN_INVALID` after logout or a password change, `USER_DISABLED`.
     pub async fn authorize(&self, claims: &Claims) -> Result<Caller, ApiError> {
-        self.admit(BuyerId(claims.user_id), &claims.sid, claims.epoch).await
+        let (buyer, sid) = (BuyerId(claims.user_id), claims.sid.clone());
+        Ok(self.shop.sessions.ask(&buyer, Authorize { sid }, self.ask_timeout()).await??)
     }
 }
 
@@ -59,7 +99,12 @@ pub(crate) use tests::for_tests;
 
 #[cfg(test)]
 mod tests {
+    use actix::Arbiter;
+
     use super::*;
+    use crate::actors::kit::Host;
+    use crate::actors::shop::Foundations;
+    use crate::persistence::SqlLedger;
 
     /// A state on a database of its own.
     pub(crate) async fn for_tests() -> (AppState, tempfile::TempDir) {
@@ -67,17 +112,10 @@ mod tests {
         let (settings, clock) = (Settings::default(), Clock::default());
         let db = Db::connect(&settings.database, dir.path()).await.unwrap();
         db.migrate().await.unwrap();
-        let state = AppState {
-            tokens: Tokens::new(&crate::random::bytes::<32>(), &settings.auth),
-            passwords: Passwords::new(settings.auth.hashing_concurrency).unwrap(),
-            order_numbers: Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot)),
-            metrics: None,
-            started: crate::clock::monotonic(),
-            stopping: Arc::default(),
-            settings,
-            clock,
-            db,
-        };
-        (state, dir)
+        let host = Host::start(vec![Arbiter::current()], clock.clone()).unwrap();
+        let ledger = Arc::new(SqlLedger::new(db.clone()));
+        let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
+        let shop = Shop::open(Foundations { settings, db, ledger, clock, host });
+        (AppState::new(shop, tokens, None).unwrap(), dir)
     }
 }

@@ -202,7 +202,8 @@ pub async fn log_in(
 ///
 /// # Errors
 /// `USER_NOT_FOUND` if the user is gone.
-#[utoipa::path(get, path = "/api/user/profile", tag = "user", responses((status = 200, body = EnvelopeOf<UserView>)))]
+#[utoipa::path(get, path = "/api/user/profile", tag = "user", responses((status = 200, body = EnvelopeOf<UserView>)),
+    security(("bearer" = [])))]
 pub async fn get_profile(state: web::Data<AppState>, caller: Caller) -> ApiResult<UserView> {
     let user = users::find(&state.db, caller.buyer).await?;
     ok(user.ok_or(ApiError::from(Code::USER_NOT_FOUND))?.into())
@@ -213,7 +214,7 @@ pub async fn get_profile(state: web::Data<AppState>, caller: Caller) -> ApiResul
 /// # Errors
 /// `USER_EXISTS` if email or phone is another user's.
 #[utoipa::path(put, path = "/api/user/profile", tag = "user", request_body = UpdateProfile,
-    responses((status = 200, body = EnvelopeOf<UserView>)))]
+    responses((status = 200, body = EnvelopeOf<UserView>)), security(("bearer" = [])))]
 pub async fn update_profile(
     state: web::Data<AppState>,
     caller: Caller,
@@ -251,7 +252,8 @@ impl FromFields for ListUsers {
 ///
 /// # Errors
 /// `NOT_ADMINISTRATOR`.
-#[utoipa::path(get, path = "/api/admin/users", tag = "admin", responses((status = 200, body = EnvelopeOf<PageOf<UserView>>)))]
+#[utoipa::path(get, path = "/api/admin/users", tag = "admin",
+    responses((status = 200, body = EnvelopeOf<PageOf<UserView>>)), security(("bearer" = [])))]
 pub async fn list_users(
     state: web::Data<AppState>,
     _admin: Admin,
@@ -284,8 +286,8 @@ impl FromFields for ChangeUser {
 ///
 /// # Errors
 /// `USER_NOT_FOUND`, `NO_PERMISSION` for oneself.
-#[utoipa::path(put, path = "/api/admin/users/{id}", tag = "admin", request_body = ChangeUser,
-    responses((status = 200, body = EnvelopeOf<UserView>)))]
+#[utoipa::path(put, path = "/api/admin/users/{id}", params(("id" = i64, Path)), tag = "admin",
+    request_body = ChangeUser, responses((status = 200, body = EnvelopeOf<UserView>)), security(("bearer" = [])))]
 pub async fn change_user(
     state: web::Data<AppState>,
     Admin(admin): Admin,
@@ -332,4 +334,113 @@ fn mobile_if(fields: &mut Fields, name: &'static str) -> Option<String> {
         fields.refuse(name, Problem::Malformed);
     }
     Some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::testing::shop;
+
+    #[actix_rt::test]
+    async fn a_user_registers_and_signs_in_by_each_of_his_names() {
+        let shop = shop().await;
+        let form = json!({"username": "小李子", "email": "Li@Shop.cn", "phone": "13800138000", "password": "secret1"});
+        let registered = shop.ask("", "POST", "/api/user/register", form).await;
+        let data = registered.data();
+        assert_eq!((&data["user"]["role"], &data["user"]["status"]), (&json!(1), &json!(1)));
+        assert_eq!((&data["user"]["email"], &data["expires_in"]), (&json!("li@shop.cn"), &json!(900)));
+        for (name, login) in [
+            ("username", "小李子"),
+            ("username", "li@shop.cn"),
+            ("mobile", "13800138000"),
+            ("phone", "13800138000"),
+            ("email", "LI@shop.cn"),
+        ] {
+            let answer = shop.ask("", "POST", "/api/user/login", json!({name: login, "password": "secret1"})).await;
+            let token = answer.data()["token"].as_str().unwrap().to_owned();
+            let profile = shop.ask(&token, "GET", "/api/user/profile", json!(null)).await;
+            assert_eq!(profile.data()["username"], "小李子", "{login}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_mobile_number_is_enough_to_register() {
+        let shop = shop().await;
+        let form = json!({"mobile": "13800138000", "password": "secret1", "confirm_password": "secret1"});
+        let registered = shop.ask("", "POST", "/api/user/register", form.clone()).await;
+        assert_eq!(registered.data()["user"]["username"], "13800138000");
+        assert_eq!(shop.ask("", "POST", "/api/user/register", form).await.code(), 10002);
+        let as_name = json!({"username": "13900139000", "password": "secret1"});
+        let registered = shop.ask("", "POST", "/api/user/register", as_name).await;
+        assert_eq!(registered.data()["user"]["phone"], "13900139000");
+    }
+
+    #[actix_rt::test]
+    async fn bad_registrations_name_the_field() {
+        let shop = shop().await;
+        for (form, field) in [
+            (json!({"username": "ab", "password": "secret1"}), "username"),
+            (json!({"username": "a b c", "password": "secret1"}), "username"),
+            (json!({"username": "abc", "password": "12345"}), "password"),
+            (json!({"username": "abc", "password": "x".repeat(73)}), "password"),
+            (json!({"username": "abc", "password": "secret1", "email": "nope"}), "email"),
+            (json!({"username": "abc", "password": "secret1", "phone": "12345"}), "phone"),
+            (json!({"username": "13900139000", "password": "secret1", "phone": "13800138000"}), "username"),
+            (json!({"username": "abc", "password": "secret1", "confirm_password": "secret2"}), "confirm_password"),
+            (json!({"username": "abc", "password": "secret1", "role": 2}), "role"),
+            (json!({"password": "secret1"}), "username"),
+        ] {
+            let answer = shop.ask("", "POST", "/api/user/register", form.clone()).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (400, 10009), "{form}");
+            assert_eq!(answer.json["data"]["errors"][0]["field"], field, "{form}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn an_unknown_name_and_a_wrong_password_get_one_answer() {
+        let shop = shop().await;
+        shop.register("li1").await;
+        for form in
+            [json!({"username": "li1", "password": "secret2"}), json!({"username": "nobody", "password": "secret1"})]
+        {
+            let answer = shop.ask("", "POST", "/api/user/login", form).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (200, 10004));
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_profile_keeps_what_an_update_does_not_name() {
+        let shop = shop().await;
+        let token = shop.user("li1").await;
+        let first = json!({"email": "li@shop.cn", "nickname": "李"});
+        shop.ask(&token, "PUT", "/api/user/profile", first).await.data();
+        let second = shop.ask(&token, "PUT", "/api/user/profile", json!({"avatar": "/a.png", "email": ""})).await;
+        let data = second.data();
+        let fields = (&data["email"], &data["nickname"], &data["avatar"]);
+        assert_eq!(fields, (&json!("li@shop.cn"), &json!("李"), &json!("/a.png")));
+        let other = shop.user("wang").await;
+        let taken = shop.ask(&other, "PUT", "/api/user/profile", json!({"email": "li@shop.cn"})).await;
+        assert_eq!((taken.code(), &taken.json["data"]["field"]), (10002, &json!("email")));
+    }
+
+    #[actix_rt::test]
+    async fn t25_only_administrators_change_access_and_it_holds_at_once() {
+        let shop = shop().await;
+        let first = shop.register("first").await;
+        let (token, id) = (first["token"].as_str().unwrap(), first["user"]["id"].as_i64().unwrap());
+        assert_eq!(shop.ask(token, "GET", "/api/admin/users", json!(null)).await.code(), 10010);
+        let admin = shop.admin().await;
+        let users = shop.ask(&admin, "GET", "/api/admin/users?keyword=FIR", json!(null)).await;
+        assert_eq!((&users.data()["total"], &users.data()["list"][0]["id"]), (&json!(1), &json!(id)));
+        let uri = format!("/api/admin/users/{id}");
+        shop.ask(&admin, "PUT", &uri, json!({"status": 0})).await.data();
+        assert_eq!(shop.ask(token, "GET", "/api/user/profile", json!(null)).await.code(), 10003);
+        let login = json!({"username": "first", "password": "secret1"});
+        assert_eq!(shop.ask("", "POST", "/api/user/login", login).await.code(), 10003);
+        assert_eq!(shop.ask(&admin, "PUT", "/api/admin/users/99", json!({"role": 2})).await.code(), 10001);
+        let own = shop.ask(&admin, "GET", "/api/user/profile", json!(null)).await.data()["id"].as_i64().unwrap();
+        let uri = format!("/api/admin/users/{own}");
+        assert_eq!(shop.ask(&admin, "PUT", &uri, json!({"status": 0})).await.code(), 10007);
+    }
 }

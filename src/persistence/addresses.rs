@@ -272,3 +272,73 @@ fn read(row: Model) -> Address {
         created_at_ms: row.created_at_ms,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::testing::{NOW_MS, database, user};
+
+    fn in_city(region: &str) -> AddressChanges {
+        AddressChanges { region: Some(region.to_owned()), ..AddressChanges::default() }
+    }
+
+    async fn add(db: &Db, user: BuyerId, new: &AddressChanges) -> Address {
+        insert(db, user, new, NOW_MS).await.unwrap().ok().unwrap()
+    }
+
+    async fn defaults(db: &Db, user: BuyerId) -> Vec<i64> {
+        let own = list(db, user).await.unwrap();
+        own.into_iter().filter(|address| address.is_default).map(|address| address.id).collect()
+    }
+
+    #[actix_rt::test]
+    async fn exactly_one_address_is_the_default() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await.id;
+        let first = add(&db, user, &in_city("北京")).await;
+        let second = add(&db, user, &in_city("上海")).await;
+        assert_eq!(defaults(&db, user).await, [first.id]);
+        let third = add(&db, user, &AddressChanges { is_default: Some(true), ..in_city("广州") }).await;
+        assert_eq!(defaults(&db, user).await, [third.id]);
+        let make_default = AddressChanges { is_default: Some(true), ..AddressChanges::default() };
+        let changed = update(&db, user, second.id, &make_default, NOW_MS).await.unwrap().ok().unwrap();
+        assert_eq!((changed.region.as_str(), changed.is_default), ("上海", true));
+        let unmake = AddressChanges { is_default: Some(false), ..AddressChanges::default() };
+        assert!(update(&db, user, second.id, &unmake, NOW_MS).await.unwrap().is_ok());
+        assert_eq!(defaults(&db, user).await, [second.id]);
+        assert!(delete(&db, user, second.id).await.unwrap());
+        assert_eq!(defaults(&db, user).await, [third.id]);
+    }
+
+    #[actix_rt::test]
+    async fn addresses_added_at_the_same_instant_leave_one_default() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await.id;
+        let new = AddressChanges { is_default: Some(true), ..in_city("北京") };
+        futures::future::join_all((0..8).map(|_| insert(&db, user, &new, NOW_MS))).await;
+        assert_eq!((list(&db, user).await.unwrap().len(), defaults(&db, user).await.len()), (8, 1));
+    }
+
+    #[actix_rt::test]
+    async fn t16_another_users_address_does_not_exist_for_me() {
+        let (db, _dir) = database().await;
+        let (li, wang) = (user(&db, "li").await.id, user(&db, "wang").await.id);
+        let address = add(&db, li, &in_city("北京")).await;
+        assert!(find(&db, wang, address.id).await.unwrap().is_none());
+        let stolen = update(&db, wang, address.id, &in_city("上海"), NOW_MS).await.unwrap();
+        assert_eq!(stolen.err(), Some(AddressRejection::NotFound));
+        assert!(!delete(&db, wang, address.id).await.unwrap());
+        assert!(find(&db, li, address.id).await.unwrap().is_some_and(|address| address.region == "北京"));
+    }
+
+    #[actix_rt::test]
+    async fn the_fifty_first_address_is_refused() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await.id;
+        for _ in 0..ADDRESSES_MAX {
+            add(&db, user, &in_city("北京")).await;
+        }
+        let refused = insert(&db, user, &in_city("北京"), NOW_MS).await.unwrap();
+        assert_eq!(refused.err(), Some(AddressRejection::TooMany));
+    }
+}

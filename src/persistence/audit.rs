@@ -126,3 +126,30 @@ fn read(row: Model) -> AuditRecord {
     };
     AuditRecord { id: row.id, at_ms: row.at_ms, entry }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::testing::{NOW_MS, database};
+
+    #[actix_rt::test]
+    async fn entries_are_listed_newest_first_and_cut_to_size() {
+        let (db, _dir) = database().await;
+        for number in 1..=3 {
+            let entry = AuditEntry {
+                actor: Some(BuyerId(1)),
+                actor_name: "root".to_owned(),
+                action: if number == 2 { "user.update" } else { "product.update" }.to_owned(),
+                target: "字".repeat(500),
+                detail: serde_json::json!({"number": number}),
+                result: "ok".to_owned(),
+            };
+            append(&db, &entry, NOW_MS).await.unwrap();
+        }
+        let (entries, total) = list(&db, Page::default(), "").await.unwrap();
+        let numbers: Vec<i64> = entries.iter().filter_map(|record| record.entry.detail["number"].as_i64()).collect();
+        assert_eq!((numbers, total), (vec![3, 2, 1], 3));
+        assert_eq!(entries[0].entry.target.chars().count(), TARGET_CHARS_MAX);
+        assert_eq!(list(&db, Page::default(), "user.update").await.unwrap().1, 1);
+    }
+}

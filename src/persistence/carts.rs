@@ -388,3 +388,110 @@ fn line(row: &Model, product: product::Model, stock: i64) -> CartLine {
         available: product.status == STATUS_ON_SHELF,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::products::{self, ProductChanges, STATUS_OFF_SHELF};
+    use crate::persistence::testing::{NOW_MS, database, item, product, user};
+
+    const LINES_MAX: u64 = 3;
+
+    async fn add_units(db: &Db, owner: &CartOwner, product: ProductId, units: i64) -> Result<i64, CartRejection> {
+        let quantity = Quantity::try_from(units).unwrap();
+        add(db, &CartChange { owner, product, quantity, lines_max: LINES_MAX }, NOW_MS).await.unwrap()
+    }
+
+    async fn content(db: &Db, owner: &CartOwner, now_ms: i64) -> Vec<(i64, i64)> {
+        let cart = load(db, owner, now_ms).await.unwrap();
+        let mut lines: Vec<_> = cart.lines.iter().map(|line| (line.product.0, line.quantity)).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    #[actix_rt::test]
+    async fn units_add_up_to_999_and_to_what_is_there() {
+        let (db, _dir) = database().await;
+        let owner = CartOwner::User(user(&db, "li").await.id);
+        let much = product(&db, &item("much", 100), 10_000).await;
+        let little = product(&db, &item("little", 100), 2).await;
+        assert_eq!(add_units(&db, &owner, much, 900).await, Ok(900));
+        assert_eq!(add_units(&db, &owner, much, 99).await, Ok(999));
+        assert_eq!(add_units(&db, &owner, much, 1).await, Err(CartRejection::TooManyUnits));
+        assert_eq!(add_units(&db, &owner, little, 3).await, Err(CartRejection::StockShort { units_left: 2 }));
+        assert_eq!(add_units(&db, &owner, ProductId(99), 1).await, Err(CartRejection::ProductMissing));
+        let clicks = futures::future::join_all((0..4).map(|_| add_units(&db, &owner, little, 1))).await;
+        assert_eq!(clicks.iter().filter(|click| click.is_ok()).count(), 2);
+        assert_eq!(content(&db, &owner, NOW_MS).await, [(much.0, 999), (little.0, 2)]);
+    }
+
+    #[actix_rt::test]
+    async fn a_cart_holds_so_many_products() {
+        let (db, _dir) = database().await;
+        let owner = CartOwner::Guest("token".to_owned());
+        for number in 1..=4 {
+            let id = product(&db, &item("x", 100), 10).await;
+            let expected = if number <= LINES_MAX { Ok(1) } else { Err(CartRejection::TooManyLines) };
+            assert_eq!(add_units(&db, &owner, id, 1).await, expected);
+        }
+        assert!(remove(&db, &owner, ProductId(1)).await.unwrap());
+        assert!(!remove(&db, &owner, ProductId(1)).await.unwrap());
+        assert_eq!(add_units(&db, &owner, ProductId(4), 1).await, Ok(1));
+        clear(&db, &owner).await.unwrap();
+        assert!(content(&db, &owner, NOW_MS).await.is_empty());
+    }
+
+    #[actix_rt::test]
+    async fn totals_count_what_can_be_bought_at_the_price_of_now() {
+        let (db, _dir) = database().await;
+        let owner = CartOwner::User(user(&db, "li").await.id);
+        let kept = product(&db, &item("kept", 1_999), 10).await;
+        let gone = product(&db, &item("gone", 100), 10).await;
+        add_units(&db, &owner, kept, 3).await.unwrap();
+        add_units(&db, &owner, gone, 1).await.unwrap();
+        let off = ProductChanges { status: Some(STATUS_OFF_SHELF), ..ProductChanges::default() };
+        products::update(&db, gone, &off, NOW_MS).await.unwrap().unwrap();
+        assert_eq!(add_units(&db, &owner, gone, 1).await, Err(CartRejection::OffShelf));
+        let cart = load(&db, &owner, NOW_MS).await.unwrap();
+        assert_eq!((cart.lines.len(), cart.total_count, cart.total_price.fen()), (2, 3, 5_997));
+        let five = CartChange { owner: &owner, product: kept, quantity: Quantity::try_from(5).unwrap(), lines_max: 3 };
+        assert_eq!(set(&db, &five, NOW_MS).await.unwrap(), Ok(5));
+        assert_eq!(load(&db, &owner, NOW_MS).await.unwrap().total_price.fen(), 9_995);
+        let missing = CartChange { owner: &CartOwner::User(BuyerId(99)), ..five };
+        assert_eq!(set(&db, &missing, NOW_MS).await.unwrap(), Err(CartRejection::LineMissing));
+    }
+
+    #[actix_rt::test]
+    async fn a_cart_is_forgotten_a_week_after_its_last_change() {
+        let (db, _dir) = database().await;
+        let owner = CartOwner::Guest("token".to_owned());
+        let id = product(&db, &item("x", 100), 10).await;
+        add_units(&db, &owner, id, 4).await.unwrap();
+        assert_eq!(content(&db, &owner, NOW_MS + CART_LIFE_MS - 1).await, [(id.0, 4)]);
+        assert!(content(&db, &owner, NOW_MS + CART_LIFE_MS).await.is_empty());
+        let again = CartChange { owner: &owner, product: id, quantity: Quantity::ONE, lines_max: LINES_MAX };
+        assert_eq!(add(&db, &again, NOW_MS + CART_LIFE_MS).await.unwrap(), Ok(1));
+        assert_eq!(purge(&db, NOW_MS + 3 * CART_LIFE_MS).await.unwrap(), 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_guests_cart_moves_in_once() {
+        let (db, _dir) = database().await;
+        let li = user(&db, "li").await.id;
+        let (guest, owner) = (CartOwner::Guest("token".to_owned()), CartOwner::User(li));
+        let mut ids = Vec::new();
+        for _ in 0..4 {
+            ids.push(product(&db, &item("x", 100), 10_000).await);
+        }
+        add_units(&db, &owner, ids[0], 600).await.unwrap();
+        add_units(&db, &owner, ids[1], 1).await.unwrap();
+        for (id, units) in [(ids[0], 600), (ids[2], 2), (ids[3], 3)] {
+            add_units(&db, &guest, id, units).await.unwrap();
+        }
+        let merges = (0..3).map(|_| merge(&db, "token", li, LINES_MAX, NOW_MS));
+        assert!(futures::future::join_all(merges).await.into_iter().all(|merged| merged.is_ok()));
+        let merged = content(&db, &owner, NOW_MS).await;
+        assert_eq!(merged, [(ids[0].0, 999), (ids[1].0, 1), (ids[3].0, 3)]); // the guest's oldest line found no room
+        assert!(content(&db, &guest, NOW_MS).await.is_empty());
+    }
+}

@@ -257,3 +257,48 @@ fn taken_is_a_rejection<T>(
 fn read(row: Model) -> Category {
     Category { id: row.id, parent_id: row.parent_id, name: row.name, position: row.position }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::products::NewProduct;
+    use crate::persistence::testing::{NOW_MS, database, item, product};
+
+    async fn add(db: &Db, name: &str, parent: Option<i64>) -> i64 {
+        insert(db, name, parent, 0).await.unwrap().unwrap().id
+    }
+
+    #[actix_rt::test]
+    async fn a_category_in_use_is_not_removed() {
+        let (db, _dir) = database().await;
+        let top = add(&db, "手机数码", None).await;
+        let below = add(&db, "手机", Some(top)).await;
+        let id = product(&db, &NewProduct { category_id: below, ..item("Mate", 100) }, 0).await;
+        assert_eq!(delete(&db, top).await.unwrap(), Err(CategoryRejection::HasChildren));
+        assert_eq!(delete(&db, below).await.unwrap(), Err(CategoryRejection::HasProducts));
+        assert!(products::delete(&db, id, NOW_MS).await.unwrap());
+        assert_eq!(delete(&db, below).await.unwrap(), Ok(()));
+        assert_eq!(delete(&db, below).await.unwrap(), Err(CategoryRejection::NotFound));
+    }
+
+    #[actix_rt::test]
+    async fn the_tree_stays_a_tree() {
+        let (db, _dir) = database().await;
+        let mut chain = vec![add(&db, "1", None).await];
+        for depth in 2..=CATEGORY_DEPTH_MAX {
+            chain.push(add(&db, &depth.to_string(), chain.last().copied()).await);
+        }
+        let deepest = chain[CATEGORY_DEPTH_MAX - 1];
+        assert_eq!(insert(&db, "6", Some(deepest), 0).await.unwrap(), Err(CategoryRejection::TooDeep));
+        assert_eq!(insert(&db, "x", Some(999), 0).await.unwrap(), Err(CategoryRejection::ParentUnknown));
+        assert_eq!(insert(&db, "1", None, 0).await.unwrap(), Err(CategoryRejection::NameTaken));
+        let below = |parent| CategoryChanges { parent_id: Some(Some(parent)), ..CategoryChanges::default() };
+        assert_eq!(update(&db, chain[0], &below(deepest)).await.unwrap(), Err(CategoryRejection::Cycle));
+        assert_eq!(update(&db, chain[0], &below(chain[0])).await.unwrap(), Err(CategoryRejection::Cycle));
+        let other = add(&db, "other", None).await;
+        assert_eq!(update(&db, chain[0], &below(other)).await.unwrap(), Err(CategoryRejection::TooDeep));
+        let to_top = CategoryChanges { parent_id: Some(None), ..CategoryChanges::default() };
+        assert_eq!(update(&db, chain[1], &to_top).await.unwrap().unwrap().parent_id, None);
+        assert_eq!(subtree(&list(&db).await.unwrap(), chain[1]), chain[1..]);
+    }
+}

@@ -20,11 +20,14 @@ pub mod placing;
 pub mod product_list;
 pub mod products;
 mod query;
+pub(crate) mod query;
 pub mod sales;
 pub mod sessions;
 pub mod sql_ledger;
 pub mod stock;
 pub mod stock_moves;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod users;
 
 pub use db::Db;

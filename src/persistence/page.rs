@@ -63,3 +63,15 @@ pub(super) fn contains<C: ColumnTrait>(column: C, text: &str) -> Expr {
     let escaped = Expr::expr(Func::lower(Expr::val(pattern))).binary(BinOper::Escape, Expr::Constant('!'.into()));
     Expr::expr(Func::lower(Expr::col((C::EntityName::default(), column)))).binary(BinOper::Like, escaped)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_stays_within_its_bounds() {
+        assert_eq!((Page::new(0, 0).offset(), Page::new(0, 0).size()), (0, 1));
+        assert_eq!((Page::new(3, 1_000).offset(), Page::new(u64::MAX, 100).number()), (200, PAGE_NUMBER_MAX));
+        assert_eq!(Page::default().size(), PAGE_SIZE_DEFAULT);
+    }
+}

@@ -111,3 +111,85 @@ async fn filtered(db: &Db, filter: &ProductFilter) -> Result<Option<Select<Entit
     }
     Ok(Some(query))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::products::{self, NewProduct, ProductChanges};
+    use crate::persistence::testing::{NOW_MS, database, item, product};
+
+    async fn names(db: &Db, filter: &ProductFilter, sort: ProductSort) -> Vec<String> {
+        let (found, total) = list(db, filter, sort, Page::new(1, 100)).await.unwrap();
+        assert_eq!(found.len() as u64, total);
+        found.into_iter().map(|product| product.name).collect()
+    }
+
+    fn keyword(text: &str) -> ProductFilter {
+        ProductFilter { keyword: text.to_owned(), ..ProductFilter::default() }
+    }
+
+    #[actix_rt::test]
+    async fn t31_pages_neither_repeat_nor_skip_when_all_is_equal() {
+        let (db, _dir) = database().await;
+        for number in 0..25 {
+            product(&db, &item(&format!("p{number}"), 100), 0).await;
+        }
+        let sorts = [ProductSort::Newest, ProductSort::PriceAscending, ProductSort::PriceDescending];
+        for sort in sorts.into_iter().chain([ProductSort::Sales, ProductSort::Rating]) {
+            let mut seen = Vec::new();
+            for number in 1..=4 {
+                let (found, total) = list(&db, &ProductFilter::default(), sort, Page::new(number, 7)).await.unwrap();
+                assert_eq!(total, 25);
+                seen.extend(found.into_iter().map(|product| product.id));
+            }
+            assert_eq!(seen.len(), 25);
+            assert!(seen.windows(2).all(|pair| pair[0] > pair[1]), "{sort:?}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn keywords_are_taken_literally_in_any_case_and_language() {
+        let (db, _dir) = database().await;
+        for name in ["华为手机 Mate 60", "100% cotton", "a_b", "axb", "É1", "bang!"] {
+            product(&db, &item(name, 100), 0).await;
+        }
+        for (text, expected) in [
+            ("手机", vec!["华为手机 Mate 60"]),
+            ("mATE", vec!["华为手机 Mate 60"]),
+            ("100%", vec!["100% cotton"]),
+            ("%", vec!["100% cotton"]),
+            ("a_b", vec!["a_b"]),
+            ("É", vec!["É1"]),
+            ("g!", vec!["bang!"]),
+            ("' OR 1=1 --", vec![]),
+            ("\\", vec![]),
+        ] {
+            assert_eq!(names(&db, &keyword(text), ProductSort::Newest).await, expected, "{text}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_list_is_filtered_by_category_price_and_status_and_sorted() {
+        let (db, _dir) = database().await;
+        let top = categories::insert(&db, "数码", None, 0).await.unwrap().unwrap().id;
+        let below = categories::insert(&db, "手机", Some(top), 0).await.unwrap().unwrap().id;
+        let cheap = product(&db, &NewProduct { category_id: below, ..item("cheap", 1_000) }, 5).await;
+        product(&db, &NewProduct { category_id: top, ..item("middle", 2_000) }, 0).await;
+        product(&db, &item("dear", 3_000), 0).await;
+        let of = |category| ProductFilter { category: Some(category), ..ProductFilter::default() };
+        let ascending = ProductSort::PriceAscending;
+        let by_name = of(CategoryFilter::Name("数码".to_owned()));
+        assert_eq!(names(&db, &by_name, ascending).await, ["cheap", "middle"]);
+        assert_eq!(names(&db, &of(CategoryFilter::Id(below)), ascending).await, ["cheap"]);
+        assert!(names(&db, &of(CategoryFilter::Id(99)), ascending).await.is_empty());
+        let (price_min, price_max) = (Some(Money::from_fen(1_001)), Some(Money::from_fen(3_000)));
+        let priced = ProductFilter { price_min, price_max, ..ProductFilter::default() };
+        assert_eq!(names(&db, &priced, ProductSort::PriceDescending).await, ["dear", "middle"]);
+        let off = ProductChanges { status: Some(products::STATUS_OFF_SHELF), ..ProductChanges::default() };
+        products::update(&db, cheap, &off, NOW_MS).await.unwrap().unwrap();
+        let on_shelf = ProductFilter { status: Some(products::STATUS_ON_SHELF), ..ProductFilter::default() };
+        assert_eq!(names(&db, &on_shelf, ascending).await, ["middle", "dear"]);
+        products::delete(&db, cheap, NOW_MS).await.unwrap();
+        assert_eq!(names(&db, &ProductFilter::default(), ascending).await, ["middle", "dear"]);
+    }
+}

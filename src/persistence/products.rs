@@ -411,3 +411,47 @@ async fn insert_empty_pools(tx: &impl ConnectionTrait, product: ProductId) -> Re
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::testing::{NOW_MS, database, item, product};
+
+    #[actix_rt::test]
+    async fn t9_an_edit_leaves_what_it_does_not_name_and_all_units() {
+        let (db, _dir) = database().await;
+        let new = NewProduct {
+            images: vec!["/a.png".to_owned()],
+            attributes: Attributes::from([("色".to_owned(), serde_json::json!("红"))]),
+            ..item("Mate 60", 599_900)
+        };
+        let id = product(&db, &new, 7).await;
+        let changes =
+            ProductChanges { price: Some(Money::from_fen(1)), status: Some(STATUS_OFF_SHELF), ..Default::default() };
+        let after = update(&db, id, &changes, NOW_MS + 1).await.unwrap().unwrap();
+        assert_eq!((after.name.as_str(), after.price.fen(), after.stock, after.status), ("Mate 60", 1, 7, 0));
+        assert_eq!((after.images, after.attributes, after.version), (new.images, new.attributes, 2));
+        assert!(!card(&db, id).await.unwrap().unwrap().on_shelf);
+    }
+
+    #[actix_rt::test]
+    async fn a_deleted_product_is_gone_for_readers_and_editors() {
+        let (db, _dir) = database().await;
+        let id = product(&db, &item("x", 100), 0).await;
+        assert!(delete(&db, id, NOW_MS).await.unwrap());
+        assert!(!delete(&db, id, NOW_MS).await.unwrap());
+        assert!(find(&db, id).await.unwrap().is_none() && card(&db, id).await.unwrap().is_none());
+        let outcome = update(&db, id, &ProductChanges::default(), NOW_MS).await.unwrap();
+        assert_eq!(outcome, Err(ProductRejection::NotFound));
+    }
+
+    #[actix_rt::test]
+    async fn an_unknown_category_is_refused() {
+        let (db, _dir) = database().await;
+        let new = NewProduct { category_id: 5, ..item("x", 100) };
+        assert_eq!(insert(&db, &new, NOW_MS).await.unwrap(), Err(ProductRejection::CategoryUnknown));
+        let id = product(&db, &item("x", 100), 0).await;
+        let changes = ProductChanges { category_id: Some(5), ..ProductChanges::default() };
+        assert_eq!(update(&db, id, &changes, NOW_MS).await.unwrap(), Err(ProductRejection::CategoryUnknown));
+    }
+}

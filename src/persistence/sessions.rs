@@ -210,7 +210,8 @@ pub async fn rotate(
     now_ms: i64,
 ) -> Result<Result<OpenSession, RefreshRejection>, StoreError> {
     let operation = "rotating a refresh token";
-    let Some((sid, old_secret)) = presented.split_once('.') else { return Ok(Err(RefreshRejection::Invalid)) };
+    let parts = presented.split_once('.').filter(|(sid, _)| ulid::Ulid::from_string(sid).is_ok());
+    let Some((sid, old_secret)) = parts else { return Ok(Err(RefreshRejection::Invalid)) };
     let (old_hash, secret) = (hash_of(old_secret), crate::random::token());
     let expires_at_ms = now_ms.saturating_add(refresh_ms);
     db.write(operation, async |tx| {
@@ -357,4 +358,112 @@ fn hash_of(secret: &str) -> String {
 
 fn cut(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::testing::{NOW_MS, database, user};
+    use crate::persistence::users::{AccessChanges, User};
+
+    const DAY_MS: i64 = 24 * 3_600_000;
+
+    fn sign_in(user: &User) -> SignIn<'static> {
+        SignIn {
+            user: user.id,
+            token_epoch: user.token_epoch,
+            device: "test",
+            address: "::1",
+            refresh_ms: 30 * DAY_MS,
+            sessions_max: 3,
+        }
+    }
+
+    async fn live(db: &Db, user: &User) -> Vec<String> {
+        let access = load_access(db, user.id).await.unwrap().unwrap();
+        access.live_sessions.into_iter().map(|(sid, _)| sid).collect()
+    }
+
+    #[actix_rt::test]
+    async fn a_refresh_token_is_used_once_and_its_reuse_ends_the_session() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await;
+        let first = open(&db, sign_in(&user), NOW_MS).await.unwrap().unwrap();
+        let other = open(&db, sign_in(&user), NOW_MS).await.unwrap().unwrap();
+        let second = rotate(&db, &first.refresh_token, DAY_MS, NOW_MS + 1).await.unwrap().ok().unwrap();
+        assert_eq!((&second.sid, second.expires_at_ms), (&first.sid, NOW_MS + 1 + DAY_MS));
+        let reuse = rotate(&db, &first.refresh_token, DAY_MS, NOW_MS + 2).await.unwrap().err();
+        assert_eq!(reuse, Some(RefreshRejection::Reused(user.id)));
+        let after = rotate(&db, &second.refresh_token, DAY_MS, NOW_MS + 3).await.unwrap().err();
+        assert_eq!(after, Some(RefreshRejection::Invalid));
+        assert_eq!(live(&db, &user).await, [other.sid]);
+    }
+
+    #[actix_rt::test]
+    async fn of_two_uses_at_the_same_instant_one_wins_and_the_session_ends() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await;
+        let session = open(&db, sign_in(&user), NOW_MS).await.unwrap().unwrap();
+        let uses = (0..4).map(|_| rotate(&db, &session.refresh_token, DAY_MS, NOW_MS));
+        let outcomes = futures::future::join_all(uses).await;
+        assert_eq!(outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Ok(_)))).count(), 1);
+        assert!(live(&db, &user).await.is_empty());
+    }
+
+    #[actix_rt::test]
+    async fn made_up_and_expired_refresh_tokens_are_refused() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await;
+        let session = open(&db, sign_in(&user), NOW_MS).await.unwrap().unwrap();
+        for made_up in ["", ".", "x.y", "eyJhbGciOiJIUzI1NiJ9.e30.x", "01ARZ3NDEKTSV4RRFFQ69G5FAV.x"] {
+            let outcome = rotate(&db, made_up, DAY_MS, NOW_MS).await.unwrap().err();
+            assert_eq!(outcome, Some(RefreshRejection::Invalid), "{made_up}");
+        }
+        let late = rotate(&db, &session.refresh_token, DAY_MS, session.expires_at_ms).await.unwrap().err();
+        assert_eq!(late, Some(RefreshRejection::Expired));
+        assert_eq!(purge(&db, session.expires_at_ms + ENDED_KEPT_MS + 1).await.unwrap(), 1);
+    }
+
+    #[actix_rt::test]
+    async fn the_oldest_session_goes_when_there_are_too_many() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await;
+        let mut sids = Vec::new();
+        for second in 0..5 {
+            sids.push(open(&db, sign_in(&user), NOW_MS + second * 1_000).await.unwrap().unwrap().sid);
+        }
+        assert_eq!(live(&db, &user).await, sids[2..]);
+        assert_eq!(list(&db, user.id, NOW_MS).await.unwrap()[0].sid, sids[4]);
+    }
+
+    #[actix_rt::test]
+    async fn a_password_change_ends_all_sessions_and_those_just_being_opened() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await;
+        open(&db, sign_in(&user), NOW_MS).await.unwrap().unwrap();
+        assert!(users::change_password(&db, user.id, "hash", "new", NOW_MS).await.unwrap());
+        assert!(live(&db, &user).await.is_empty());
+        assert!(open(&db, sign_in(&user), NOW_MS).await.unwrap().is_none());
+    }
+
+    #[actix_rt::test]
+    async fn a_disabled_user_has_no_sessions_and_opens_none() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await;
+        open(&db, sign_in(&user), NOW_MS).await.unwrap().unwrap();
+        let changes = AccessChanges { active: Some(false), role: None };
+        let disabled = users::set_access(&db, user.id, changes, NOW_MS).await.unwrap().unwrap();
+        assert!(live(&db, &user).await.is_empty());
+        assert!(open(&db, sign_in(&disabled), NOW_MS).await.unwrap().is_none());
+    }
+
+    #[actix_rt::test]
+    async fn nobody_ends_the_session_of_another_user() {
+        let (db, _dir) = database().await;
+        let (li, wang) = (user(&db, "li").await, user(&db, "wang").await);
+        let session = open(&db, sign_in(&li), NOW_MS).await.unwrap().unwrap();
+        assert!(!revoke(&db, wang.id, &session.sid, NOW_MS).await.unwrap());
+        assert!(revoke(&db, li.id, &session.sid, NOW_MS).await.unwrap());
+        assert!(!revoke(&db, li.id, &session.sid, NOW_MS).await.unwrap());
+    }
 }

@@ -417,3 +417,72 @@ fn read(row: Model) -> Result<User, StoreError> {
         created_at_ms: row.created_at_ms,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::testing::{NOW_MS, database, named, user};
+
+    #[actix_rt::test]
+    async fn of_two_registrations_at_the_same_instant_one_wins() {
+        let (db, _dir) = database().await;
+        let new = named("li");
+        let outcomes = futures::future::join_all((0..8).map(|_| insert(&db, &new, NOW_MS))).await;
+        let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().map(Result::unwrap).partition(Result::is_ok);
+        assert_eq!((won.len(), lost.len()), (1, 7));
+        assert!(lost.into_iter().all(|outcome| outcome == Err(UserRejection::UsernameTaken)));
+    }
+
+    #[actix_rt::test]
+    async fn a_taken_email_or_phone_is_named() {
+        let (db, _dir) = database().await;
+        let first = NewUser { email: Some("a@b.cn".to_owned()), phone: Some("13800138000".to_owned()), ..named("li") };
+        let first = insert(&db, &first, NOW_MS).await.unwrap().unwrap();
+        let by_email = NewUser { email: Some("a@b.cn".to_owned()), ..named("wang") };
+        assert_eq!(insert(&db, &by_email, NOW_MS).await.unwrap(), Err(UserRejection::EmailTaken));
+        let other = user(&db, "zhao").await;
+        let changes = ProfileChanges { phone: Some(Some("13800138000".to_owned())), ..ProfileChanges::default() };
+        assert_eq!(update_profile(&db, other.id, &changes, NOW_MS).await.unwrap(), Err(UserRejection::PhoneTaken));
+        assert_eq!(update_profile(&db, first.id, &changes, NOW_MS).await.unwrap().unwrap().phone, first.phone);
+    }
+
+    #[actix_rt::test]
+    async fn t25_the_first_user_is_no_administrator() {
+        let (db, _dir) = database().await;
+        assert_eq!(user(&db, "first").await.role, Role::User);
+    }
+
+    #[actix_rt::test]
+    async fn a_user_is_found_by_each_of_his_logins() {
+        let (db, _dir) = database().await;
+        let new =
+            NewUser { email: Some("a@b.cn".to_owned()), phone: Some("13800138000".to_owned()), ..named("小李") };
+        let id = insert(&db, &new, NOW_MS).await.unwrap().unwrap().id;
+        for login in ["小李", "A@b.cn", " 13800138000"] {
+            assert_eq!(find_by_login(&db, &Login::read(login)).await.unwrap().unwrap().id, id, "{login}");
+        }
+        for login in ["小王", "c@b.cn", "13900139000", ""] {
+            assert!(find_by_login(&db, &Login::read(login)).await.unwrap().is_none(), "{login}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn users_in_bulk_are_inserted_once() {
+        let (db, _dir) = database().await;
+        user(&db, "buyer5").await;
+        let buyers: Vec<NewUser> = (0..1_200).map(|i| named(&format!("buyer{i}"))).collect();
+        assert_eq!(bulk_insert(&db, &buyers, NOW_MS).await.unwrap(), 1_199);
+        assert_eq!(bulk_insert(&db, &buyers, NOW_MS).await.unwrap(), 0);
+        assert_eq!(list(&db, Page::default(), "BUYER11").await.unwrap().1, 1 + 10 + 100);
+    }
+
+    #[actix_rt::test]
+    async fn a_password_is_replaced_only_if_it_is_still_the_verified_one() {
+        let (db, _dir) = database().await;
+        let user = user(&db, "li").await;
+        assert!(change_password(&db, user.id, "hash", "new", NOW_MS).await.unwrap());
+        assert!(!change_password(&db, user.id, "hash", "newer", NOW_MS).await.unwrap());
+        let after = find(&db, user.id).await.unwrap().unwrap();
+        assert_eq!((after.password_hash.as_str(), after.token_epoch), ("new", user.token_epoch + 1));
+    }
+}

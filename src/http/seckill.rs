@@ -1,0 +1,161 @@
+//! The flash sale, for buyers: which sales there are, buy, what became of it.
+
+use std::collections::HashMap;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::auth::Caller;
+use super::envelope::{ApiResult, EnvelopeOf, ok};
+use super::error::ApiError;
+use super::extract::{Params, Query, from_path};
+use super::fields::{Fields, FromFields};
+use super::i18n::{Lang, status_text};
+use super::idempotent::{Turn, once};
+use super::order_reads::{self, FoundOrder};
+use super::pages::PageQuery;
+use super::sale_json::{SaleJson, SaleList};
+use super::state::AppState;
+use super::times::Time;
+use crate::actors::session::BuyInSale;
+use crate::domain::codes::Code;
+use crate::domain::money::Yuan;
+use crate::domain::order::OrderStatus;
+use crate::domain::stock::Ticket;
+use crate::domain::{ProductId, Quantity};
+use crate::persistence::orders::EndReason;
+use crate::persistence::{products, sales};
+
+/// A claim on the product's current sale.
+#[derive(Debug, ToSchema)]
+pub struct BuyRequest {
+    /// What.
+    #[schema(value_type = i64)]
+    product_id: ProductId,
+    /// How many; 1 if absent.
+    #[schema(value_type = Option<i64>)]
+    quantity: Quantity,
+}
+
+impl FromFields for BuyRequest {
+    const CODE: Code = Code::SECKILL_PARAMETER;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { product_id: fields.product("product_id"), quantity: fields.quantity("quantity", Some(Quantity::ONE)) }
+    }
+}
+
+/// An accepted claim: the order is owed under this number.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Bought {
+    /// Of the order.
+    pub order_no: String,
+    /// True.
+    pub success: bool,
+    /// For people.
+    pub message: &'static str,
+    /// 0: the order is being written.
+    pub status: i16,
+    /// What.
+    pub product_id: i64,
+    /// Its name now.
+    pub product_name: String,
+    /// Of one unit, in yuan.
+    #[schema(value_type = f64)]
+    pub price: Yuan,
+    /// How many.
+    pub quantity: i64,
+    /// When it was accepted.
+    pub created_at: Time,
+}
+
+/// What became of a claim.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BuyResult {
+    /// Of the order.
+    pub order_no: String,
+    /// `processing`, `created` or `failed`.
+    pub status: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+}
+
+/// Sales that are open or to come.
+#[utoipa::path(get, path = "/api/seckill", tag = "seckill",
+    params(("page" = Option<u64>, Query), ("page_size" = Option<u64>, Query)),
+    responses((status = 200, body = EnvelopeOf<SaleList>)))]
+pub async fn list_sales(state: web::Data<AppState>, Query(page): Query<PageQuery>) -> ApiResult<SaleList> {
+    let now_ms = state.clock.now_ms();
+    let (known, total) = sales::list(&state.db, Some(now_ms), page.offset(), page.page_size).await?;
+    let products: Vec<ProductId> = known.iter().map(|known| known.sale.product).collect();
+    let cards: HashMap<ProductId, _> =
+        products::cards(&state.db, &products).await?.into_iter().map(|card| (card.id, card)).collect();
+    let list = known.into_iter().map(|known| SaleJson::new(known, cards.get(&known.sale.product), now_ms)).collect();
+    let page = page.of(list, total);
+    ok(SaleList {
+        list: page.list,
+        total: page.total,
+        page: page.page,
+        page_size: page.page_size,
+        total_page: page.total_page,
+        server_time: Time(now_ms).with_millis(),
+    })
+}
+
+/// Buys in the product's current sale. Answered as soon as the units are taken and the order is owed.
+#[utoipa::path(post, path = "/api/seckill", tag = "seckill", security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1..=100 visible ASCII characters")),
+    request_body = BuyRequest, responses((status = 200, body = EnvelopeOf<Bought>),
+        (status = 429, description = "60010, too many clicks"), (status = 503, description = "60011, busy")))]
+pub async fn buy(
+    state: web::Data<AppState>,
+    caller: Caller,
+    lang: Lang,
+    request: HttpRequest,
+    Params(wanted): Params<BuyRequest>,
+) -> Result<HttpResponse, ApiError> {
+    once(&request, &state, caller.buyer, 1, async |turn: Turn| {
+        let order_no = *turn.order_nos.first().ok_or(ApiError::from(Code::INTERNAL))?;
+        let message = BuyInSale { product: wanted.product_id, quantity: wanted.quantity, order_no };
+        let ticket = state.shop.sessions.ask(&caller.buyer, message, state.ask_timeout()).await??;
+        Ok(bought(&state, &ticket, lang).await)
+    })
+    .await
+}
+
+async fn bought(state: &AppState, ticket: &Ticket, lang: Lang) -> Bought {
+    let claim = &ticket.claim;
+    // The units are taken: a name that cannot be read must not turn the answer into an error.
+    let card = state.product_cards.get(&state.db, claim.product).await.ok().flatten();
+    Bought {
+        order_no: claim.order_no.to_string(),
+        success: true,
+        message: status_text(OrderStatus::Processing, lang),
+        status: OrderStatus::Processing.code(),
+        product_id: claim.product.0,
+        product_name: card.map(|card| card.name).unwrap_or_default(),
+        price: Yuan(claim.unit_price),
+        quantity: claim.quantity.units(),
+        created_at: Time(ticket.accepted_at_ms),
+    }
+}
+
+/// What became of a claim; another buyer's does not exist.
+#[utoipa::path(get, path = "/api/seckill/result/{order_no}", tag = "seckill", security(("bearer" = [])),
+    params(("order_no" = String, Path)), responses((status = 200, body = EnvelopeOf<BuyResult>)))]
+pub async fn buy_result(state: web::Data<AppState>, caller: Caller, path: web::Path<String>) -> ApiResult<BuyResult> {
+    let order_no = from_path(&path, Code::ORDER_NOT_FOUND)?;
+    let (status, reason) = match order_reads::find(&state, caller.viewer(), order_no).await? {
+        None => return Err(Code::ORDER_NOT_FOUND.into()),
+        Some(FoundOrder::Accepted(_)) => ("processing", None),
+        Some(FoundOrder::Withdrawn(_)) => ("failed", Some("withdrawn")),
+        Some(FoundOrder::Written(view)) if view.status == OrderStatus::Failed => match view.end_reason {
+            Some(EndReason::SoldOut) | None => ("failed", Some("sold_out")),
+            Some(_) => ("failed", Some("not_processed")),
+        },
+        Some(FoundOrder::Written(_)) => ("created", None),
+    };
+    ok(BuyResult { order_no: order_no.to_string(), status, reason })
+}
