@@ -98,7 +98,9 @@ impl App {
         let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&key, &settings.auth);
         let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
-        let state = web::Data::new(AppState::new(shop, tokens, metrics));
+        let state =
+            AppState::new(shop, tokens, metrics).map_err(|_| anyhow::anyhow!("cannot prepare password hashing"))?;
+        let state = web::Data::new(state);
         let factory = state.clone();
         let shutdown_timeout = Duration::from_millis(settings.http.shutdown_timeout_ms);
         let (host, port) = (settings.http.host.as_str(), settings.http.port);

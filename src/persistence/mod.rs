@@ -19,7 +19,6 @@ pub mod payments;
 pub mod placing;
 pub mod product_list;
 pub mod products;
-mod query;
 pub(crate) mod query;
 pub mod sales;
 pub mod sessions;
