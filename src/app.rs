@@ -134,10 +134,10 @@ impl App {
     pub async fn stop(self) {
         self.state.stop();
         self.handle.stop(true).await;
+        let shop = Arc::clone(self.shop());
         if let Ok(Err(error)) = self.server.await {
             tracing::warn!(%error, "HTTP server ended with an error");
         }
-        let shop = Arc::clone(self.shop());
         shop.close(self.shutdown_timeout).await;
         for arbiter in self.arbiters {
             arbiter.stop();
