@@ -35,8 +35,8 @@ pub struct Listener {
     stream: Option<Stream>,
     /// As they came in, repeats included.
     pub pushes: Vec<Push>,
-    /// The highest sequence seen.
-    pub last_seq: i64,
+    /// The highest sequence seen, once a first connection said where the stream stands.
+    pub last_seq: Option<i64>,
     /// How the last connection was closed by the server.
     pub closed_with: Option<CloseFrame>,
 }
@@ -45,7 +45,7 @@ impl Listener {
     /// Connects and subscribes to all orders of `who`.
     pub async fn open(who: &Person) -> Self {
         let mut listener =
-            Self { who: who.clone(), stream: None, pushes: Vec::new(), last_seq: 0, closed_with: None };
+            Self { who: who.clone(), stream: None, pushes: Vec::new(), last_seq: None, closed_with: None };
         listener.resume().await;
         listener
     }
@@ -58,15 +58,15 @@ impl Listener {
         request.headers_mut().insert(AUTHORIZATION, token);
         let (mut stream, _) = connect_async(request).await.expect("the socket opens");
         let mut subscribe = json!({ "type": "subscribe", "orders": "all" });
-        if self.last_seq > 0 {
-            subscribe["since"] = json!(self.last_seq);
+        if let Some(last_seq) = self.last_seq {
+            subscribe["since"] = json!(last_seq);
         }
         stream.send(Message::text(subscribe.to_string())).await.expect("the subscription is sent");
         self.stream = Some(stream);
         let until = Instant::now() + ANSWER_WITHIN;
         while Instant::now() < until {
             let Some(frame) = self.next_frame(ANSWER_WITHIN).await else { break };
-            if frame["type"] == "subscribed" {
+            if frame["type"] == "snapshot" {
                 return;
             }
         }
@@ -127,12 +127,16 @@ impl Listener {
     }
 
     fn note(&mut self, frame: &Value) {
+        let seq = frame["seq"].as_i64();
+        if frame["type"] == "welcome" {
+            return; // where the stream stands is said again, with what was missed, by the snapshot
+        }
+        self.last_seq = self.last_seq.max(seq);
         let mut found = Vec::new();
-        collect(frame, frame["seq"].as_i64().unwrap_or(0), &mut found);
+        collect(frame, seq.unwrap_or(0), &mut found);
         for push in found {
             let latest = self.versions().get(&push.order_no).copied().unwrap_or(0);
             assert!(push.version >= latest, "{push:?} goes back: version {latest} was pushed before");
-            self.last_seq = self.last_seq.max(push.seq);
             self.pushes.push(push);
         }
     }
