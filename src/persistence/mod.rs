@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod page;
 pub mod payments;
 pub mod placing;
+pub mod positions;
 pub mod product_list;
 pub mod products;
 pub(crate) mod query;
