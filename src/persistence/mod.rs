@@ -9,6 +9,8 @@ pub mod dead_tickets;
 pub mod effects;
 pub mod error;
 pub mod idempotency;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod journal;
 pub mod ledger;
 pub mod migrations;
