@@ -6,7 +6,7 @@ use clap::Parser as _;
 use rushmall::app::{self, ServeOptions};
 use rushmall::config::Environment;
 use rushmall::ops::cli::{AdminCommand, Cli, Command, ConfigCommand, ServeArgs};
-use rushmall::ops::{OpsError, admin, drill, healthcheck, seed, settings};
+use rushmall::ops::{OpsError, admin, check_report, drill, healthcheck, seed, settings};
 use rushmall::telemetry::Telemetry;
 
 /// Wrong usage or settings.
@@ -58,7 +58,7 @@ async fn run_short(command: Command) -> anyhow::Result<()> {
         Command::Admin(AdminCommand::ResetPassword(args)) => admin::reset_password(&args).await?,
         Command::Config(ConfigCommand::Show(args)) => settings::show(&args)?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
-        Command::Check(_) => return Err(OpsError::Internal("check is not built in yet".to_owned()).into()),
+        Command::Check(args) => check_report::run(&args).await?,
         Command::Serve(_) | Command::Drill(_) => {} // they bring their own runtime
     }
     Ok(())

@@ -38,6 +38,9 @@ pub(crate) mod testing;
 pub mod times;
 pub mod trace;
 pub mod users;
+pub mod ws;
+pub mod ws_connection;
+pub mod ws_frames;
 pub mod ws_tickets;
 
 pub use auth::{Admin, Caller, MaybeCaller, Token};

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{addresses, carts, categories, health, products, sessions, users};
+use super::{addresses, carts, categories, health, orders, products, sales, seckill, sessions, users, ws};
 
 /// `/openapi.json`.
 #[derive(Debug, OpenApi)]
@@ -15,6 +15,23 @@ use super::{addresses, carts, categories, health, products, sessions, users};
         health::ready,
         health::version,
         health::metrics,
+        orders::place_order,
+        orders::list_orders,
+        orders::checkout,
+        orders::order_detail,
+        orders::pay_order,
+        orders::cancel_order,
+        orders::confirm_order,
+        orders::ship_order,
+        seckill::list_sales,
+        seckill::buy,
+        seckill::buy_result,
+        sales::open_ad_hoc_sale,
+        sales::plan_sale,
+        sales::change_sale,
+        sales::close_sale,
+        ws::issue_ticket,
+        ws::open_socket,
         users::register_user,
         users::log_in,
         users::get_profile,

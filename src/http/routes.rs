@@ -2,7 +2,7 @@
 //! same in types.
 
 use super::route_table::RouteTable;
-use super::{addresses, carts, categories, health, products, sessions, users};
+use super::{addresses, carts, categories, health, orders, products, sales, seckill, sessions, users, ws};
 
 /// Every route of the server but the documentation's own.
 #[must_use]
@@ -14,6 +14,8 @@ pub fn routes() -> RouteTable {
     routes.get("/version", health::version);
     routes.get("/metrics", health::metrics);
     people(&mut routes);
+    buying(&mut routes);
+    administration(&mut routes);
     shop(&mut routes);
     routes
 }
@@ -52,4 +54,27 @@ fn shop(routes: &mut RouteTable) {
     routes.put("/api/cart", carts::update_cart); // -
     routes.delete("/api/cart", carts::remove_from_cart); // -
     routes.delete("/api/cart/clear", carts::clear_cart); // -
+}
+
+fn buying(routes: &mut RouteTable) {
+    routes.post("/api/order", orders::place_order); // u
+    routes.get("/api/order", orders::list_orders); // u
+    routes.post("/api/order/checkout", orders::checkout); // u
+    routes.get("/api/order/{order_no}", orders::order_detail); // u, a
+    routes.post("/api/order/{order_no}/pay", orders::pay_order); // u
+    routes.post("/api/order/{order_no}/cancel", orders::cancel_order); // u
+    routes.post("/api/order/{order_no}/confirm", orders::confirm_order); // u
+    routes.get("/api/seckill", seckill::list_sales); // -
+    routes.post("/api/seckill", seckill::buy); // u
+    routes.get("/api/seckill/result/{order_no}", seckill::buy_result); // u
+    routes.post("/api/ws/ticket", ws::issue_ticket); // u
+    routes.get("/ws", ws::open_socket); // u
+}
+
+fn administration(routes: &mut RouteTable) {
+    routes.post("/api/order/{order_no}/ship", orders::ship_order); // a
+    routes.post("/api/seckill/init", sales::open_ad_hoc_sale); // a
+    routes.post("/api/seckill/sale", sales::plan_sale); // a
+    routes.put("/api/seckill/sale/{id}", sales::change_sale); // a
+    routes.delete("/api/seckill/sale/{id}", sales::close_sale); // a
 }

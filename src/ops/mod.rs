@@ -1,7 +1,10 @@
-//! What operators run beside the server: the command line, the demo catalogue, administrators, the drill.
+//! What operators run beside the server: the command line, the demo catalogue, administrators, the check of the
+//! invariants, the drill.
 
 pub mod admin;
 pub mod banner;
+pub mod check;
+pub mod check_report;
 pub mod cli;
 pub mod drill;
 mod error;
@@ -10,5 +13,6 @@ pub mod photos;
 pub mod seed;
 pub mod settings;
 
+pub use check::{CheckOptions, CheckReport, check};
 pub use cli::Cli;
 pub use error::OpsError;

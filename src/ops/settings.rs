@@ -34,6 +34,15 @@ pub fn for_node(args: &NodeArgs) -> Result<Setup, OpsError> {
     Ok(Setup { settings, data_dir: args.data_dir.clone() })
 }
 
+/// The settings for a command that only looks: nothing is made.
+///
+/// # Errors
+/// [`OpsError::Settings`].
+pub fn for_reading(args: &NodeArgs) -> Result<Setup, OpsError> {
+    let Loaded { settings, .. } = loaded(args.config.as_deref(), Vec::new())?;
+    Ok(Setup { settings, data_dir: args.data_dir.clone() })
+}
+
 /// The database of `setup` with its schema brought up to date.
 ///
 /// # Errors
@@ -120,7 +129,7 @@ mod tests {
     #[actix_rt::test]
     async fn looking_at_a_shop_that_is_not_there_creates_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let setup = for_node(&NodeArgs { data_dir: dir.path().to_owned(), config: None }).unwrap();
+        let setup = for_reading(&NodeArgs { data_dir: dir.path().to_owned(), config: None }).unwrap();
         assert_eq!(open_existing(&setup).await.unwrap_err().exit_code(), 2);
         assert_eq!(dir.path().read_dir().unwrap().count(), 0);
     }

@@ -278,3 +278,6 @@ pub async fn timeline(db: &Db, order_no: OrderNo) -> Result<Vec<TimelineEntry>, 
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

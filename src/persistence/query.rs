@@ -13,10 +13,10 @@ use crate::domain::stock::Quantity;
 /// Variables of one statement: below SQLite's 32,766 and the 65,535 of the others.
 const VARIABLES_MAX: usize = 30_000;
 /// Keys of one `IN` list.
-pub(super) const KEYS_MAX: usize = 5_000;
+pub(crate) const KEYS_MAX: usize = 5_000;
 
 /// All rows of `select`.
-pub(super) async fn all<R: FromQueryResult>(
+pub(crate) async fn all<R: FromQueryResult>(
     conn: &impl ConnectionTrait,
     select: &SelectStatement,
     operation: &'static str,
@@ -27,7 +27,7 @@ pub(super) async fn all<R: FromQueryResult>(
 }
 
 /// The first row of `select`.
-pub(super) async fn one<R: FromQueryResult>(
+pub(crate) async fn one<R: FromQueryResult>(
     conn: &impl ConnectionTrait,
     select: &SelectStatement,
     operation: &'static str,
@@ -38,7 +38,7 @@ pub(super) async fn one<R: FromQueryResult>(
 }
 
 /// The rows that `select` makes of `keys`, asked for in portions that every engine takes.
-pub(super) async fn by_keys<R: FromQueryResult, K: Clone>(
+pub(crate) async fn by_keys<R: FromQueryResult, K: Clone>(
     conn: &impl ConnectionTrait,
     keys: &[K],
     operation: &'static str,
@@ -57,7 +57,7 @@ struct Count {
 }
 
 /// How many rows `select` (which has no columns yet) finds.
-pub(super) async fn count(
+pub(crate) async fn count(
     conn: &impl ConnectionTrait,
     mut select: SelectStatement,
     operation: &'static str,
@@ -68,7 +68,7 @@ pub(super) async fn count(
 }
 
 /// Runs a writing statement; answers how many rows it changed.
-pub(super) async fn execute<S: StatementBuilder>(
+pub(crate) async fn execute<S: StatementBuilder>(
     conn: &impl ConnectionTrait,
     statement: &S,
     operation: &'static str,
@@ -77,7 +77,7 @@ pub(super) async fn execute<S: StatementBuilder>(
 }
 
 /// Inserts many rows with as few statements as the engine's bounds allow.
-pub(super) async fn insert_rows(
+pub(crate) async fn insert_rows(
     conn: &impl ConnectionTrait,
     table: &'static str,
     columns: &[&'static str],
@@ -101,7 +101,7 @@ pub(super) async fn insert_rows(
 
 /// Locks the rows that `select` reads until the commit, where the engine has row locks; SQLite's write transaction
 /// has the whole file.
-pub(super) fn locked(mut select: SelectStatement, conn: &impl ConnectionTrait) -> SelectStatement {
+pub(crate) fn locked(mut select: SelectStatement, conn: &impl ConnectionTrait) -> SelectStatement {
     if conn.get_database_backend() != DbBackend::Sqlite {
         select.lock_exclusive();
     }
@@ -109,31 +109,31 @@ pub(super) fn locked(mut select: SelectStatement, conn: &impl ConnectionTrait) -
 }
 
 /// A stored order number.
-pub(super) fn order_no(text: &str) -> Result<OrderNo, StoreError> {
+pub(crate) fn order_no(text: &str) -> Result<OrderNo, StoreError> {
     text.parse().map_err(|_| StoreError::Corrupt { what: format!("order number {text:?}") })
 }
 
 /// Order numbers as keys.
-pub(super) fn texts<'a>(order_nos: impl IntoIterator<Item = &'a OrderNo>) -> Vec<String> {
+pub(crate) fn texts<'a>(order_nos: impl IntoIterator<Item = &'a OrderNo>) -> Vec<String> {
     order_nos.into_iter().map(OrderNo::to_string).collect()
 }
 
 /// A stored number of units.
-pub(super) fn quantity(units: i64, order_no: &str) -> Result<Quantity, StoreError> {
+pub(crate) fn quantity(units: i64, order_no: &str) -> Result<Quantity, StoreError> {
     units.try_into().map_err(|_| StoreError::Corrupt { what: format!("quantity of {order_no}") })
 }
 
 /// A stored version, `seq` or count.
-pub(super) fn unsigned(number: i32, what: &str) -> Result<u32, StoreError> {
+pub(crate) fn unsigned(number: i32, what: &str) -> Result<u32, StoreError> {
     number.try_into().map_err(|_| StoreError::Corrupt { what: what.to_owned() })
 }
 
 /// A domain value as its stored JSON.
-pub(super) fn to_json<T: Serialize>(value: &T, what: &str) -> Result<String, StoreError> {
+pub(crate) fn to_json<T: Serialize>(value: &T, what: &str) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError::Corrupt { what: what.to_owned() })
 }
 
 /// A stored JSON as its domain value.
-pub(super) fn from_json<T: DeserializeOwned>(text: &str, what: impl Fn() -> String) -> Result<T, StoreError> {
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str, what: impl Fn() -> String) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt { what: what() })
 }

@@ -1,11 +1,17 @@
 //! Flash sales: when, at which price, how many for one buyer. Their units lie in the pool of the sale's id.
+//!
+//! Two sales of one product that are not closed never overlap in time, so "the product's sale now" is one sale. What
+//! touches units or the ledger's copy of the terms goes through `stock_moves`, which survives a crash half-way.
 
+use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 use serde::Serialize;
 
 use super::db::Db;
 use super::error::StoreError;
-use crate::domain::sale::SaleTerms;
-use crate::domain::{ProductId, SaleId};
+use super::{query, stock};
+use crate::domain::sale::{SaleTerms, SaleWindow};
+use crate::domain::{Money, ProductId, SaleId};
 
 /// A planned sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,62 +57,253 @@ pub enum SaleRefusal {
     Closed,
 }
 
+const OPERATION: &str = "changing sales";
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: i64,
+    product_id: i64,
+    price_fen: i64,
+    units_planned: i64,
+    units_per_buyer_max: i64,
+    opens_at_ms: i64,
+    closes_at_ms: i64,
+    closed: bool,
+    created_at_ms: i64,
+    free: Option<i64>,
+    held: Option<i64>,
+    sold: Option<i64>,
+}
+
+impl From<Row> for SaleWithStock {
+    fn from(row: Row) -> Self {
+        let terms = SaleTerms {
+            sale: SaleId(row.id),
+            window: SaleWindow { opens_at_ms: row.opens_at_ms, closes_at_ms: row.closes_at_ms },
+            unit_price: Money::from_fen(row.price_fen),
+            units_per_buyer_max: row.units_per_buyer_max,
+            closed: row.closed,
+        };
+        let Row { units_planned, created_at_ms, .. } = row;
+        Self {
+            sale: Sale { product: ProductId(row.product_id), terms, units_planned, created_at_ms },
+            units_left: row.free.unwrap_or(0),
+            units_held: row.held.unwrap_or(0),
+            units_sold: row.sold.unwrap_or(0),
+        }
+    }
+}
+
+const COLUMNS: [&str; 9] = [
+    "id",
+    "product_id",
+    "price_fen",
+    "units_planned",
+    "units_per_buyer_max",
+    "opens_at_ms",
+    "closes_at_ms",
+    "closed",
+    "created_at_ms",
+];
+
+fn select() -> SelectStatement {
+    let pool = Expr::col(("stock", "product_id"))
+        .equals(("sales", "product_id"))
+        .and(Expr::col(("stock", "pool")).equals(("sales", "id")));
+    Query::select()
+        .columns(COLUMNS.map(|column| ("sales", column)))
+        .columns(["free", "held", "sold"].map(|column| ("stock", column)))
+        .from("sales")
+        .left_join("stock", pool)
+        .to_owned()
+}
+
+async fn read(conn: &impl ConnectionTrait, select: &SelectStatement) -> Result<Vec<SaleWithStock>, StoreError> {
+    let rows: Vec<Row> = query::all(conn, select, "reading sales").await?;
+    Ok(rows.into_iter().map(SaleWithStock::from).collect())
+}
+
 /// Writes a sale's row; `terms.sale` is ignored and the new id answered in the result. Units follow by
 /// `StockPlan::PlanSale`.
 ///
 /// # Errors
-/// [`StoreError`].
+/// [`StoreError::Database`].
 pub async fn insert(
-    _db: &Db,
-    _product: ProductId,
-    _terms: SaleTerms,
-    _units_planned: i64,
-    _now_ms: i64,
+    db: &Db,
+    product: ProductId,
+    terms: SaleTerms,
+    units_planned: i64,
+    now_ms: i64,
 ) -> Result<Result<Sale, SaleRefusal>, StoreError> {
-    unimplemented!()
+    db.write("planning a sale", async |tx| {
+        stock::lock(tx, &[product]).await?; // two plans for one product follow each other
+        if let Some(other) = overlapping(tx, product, &terms, None).await? {
+            return Ok(Err(SaleRefusal::Overlaps { other }));
+        }
+        let row = vec![
+            product.0.into(),
+            terms.unit_price.fen().into(),
+            units_planned.into(),
+            terms.units_per_buyer_max.into(),
+            terms.window.opens_at_ms.into(),
+            terms.window.closes_at_ms.into(),
+            terms.closed.into(),
+            now_ms.into(),
+            now_ms.into(),
+        ];
+        let columns: Vec<&str> = COLUMNS.into_iter().skip(1).chain(["updated_at_ms"]).collect();
+        query::insert_rows(tx, "sales", &columns, vec![row], None).await?;
+        let latest = select()
+            .and_where(Expr::col(("sales", "product_id")).eq(product.0))
+            .order_by(("sales", "id"), Order::Desc)
+            .limit(1)
+            .to_owned();
+        let inserted = read(tx, &latest).await?.pop().map(|with_stock| with_stock.sale);
+        inserted.map(Ok).ok_or(StoreError::Conflict { operation: OPERATION })
+    })
+    .await
+}
+
+async fn overlapping(
+    tx: &impl ConnectionTrait,
+    product: ProductId,
+    terms: &SaleTerms,
+    except: Option<SaleId>,
+) -> Result<Option<SaleId>, StoreError> {
+    let mut select = select();
+    select
+        .and_where(Expr::col(("sales", "product_id")).eq(product.0))
+        .and_where(Expr::col(("sales", "closed")).eq(false))
+        .and_where(Expr::col(("sales", "opens_at_ms")).lt(terms.window.closes_at_ms))
+        .and_where(Expr::col(("sales", "closes_at_ms")).gt(terms.window.opens_at_ms))
+        .and_where_option(except.map(|sale| Expr::col(("sales", "id")).ne(sale.0)))
+        .limit(1);
+    Ok(read(tx, &select).await?.first().map(|other| other.sale.terms.sale))
 }
 
 /// Checks new terms (overlap, closed) without writing them: `StockPlan::ChangeTerms` writes them here and in the ledger.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn check_change(_db: &Db, _terms: &SaleTerms) -> Result<Result<Sale, SaleRefusal>, StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`].
+pub async fn check_change(db: &Db, terms: &SaleTerms) -> Result<Result<Sale, SaleRefusal>, StoreError> {
+    let Some(SaleWithStock { sale, .. }) = find(db, terms.sale).await? else { return Ok(Err(SaleRefusal::NotFound)) };
+    if sale.terms.closed {
+        return Ok(Err(SaleRefusal::Closed));
+    }
+    Ok(match overlapping(db.reader(), sale.product, terms, Some(terms.sale)).await? {
+        Some(other) => Err(SaleRefusal::Overlaps { other }),
+        None => Ok(sale),
+    })
+}
+
+/// Writes terms into the row of an open sale.
+pub(super) async fn update(tx: &DatabaseTransaction, terms: &SaleTerms, now_ms: i64) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table("sales")
+        .value("price_fen", terms.unit_price.fen())
+        .value("units_per_buyer_max", terms.units_per_buyer_max)
+        .value("opens_at_ms", terms.window.opens_at_ms)
+        .value("closes_at_ms", terms.window.closes_at_ms)
+        .value("updated_at_ms", now_ms)
+        .and_where(Expr::col("id").eq(terms.sale.0))
+        .to_owned();
+    query::execute(tx, &update, OPERATION).await?;
+    Ok(())
+}
+
+/// Counts a restock (negative: units taken back) into the plan.
+pub(super) async fn restock(tx: &DatabaseTransaction, sale: SaleId, units: i64, now_ms: i64) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table("sales")
+        .value("units_planned", Expr::col("units_planned").add(units))
+        .value("updated_at_ms", now_ms)
+        .and_where(Expr::col("id").eq(sale.0))
+        .to_owned();
+    query::execute(tx, &update, OPERATION).await?;
+    Ok(())
+}
+
+/// Marks a sale as closed for good.
+pub(super) async fn close(tx: &DatabaseTransaction, sale: SaleId, now_ms: i64) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table("sales")
+        .value("closed", true)
+        .value("updated_at_ms", now_ms)
+        .and_where(Expr::col("id").eq(sale.0))
+        .to_owned();
+    query::execute(tx, &update, OPERATION).await?;
+    Ok(())
+}
+
+/// Removes a sale that never got its units.
+pub(super) async fn delete(tx: &DatabaseTransaction, sale: SaleId) -> Result<(), StoreError> {
+    let delete = Query::delete().from_table("sales").and_where(Expr::col("id").eq(sale.0)).to_owned();
+    query::execute(tx, &delete, OPERATION).await?;
+    Ok(())
 }
 
 /// One sale.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn find(_db: &Db, _sale: SaleId) -> Result<Option<SaleWithStock>, StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`].
+pub async fn find(db: &Db, sale: SaleId) -> Result<Option<SaleWithStock>, StoreError> {
+    let select = select().and_where(Expr::col(("sales", "id")).eq(sale.0)).to_owned();
+    Ok(read(db.reader(), &select).await?.pop())
 }
 
-/// Sales that end after `ends_after_ms`, or all; those that open first come first. And how many there are.
+/// Sales that end after `ends_after_ms` and are not closed, or all; those that open first come first. And how many
+/// there are.
 ///
 /// # Errors
-/// [`StoreError`].
+/// [`StoreError::Database`].
 pub async fn list(
-    _db: &Db,
-    _ends_after_ms: Option<i64>,
-    _offset: u64,
-    _limit: u64,
+    db: &Db,
+    ends_after_ms: Option<i64>,
+    offset: u64,
+    limit: u64,
 ) -> Result<(Vec<SaleWithStock>, u64), StoreError> {
-    unimplemented!()
+    let mut wanted = Cond::all();
+    if let Some(ends_after_ms) = ends_after_ms {
+        wanted = wanted
+            .add(Expr::col(("sales", "closes_at_ms")).gt(ends_after_ms))
+            .add(Expr::col(("sales", "closed")).eq(false));
+    }
+    let counted = Query::select().from("sales").cond_where(wanted.clone()).to_owned();
+    let total = query::count(db.reader(), counted, "counting sales").await?;
+    let select = select()
+        .cond_where(wanted)
+        .order_by(("sales", "opens_at_ms"), Order::Asc)
+        .order_by(("sales", "id"), Order::Asc)
+        .offset(offset)
+        .limit(limit)
+        .to_owned();
+    Ok((read(db.reader(), &select).await?, total))
 }
 
 /// All sales of a product, by opening time.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn of_product(_db: &Db, _product: ProductId) -> Result<Vec<SaleWithStock>, StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`].
+pub async fn of_product(db: &Db, product: ProductId) -> Result<Vec<SaleWithStock>, StoreError> {
+    let select = select()
+        .and_where(Expr::col(("sales", "product_id")).eq(product.0))
+        .order_by(("sales", "opens_at_ms"), Order::Asc)
+        .order_by(("sales", "id"), Order::Asc)
+        .to_owned();
+    read(db.reader(), &select).await
 }
 
 /// Closed sales whose pool has free units again (orders cancelled after the close): each wants another `CloseSale`.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn stranded(_db: &Db, _limit: u64) -> Result<Vec<(ProductId, SaleId)>, StoreError> {
-    unimplemented!()
+/// [`StoreError::Database`].
+pub async fn stranded(db: &Db, limit: u64) -> Result<Vec<(ProductId, SaleId)>, StoreError> {
+    let select = select()
+        .and_where(Expr::col(("sales", "closed")).eq(true))
+        .and_where(Expr::col(("stock", "free")).gt(0))
+        .order_by(("sales", "id"), Order::Asc)
+        .limit(limit)
+        .to_owned();
+    let found = read(db.reader(), &select).await?;
+    Ok(found.into_iter().map(|stranded| (stranded.sale.product, stranded.sale.terms.sale)).collect())
 }

@@ -1,4 +1,16 @@
 //! Durable moves of units between the outside, the free pool and the sales' pools.
+//!
+//! | step | undo | repeated |
+//! |---|---|---|
+//! | row in `stock_moves` | refusal written into it | same row |
+//! | ledger: units withdrawn from the pool that gives | deposit back | same `step_id`, same units |
+//! | SQL: `stock` (and `sales`) changed, row says so | none: from here on it is finished | the row's step is compared |
+//! | ledger: terms written, units deposited in the pool that gets | none | same `step_id`, once |
+//!
+//! Who loses units loses them at the gate first, who gains them gains them in SQL first: so the gate never promises a
+//! unit that the authority does not have. After a crash the row is found and the steps are run again.
+
+mod run;
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +19,7 @@ use super::error::StoreError;
 use super::ledger::StockLedger;
 use crate::domain::sale::SaleTerms;
 use crate::domain::{ProductId, SaleId};
+use run::Move;
 
 /// What an administrator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,14 +100,16 @@ pub enum MoveRefusal {
 /// # Errors
 /// [`StoreError`]; the move is then finished by [`resume_pending`].
 pub async fn run(
-    _db: &Db,
-    _ledger: &dyn StockLedger,
-    _move_id: &str,
-    _product: ProductId,
-    _plan: StockPlan,
-    _now_ms: i64,
+    db: &Db,
+    ledger: &dyn StockLedger,
+    move_id: &str,
+    product: ProductId,
+    plan: StockPlan,
+    now_ms: i64,
 ) -> Result<Result<MoveDone, MoveRefusal>, StoreError> {
-    unimplemented!()
+    let step = Move { db, ledger, move_id, product, now_ms };
+    step.begin(plan).await?;
+    step.finish().await
 }
 
 /// Finishes moves that were begun more than `older_than_ms` ago and not ended; answers the products they touched.
@@ -102,10 +117,20 @@ pub async fn run(
 /// # Errors
 /// [`StoreError`] if they cannot be listed; one that fails again is logged and left for the next time.
 pub async fn resume_pending(
-    _db: &Db,
-    _ledger: &dyn StockLedger,
-    _older_than_ms: i64,
-    _now_ms: i64,
+    db: &Db,
+    ledger: &dyn StockLedger,
+    older_than_ms: i64,
+    now_ms: i64,
 ) -> Result<Vec<ProductId>, StoreError> {
-    unimplemented!()
+    let mut products = Vec::new();
+    for (move_id, product) in run::pending(db, now_ms.saturating_sub(older_than_ms)).await? {
+        match (Move { db, ledger, move_id: &move_id, product, now_ms }).finish().await {
+            Ok(outcome) => {
+                tracing::info!(move_id, %product, ?outcome, "stock move resumed");
+                products.push(product);
+            }
+            Err(error) => tracing::error!(move_id, %product, %error, "stock move failed again"),
+        }
+    }
+    Ok(products)
 }

@@ -45,7 +45,7 @@ impl Access {
 
     async fn temporary(shop: &Shop, args: &DrillArgs) -> Result<Self, OpsError> {
         let node = NodeArgs { data_dir: args.data_dir.clone(), config: args.config.clone() };
-        let db = settings::open_existing(&settings::for_node(&node)?).await?;
+        let db = settings::open_existing(&settings::for_reading(&node)?).await?;
         let Credentials { id, username, password } = admin::make_temporary(&db, Clock::default().now_ms()).await?;
         let access = Self { token: String::new(), temporary: Some((db, id)) };
         match sign_in(shop, &username, &password).await {

@@ -1,0 +1,54 @@
+# RushMall: make run | test | check | bench | chaos. Needs git and Rust only.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Build output lies outside the clone and is shared by clones; CARGO_TARGET_DIR=… puts it elsewhere.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rushmall/target
+
+# make run PORT=9000 ARGS="--data-dir /var/lib/rushmall --no-demo"
+PORT ?= 8080
+ARGS ?=
+
+# One TLS backend (aws-lc-rs), no system OpenSSL, no crate with an open advisory.
+BANNED := openssl-sys|native-tls|ring|rsa
+
+.PHONY: help run test check bench chaos fmt lint doc bans deny
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+run: ## Build and serve the shop (PORT=8080, ARGS="…" for flags of `rushmall serve`)
+	cargo build --release --locked
+	@exec "$$CARGO_TARGET_DIR/release/rushmall" serve --port $(PORT) $(ARGS)
+
+test: ## Run every test, with the failpoints compiled in
+	cargo test --locked --features failpoints
+
+check: fmt lint doc bans deny ## Formatting, lints, docs, banned crates, licences and advisories
+
+fmt:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+bans:
+	@tree=$$(cargo tree --locked --prefix none --edges normal,build --target all); \
+	if grep -E '^($(BANNED)) v' <<< "$$tree"; then echo "error: these crates are banned, see deny.toml" >&2; exit 1; fi; \
+	echo "no banned crate: $(BANNED)"
+
+deny:
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
+	else echo "skipped: licences and advisories. Install once: cargo install --locked cargo-deny"; fi
+
+bench: ## Run the benchmarks
+	cargo bench --locked
+
+chaos: ## Kill, partition and slow down a running cluster (needs the cluster mode, which is not there yet)
+	@echo "make chaos: comes with the cluster mode (Redis, RabbitMQ, several nodes)."
+	@echo "Until then crash recovery of one node is tested by: make test"

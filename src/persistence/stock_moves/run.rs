@@ -1,0 +1,347 @@
+//! The steps of one move, each of which may be repeated.
+
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
+use serde::{Deserialize, Serialize};
+
+use super::{MoveDone, MoveRefusal, StockPlan};
+use crate::domain::sale::SaleTerms;
+use crate::domain::stock::{ClaimRejection, POOL_UNITS_MAX, Pool};
+use crate::domain::{ProductId, SaleId};
+use crate::failpoint;
+use crate::persistence::db::Db;
+use crate::persistence::error::StoreError;
+use crate::persistence::ledger::{StockLedger, Withdraw};
+use crate::persistence::stock::{self, StockDelta};
+use crate::persistence::{query, sales};
+
+const OPERATION: &str = "moving stock";
+/// `stock_moves.step`.
+const STARTED: i16 = 0;
+const IN_SQL: i16 = 1;
+const UNDOING: i16 = 2;
+const DONE: i16 = 3;
+const REFUSED: i16 = 4;
+/// Moves resumed at once.
+const PENDING_MAX: u64 = 1_000;
+
+/// One move and what is needed to drive it.
+pub(super) struct Move<'a> {
+    pub(super) db: &'a Db,
+    pub(super) ledger: &'a dyn StockLedger,
+    pub(super) move_id: &'a str,
+    pub(super) product: ProductId,
+    pub(super) now_ms: i64,
+}
+
+/// A plan in terms of pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Transfer {
+    /// Who gives; `None` is the outside.
+    from: Option<Pool>,
+    /// Who gets; `None` is the outside.
+    to: Option<Pool>,
+    take: Withdraw,
+}
+
+/// `stock_moves.plan`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Stored {
+    plan: StockPlan,
+    /// Set before the first step that changes anything, so that a repeat moves the same.
+    #[serde(default)]
+    transfer: Option<Transfer>,
+    /// Units really moved, known from the SQL step on.
+    #[serde(default)]
+    units: i64,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    step: i16,
+    plan: String,
+    refusal: String,
+}
+
+#[derive(FromQueryResult)]
+struct Pending {
+    move_id: String,
+    product_id: i64,
+}
+
+/// Moves that have not ended, oldest first.
+pub(super) async fn pending(db: &Db, begun_before_ms: i64) -> Result<Vec<(String, ProductId)>, StoreError> {
+    let select = Query::select()
+        .columns(["move_id", "product_id"])
+        .from("stock_moves")
+        .and_where(Expr::col("step").is_in([STARTED, IN_SQL, UNDOING]))
+        .and_where(Expr::col("created_at_ms").lte(begun_before_ms))
+        .order_by("created_at_ms", Order::Asc)
+        .limit(PENDING_MAX)
+        .to_owned();
+    let rows: Vec<Pending> = query::all(db.reader(), &select, "reading pending moves").await?;
+    Ok(rows.into_iter().map(|row| (row.move_id, ProductId(row.product_id))).collect())
+}
+
+impl Move<'_> {
+    /// Writes the row, unless it is there.
+    pub(super) async fn begin(&self, plan: StockPlan) -> Result<(), StoreError> {
+        let stored = Stored { plan, transfer: None, units: 0 };
+        let row = vec![
+            self.move_id.into(),
+            self.product.0.into(),
+            STARTED.into(),
+            query::to_json(&stored, "stock plan")?.into(),
+            "".into(),
+            self.now_ms.into(),
+            self.now_ms.into(),
+        ];
+        let columns = ["move_id", "product_id", "step", "plan", "refusal", "created_at_ms", "updated_at_ms"];
+        let keep = OnConflict::column("move_id").do_nothing_on(["move_id"]).to_owned();
+        query::insert_rows(self.db.writer(), "stock_moves", &columns, vec![row], Some(keep)).await
+    }
+
+    /// Runs step after step until the move has ended.
+    pub(super) async fn finish(&self) -> Result<Result<MoveDone, MoveRefusal>, StoreError> {
+        loop {
+            let (step, stored, refusal) = self.load().await?;
+            match step {
+                STARTED => match self.resolve(stored).await? {
+                    Ok(stored) => match self.withdraw(&stored).await? {
+                        Ok(units) => self.write(Stored { units, ..stored }).await?,
+                        Err(refusal) => self.refuse(&stored, refusal, STARTED).await?,
+                    },
+                    Err(refusal) => self.refuse(&stored, refusal, STARTED).await?,
+                },
+                IN_SQL => self.deposit(&stored).await?,
+                UNDOING => {
+                    self.undo(&stored).await?;
+                    self.refuse(&stored, refusal.unwrap_or(MoveRefusal::Short { units_left: 0 }), UNDOING).await?;
+                }
+                REFUSED => return Ok(Err(refusal.unwrap_or(MoveRefusal::Short { units_left: 0 }))),
+                _ => return Ok(Ok(MoveDone { units: stored.signed_units() })),
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<(i16, Stored, Option<MoveRefusal>), StoreError> {
+        let select = Query::select()
+            .columns(["step", "plan", "refusal"])
+            .from("stock_moves")
+            .and_where(Expr::col("move_id").eq(self.move_id))
+            .to_owned();
+        let what = || format!("stock move {}", self.move_id);
+        let row: Option<Row> = query::one(self.db.reader(), &select, OPERATION).await?;
+        let row = row.ok_or_else(|| StoreError::Corrupt { what: what() })?;
+        let refusal = (!row.refusal.is_empty()).then(|| query::from_json(&row.refusal, what)).transpose()?;
+        Ok((row.step, query::from_json(&row.plan, what)?, refusal))
+    }
+
+    /// Says which pools give and get, once: a difference is taken against what is free at this moment (R15).
+    async fn resolve(&self, stored: Stored) -> Result<Result<Stored, MoveRefusal>, StoreError> {
+        if stored.transfer.is_some() {
+            return Ok(Ok(stored));
+        }
+        let transfer = match self.transfer(stored.plan).await? {
+            Ok(transfer) => transfer,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let resolved = Stored { transfer: Some(transfer), ..stored };
+        let update = Query::update()
+            .table("stock_moves")
+            .value("plan", query::to_json(&resolved, "stock plan")?)
+            .and_where(Expr::col("move_id").eq(self.move_id))
+            .and_where(Expr::col("plan").eq(query::to_json(&stored, "stock plan")?))
+            .to_owned();
+        query::execute(self.db.writer(), &update, OPERATION).await?;
+        // Read again: if another node resolved it meanwhile, its word counts.
+        Ok(Ok(self.load().await?.1))
+    }
+
+    async fn transfer(&self, plan: StockPlan) -> Result<Result<Transfer, MoveRefusal>, StoreError> {
+        let (from, to, units) = match plan {
+            StockPlan::PutIn { units } => (None, Some(Pool::Free), units),
+            StockPlan::TakeOut { units } => (Some(Pool::Free), None, units),
+            StockPlan::SetFree { units } => return self.difference(units).await,
+            StockPlan::PlanSale { terms, units } => (Some(Pool::Free), Some(Pool::Sale(terms.sale)), units),
+            StockPlan::RestockSale { sale, units } if units < 0 => (Some(Pool::Sale(sale)), Some(Pool::Free), -units),
+            StockPlan::RestockSale { sale, units } => (Some(Pool::Free), Some(Pool::Sale(sale)), units),
+            StockPlan::ChangeTerms { .. } | StockPlan::CloseSale { .. } => (None, None, 0),
+        };
+        if let Some(sale) = sale_of(plan) {
+            let known = self.sale(sale).await?;
+            let Some(terms) = known else { return Ok(Err(MoveRefusal::NoSuchSale)) };
+            if let StockPlan::CloseSale { .. } = plan {
+                let (from, to) = (Some(Pool::Sale(sale)), Some(Pool::Free));
+                return Ok(Ok(Transfer { from, to, take: Withdraw::All }));
+            }
+            if terms.closed {
+                return Ok(Err(MoveRefusal::SaleClosed));
+            }
+        }
+        if !(0..=POOL_UNITS_MAX).contains(&units) {
+            return Ok(Err(MoveRefusal::OutOfRange));
+        }
+        Ok(Ok(Transfer { from, to, take: Withdraw::Exactly(units) }))
+    }
+
+    async fn difference(&self, wanted: i64) -> Result<Result<Transfer, MoveRefusal>, StoreError> {
+        if !(0..=POOL_UNITS_MAX).contains(&wanted) {
+            return Ok(Err(MoveRefusal::OutOfRange));
+        }
+        let missing = wanted - self.ledger.snapshot(self.product).await?.free(Pool::Free);
+        Ok(Ok(if missing < 0 {
+            Transfer { from: Some(Pool::Free), to: None, take: Withdraw::UpTo(-missing) }
+        } else {
+            Transfer { from: None, to: Some(Pool::Free), take: Withdraw::Exactly(missing) }
+        }))
+    }
+
+    async fn sale(&self, sale: SaleId) -> Result<Option<SaleTerms>, StoreError> {
+        let known = sales::find(self.db, sale).await?;
+        Ok(known.filter(|known| known.sale.product == self.product).map(|known| known.sale.terms))
+    }
+
+    /// Takes the units out of the ledger; a sale that closes is shut there first.
+    async fn withdraw(&self, stored: &Stored) -> Result<Result<i64, MoveRefusal>, StoreError> {
+        failpoint::reach("stock_moves.withdraw.before");
+        if let StockPlan::CloseSale { sale } = stored.plan
+            && let Some(terms) = self.sale(sale).await?
+        {
+            self.ledger.set_terms(self.product, &SaleTerms { closed: true, ..terms }).await?;
+        }
+        let Some(Transfer { from, take, .. }) = stored.transfer else { return Ok(Ok(0)) };
+        let Some(from) = from else {
+            return Ok(Ok(match take {
+                Withdraw::Exactly(units) | Withdraw::UpTo(units) => units,
+                Withdraw::All => 0,
+            }));
+        };
+        let step_id = format!("{}:w", self.move_id);
+        let answer = self.ledger.withdraw(&step_id, self.product, from, take, self.now_ms).await?;
+        failpoint::reach("stock_moves.withdraw.after");
+        Ok(answer.map_err(|rejection| match rejection {
+            ClaimRejection::StockShort { units_left } => MoveRefusal::Short { units_left },
+            _ => MoveRefusal::Short { units_left: 0 },
+        }))
+    }
+
+    /// Writes the authority; if it is short of what the ledger gave, the move turns back.
+    async fn write(&self, stored: Stored) -> Result<(), StoreError> {
+        failpoint::reach("stock_moves.sql.before");
+        self.db.write(OPERATION, async |tx| self.write_in(tx, &stored).await).await?;
+        failpoint::reach("stock_moves.sql.after");
+        Ok(())
+    }
+
+    async fn write_in(&self, tx: &DatabaseTransaction, stored: &Stored) -> Result<(), StoreError> {
+        let Some(Transfer { from, to, .. }) = stored.transfer else { return Ok(()) };
+        let mut deltas = BTreeMap::new();
+        if let Some(to) = to {
+            stock::ensure(tx, self.product, to).await?;
+            deltas.insert((self.product, to), StockDelta::put_in(stored.units));
+        }
+        if let Some(from) = from {
+            let rows = stock::lock(tx, &[self.product]).await?;
+            let units_left = rows.iter().find(|row| row.pool == from).map_or(0, |row| row.free);
+            if units_left < stored.units {
+                let refusal = MoveRefusal::Short { units_left };
+                self.mark(tx, STARTED, UNDOING, stored, Some(refusal)).await?;
+                return Ok(());
+            }
+            deltas.insert((self.product, from), StockDelta::put_in(-stored.units));
+        }
+        if !self.mark(tx, STARTED, IN_SQL, stored, None).await? {
+            return Ok(()); // another node was faster
+        }
+        if stored.units != 0 && !stock::apply_all(tx, &deltas).await? {
+            return Err(StoreError::Conflict { operation: OPERATION });
+        }
+        match stored.plan {
+            StockPlan::ChangeTerms { terms } => sales::update(tx, &terms, self.now_ms).await,
+            StockPlan::RestockSale { sale, .. } => sales::restock(tx, sale, stored.signed_units(), self.now_ms).await,
+            StockPlan::CloseSale { sale } => sales::close(tx, sale, self.now_ms).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the units to the ledger's pool, with the terms that the sale has now.
+    async fn deposit(&self, stored: &Stored) -> Result<(), StoreError> {
+        failpoint::reach("stock_moves.deposit.before");
+        if let Some(sale) = sale_of(stored.plan)
+            && let Some(terms) = self.sale(sale).await?
+        {
+            self.ledger.set_terms(self.product, &terms).await?;
+        }
+        if let Some(to) = stored.transfer.and_then(|transfer| transfer.to) {
+            let step_id = format!("{}:d", self.move_id);
+            self.ledger.deposit(&step_id, self.product, to, stored.units, self.now_ms).await?;
+        }
+        self.mark(self.db.writer(), IN_SQL, DONE, stored, None).await?;
+        failpoint::reach("stock_moves.deposit.after");
+        Ok(())
+    }
+
+    async fn undo(&self, stored: &Stored) -> Result<(), StoreError> {
+        let Some(from) = stored.transfer.and_then(|transfer| transfer.from) else { return Ok(()) };
+        let step_id = format!("{}:u", self.move_id);
+        self.ledger.deposit(&step_id, self.product, from, stored.units, self.now_ms).await
+    }
+
+    /// Ends the move with a refusal; a sale that was to be opened by it goes.
+    async fn refuse(&self, stored: &Stored, refusal: MoveRefusal, from_step: i16) -> Result<(), StoreError> {
+        self.db
+            .write(OPERATION, async |tx| {
+                let is_ended = self.mark(tx, from_step, REFUSED, stored, Some(refusal)).await?;
+                match stored.plan {
+                    StockPlan::PlanSale { terms, .. } if is_ended => sales::delete(tx, terms.sale).await,
+                    _ => Ok(()),
+                }
+            })
+            .await
+    }
+
+    /// Sets the row from one step to another; false if it is not at that step any more.
+    async fn mark(
+        &self,
+        conn: &impl ConnectionTrait,
+        from_step: i16,
+        step: i16,
+        stored: &Stored,
+        refusal: Option<MoveRefusal>,
+    ) -> Result<bool, StoreError> {
+        let refusal = refusal.map(|refusal| query::to_json(&refusal, "refusal")).transpose()?.unwrap_or_default();
+        let update = Query::update()
+            .table("stock_moves")
+            .value("step", step)
+            .value("plan", query::to_json(stored, "stock plan")?)
+            .value("refusal", refusal)
+            .value("updated_at_ms", self.now_ms)
+            .and_where(Expr::col("move_id").eq(self.move_id))
+            .and_where(Expr::col("step").eq(from_step))
+            .to_owned();
+        Ok(query::execute(conn, &update, OPERATION).await? == 1)
+    }
+}
+
+impl Stored {
+    /// Positive if the pool that the plan is about gained.
+    fn signed_units(&self) -> i64 {
+        let took_away = match self.plan {
+            StockPlan::SetFree { .. } => self.transfer.is_some_and(|transfer| transfer.to.is_none()),
+            StockPlan::RestockSale { units, .. } => units < 0,
+            _ => false,
+        };
+        if took_away { -self.units } else { self.units }
+    }
+}
+
+const fn sale_of(plan: StockPlan) -> Option<SaleId> {
+    match plan {
+        StockPlan::PlanSale { terms, .. } | StockPlan::ChangeTerms { terms } => Some(terms.sale),
+        StockPlan::RestockSale { sale, .. } | StockPlan::CloseSale { sale } => Some(sale),
+        StockPlan::PutIn { .. } | StockPlan::TakeOut { .. } | StockPlan::SetFree { .. } => None,
+    }
+}

@@ -1,0 +1,94 @@
+//! A panic inside the process: it survives, answers again within a second, and the story ends as if nothing happened.
+//! An actor that panics again and again is quarantined, alone.
+
+use std::time::{Duration, Instant};
+
+use crate::chapters::Chapter;
+use crate::points::explore;
+use crate::script::Script;
+use crate::support::process::ShopProcess;
+
+const UNAVAILABLE: i64 = 503;
+/// Deaths that are met with a restart; one more quarantines.
+const RESTARTS_MAX: u32 = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r57_a_panic_at_every_point_is_survived() {
+    let atlas = explore(&Chapter::USUAL, &[]).await;
+    let mut script = Script::open(&[]).await;
+    for (point, chapter) in &atlas.visits {
+        let stage = chapter.stage(&mut script).await;
+        script.shop.books().await.at_rest().await;
+        script.longest_silence = Duration::ZERO;
+        script.admin.arm(&format!("{point}=panic@1")).await.accepted();
+        chapter.play(&mut script, &stage).await;
+        assert_eq!(&script.outcome(&stage).await, atlas.ending(*chapter), "after a panic at {point} in {chapter:?}");
+        assert_eq!(script.deaths, 0, "{point} took the process down");
+        let silence = script.longest_silence;
+        assert!(silence < Duration::from_secs(4), "silence of {silence:?} after a panic at {point} in {chapter:?}");
+    }
+    script.shop.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r57_one_panic_is_answered_again_within_a_second() {
+    let shop = ShopProcess::open().await;
+    let admin = shop.admin().await;
+    let (product, _) = admin.make_sale("one panic", 5).await;
+    let buyers = admin.make_buyers(2, "panic-").await;
+    buyers[0].buy(&product).await.accepted();
+    admin.arm("inventory.claim=panic@1").await.accepted();
+    let since = Instant::now();
+    buyers[1].buy(&product).await.with_status(503);
+    while !buyers[1].buy(&product).await.is_accepted() {
+        assert!(since.elapsed() < Duration::from_secs(1), "not answered within a second");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let seen = admin.actor("inventory", &product.id.to_string()).await.accepted();
+    assert_eq!(restarts(&seen), Some(1), "{seen}");
+    shop.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nine_panics_quarantine_one_product_until_it_is_lifted() {
+    let shop = ShopProcess::open().await;
+    let admin = shop.admin().await;
+    let (poisoned, _) = admin.make_sale("poisoned", 5).await;
+    let (healthy, _) = admin.make_sale("healthy", 5).await;
+    let buyers = admin.make_buyers(3, "nine-").await;
+    for _ in 0..=RESTARTS_MAX {
+        admin.arm("inventory.claim=panic@1").await.accepted();
+        let since = Instant::now();
+        // until the panic is reached: while it restarts it may be busy
+        while buyers[0].buy(&poisoned).await.is_accepted() {
+            assert!(since.elapsed() < Duration::from_secs(5), "the actor does not reach its failpoint");
+        }
+        wait_for_another_life(&admin, &poisoned.id.to_string()).await;
+    }
+    let refused = buyers[1].buy(&poisoned).await;
+    assert_eq!((refused.status, refused.code), (503, UNAVAILABLE), "{refused:?}");
+    assert_eq!(refused.data["reason"], "quarantined", "{refused:?}");
+    assert!(!refused.message.is_empty() && refused.headers.contains_key("retry-after"), "{refused:?}");
+    buyers[1].buy(&healthy).await.accepted();
+    admin.command_actor("inventory", &poisoned.id.to_string(), "lift").await.accepted();
+    buyers[2].buy(&poisoned).await.accepted();
+    shop.assert_clean().await;
+}
+
+/// A panic is over when the actor is ready again, or quarantined.
+async fn wait_for_another_life(admin: &crate::support::client::Person, key: &str) {
+    let since = Instant::now();
+    loop {
+        let seen = admin.actor("inventory", key).await;
+        let state = seen.data["state"].as_str().unwrap_or_default().to_lowercase();
+        if !state.contains("start") && !state.contains("backoff") && !state.contains("dead") {
+            return;
+        }
+        assert!(since.elapsed() < Duration::from_secs(10), "the actor does not come back: {}", seen.data);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn restarts(actor: &serde_json::Value) -> Option<u64> {
+    actor["vitals"]["restarts"].as_u64().or_else(|| actor["restarts"].as_u64())
+}

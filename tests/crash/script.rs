@@ -1,0 +1,148 @@
+//! A shop that may die at any moment, and people who insist: what is not answered is asked again, word for word.
+
+use std::time::{Duration, Instant};
+
+use crate::support::books::Unfinished;
+use crate::support::client::{Answer, Person};
+use crate::support::process::ShopProcess;
+use crate::support::verbs::Product;
+
+/// Longest that people insist on one thing.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A broken connection with a dead process behind it is seen as such within this.
+const DEATH_WITHIN: Duration = Duration::from_millis(500);
+const AGAIN_AFTER: Duration = Duration::from_millis(25);
+
+/// Codes that mean "not now": conflict with a lease, too many, broken, busy.
+const NOT_NOW: [i64; 5] = [409, 429, 500, 503, 60_011];
+
+/// A shop process and how often it died.
+pub struct Script {
+    pub shop: ShopProcess,
+    pub admin: Person,
+    pub deaths: u32,
+    /// The longest time from a question that failed to its answer.
+    pub longest_silence: Duration,
+    stages: u32,
+}
+
+/// Products and buyers that one chapter has for itself.
+pub struct Stage {
+    pub products: Vec<Product>,
+    pub buyers: Vec<Person>,
+    /// Makes the chapter's idempotency keys its own.
+    pub name: String,
+}
+
+/// What a chapter left: the same whether the process died in it or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// By product: each pool's put in, free, held, sold.
+    pub units: Vec<Vec<(i64, i64, i64, i64)>>,
+    /// Product, buyer, quantity, status; by their places on the stage.
+    pub orders: Vec<(usize, usize, i64, i64)>,
+}
+
+impl Script {
+    /// A new shop with these settings on top.
+    pub async fn open(settings: &[(&str, &str)]) -> Self {
+        let mut shop = ShopProcess::prepare();
+        for (name, value) in settings {
+            shop.set(name, value);
+        }
+        shop.start().await;
+        let admin = shop.admin().await;
+        Self { shop, admin, deaths: 0, longest_silence: Duration::ZERO, stages: 0 }
+    }
+
+    /// New products, each with `stock` free units, and new buyers.
+    pub async fn stage(&mut self, products: usize, stock: i64, buyers: usize) -> Stage {
+        self.stages += 1;
+        let name = format!("stage{}", self.stages);
+        let mut made = Vec::new();
+        for place in 0..products {
+            made.push(self.admin.make_product(&format!("{name} {place}"), 19.99, stock).await);
+        }
+        let buyers = self.admin.make_buyers(buyers, &format!("{name}-")).await;
+        Stage { products: made, buyers, name }
+    }
+
+    /// Asks until it is answered; a dead process is started again, without failpoints.
+    pub async fn insist(&mut self, ask: impl AsyncFn() -> Answer) -> Answer {
+        let since = Instant::now();
+        loop {
+            let answer = ask().await;
+            if answer.was_heard() && answer.status < 500 && !NOT_NOW.contains(&answer.code) {
+                if since.elapsed() > AGAIN_AFTER {
+                    self.longest_silence = self.longest_silence.max(since.elapsed());
+                }
+                return answer;
+            }
+            assert!(since.elapsed() < PATIENCE, "no answer to {}: {answer:?}\n{}", answer.asked, self.shop.log_text());
+            if answer.was_heard() {
+                tokio::time::sleep(AGAIN_AFTER).await;
+            } else {
+                self.revive(DEATH_WITHIN).await;
+            }
+        }
+    }
+
+    /// Starts the process again if it dies within `patience`; true if it did.
+    pub async fn revive(&mut self, patience: Duration) -> bool {
+        if !self.shop.has_ended() && self.shop.wait_for_end(patience).await.is_none() {
+            return false;
+        }
+        self.deaths += 1;
+        self.shop.start().await;
+        true
+    }
+
+    /// Asks until the answer is not a refusal with `code`: somebody else's units are on their way back.
+    pub async fn insist_past(&mut self, code: i64, ask: impl AsyncFn() -> Answer) -> Answer {
+        let since = Instant::now();
+        loop {
+            let answer = self.insist(&ask).await;
+            if answer.code != code {
+                return answer;
+            }
+            assert!(since.elapsed() < PATIENCE, "{} is still refused with {code}", answer.asked);
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    /// Waits until the order has one of these statuses.
+    pub async fn wait_for(&mut self, who: &Person, order_no: &str, wanted: &[i64]) {
+        let since = Instant::now();
+        loop {
+            let data = self.insist(async || who.order(order_no).await).await.accepted();
+            if data["status"].as_i64().is_some_and(|status| wanted.contains(&status)) {
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "{order_no} never was {wanted:?}: {data}");
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    /// What the chapter left, once everything is at rest.
+    pub async fn outcome(&mut self, stage: &Stage) -> Outcome {
+        let books = self.shop.books().await;
+        let mut left = books.at_rest().await;
+        if self.revive(Duration::ZERO).await {
+            left = books.at_rest().await;
+        }
+        assert_eq!(left, Unfinished::default(), "work that nobody does:\n{}", self.shop.log_text());
+        let (mut units, mut orders) = (Vec::new(), Vec::new());
+        for (place, product) in stage.products.iter().enumerate() {
+            books.assert_stock_conserved(product.id).await;
+            let pools = books.units(product.id).await;
+            units.push(pools.iter().map(|pool| (pool.put_in, pool.free, pool.held, pool.sold)).collect());
+            for row in books.orders(product.id).await {
+                let buyer = stage.buyers.iter().position(|buyer| buyer.user_id == row.user_id);
+                orders.push((place, buyer.expect("a buyer of this stage"), row.quantity, row.status));
+            }
+        }
+        books.close().await;
+        orders.sort_unstable();
+        Outcome { units, orders }
+    }
+}

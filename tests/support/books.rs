@@ -1,0 +1,190 @@
+//! The shop's books read straight from its database, beside the code under test.
+//!
+//! Plain SQL on purpose: a test that asked the shop's own functions would share their mistakes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rushmall::config::{DatabaseSettings, Synchronous};
+use rushmall::persistence::Db;
+use sea_orm::{ConnectionTrait, Statement};
+
+/// How long a shop may take to come to rest.
+const REST_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What of a shop is not finished.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Tickets without an order.
+    pub tickets: i64,
+    /// Owed effects.
+    pub effects: i64,
+    /// Commits that were not told.
+    pub outbox: i64,
+    /// Moves of stock that are not at their end.
+    pub moves: i64,
+    /// Tickets that were given up.
+    pub dead_tickets: i64,
+    /// Orders that wait for a human.
+    pub reviews: i64,
+}
+
+/// Units of one pool: `put_in` = `free` + `held` + `sold`, and what the gate would still sell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Units {
+    /// 0 is the free pool.
+    pub pool: i64,
+    pub put_in: i64,
+    pub free: i64,
+    pub held: i64,
+    pub sold: i64,
+    /// `None`: the ledger does not know the pool.
+    pub gate: Option<i64>,
+}
+
+/// An order as it lies in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRow {
+    pub order_no: String,
+    pub user_id: i64,
+    pub product_id: i64,
+    pub quantity: i64,
+    pub status: i64,
+    pub version: i64,
+}
+
+/// A second pair of eyes on a shop's database.
+#[derive(Clone, Debug)]
+pub struct Books {
+    db: Db,
+}
+
+impl Books {
+    /// Opens the database in a data directory, running shop or not.
+    pub async fn open(data_dir: &Path) -> Self {
+        let settings = DatabaseSettings { synchronous: Synchronous::Normal, connections_max: 2, ..Default::default() };
+        Self { db: Db::connect(&settings, data_dir).await.expect("the shop's database opens") }
+    }
+
+    /// Reads through the same handle.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Lets the file go.
+    pub async fn close(self) {
+        self.db.close().await;
+    }
+
+    /// The number that `sql` selects in its first column, named `n`.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let statement = Statement::from_string(self.db.backend(), sql);
+        let row = self.db.reader().query_one_raw(statement).await.expect("the books can be read");
+        row.expect("a count has a row").try_get("", "n").expect("the column is called n")
+    }
+
+    /// What is not finished now.
+    pub async fn unfinished(&self) -> Unfinished {
+        Unfinished {
+            tickets: self.count("SELECT COUNT(*) AS n FROM ledger_tickets WHERE state IN (0, 1)").await,
+            effects: self.count("SELECT COUNT(*) AS n FROM effects").await,
+            outbox: self.count("SELECT COUNT(*) AS n FROM outbox").await,
+            moves: self.count(&format!("SELECT COUNT(*) AS n FROM stock_moves WHERE step < {MOVE_ENDED}")).await,
+            dead_tickets: self.count("SELECT COUNT(*) AS n FROM dead_tickets").await,
+            reviews: self.count("SELECT COUNT(*) AS n FROM orders WHERE review <> ''").await,
+        }
+    }
+
+    /// Waits until nothing is on its way any more; dead letters and reviews do not go away by waiting.
+    pub async fn at_rest(&self) -> Unfinished {
+        let until = Instant::now() + REST_WITHIN;
+        loop {
+            let left = self.unfinished().await;
+            let moving = left.tickets + left.effects + left.outbox + left.moves;
+            if moving == 0 || Instant::now() > until {
+                return left;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// All pools of a product.
+    pub async fn units(&self, product_id: i64) -> Vec<Units> {
+        let sql = format!(
+            "SELECT stock.pool, put_in, stock.free, held, sold, ledger_pools.free AS gate FROM stock \
+             LEFT JOIN ledger_pools ON ledger_pools.product_id = stock.product_id AND ledger_pools.pool = stock.pool \
+             WHERE stock.product_id = {product_id} ORDER BY stock.pool"
+        );
+        let rows = self.db.reader().query_all_raw(Statement::from_string(self.db.backend(), sql)).await;
+        let rows = rows.expect("the books can be read");
+        let column = |row: &sea_orm::QueryResult, name: &str| row.try_get("", name).expect("a number");
+        rows.iter()
+            .map(|row| Units {
+                pool: column(row, "pool"),
+                put_in: column(row, "put_in"),
+                free: column(row, "free"),
+                held: column(row, "held"),
+                sold: column(row, "sold"),
+                gate: row.try_get("", "gate").expect("a number or nothing"),
+            })
+            .collect()
+    }
+
+    /// Every product that ever had units.
+    pub async fn products(&self) -> Vec<i64> {
+        let sql = "SELECT DISTINCT product_id AS n FROM stock ORDER BY product_id";
+        let rows = self.db.reader().query_all_raw(Statement::from_string(self.db.backend(), sql)).await;
+        rows.expect("the books can be read").iter().map(|row| row.try_get("", "n").expect("an id")).collect()
+    }
+
+    /// Every order of a product, by number.
+    pub async fn orders(&self, product_id: i64) -> Vec<OrderRow> {
+        let sql = format!(
+            "SELECT order_no, user_id, product_id, quantity, status + 0 AS status, version + 0 AS version FROM orders \
+             WHERE product_id = {product_id} ORDER BY order_no"
+        );
+        let rows = self.db.reader().query_all_raw(Statement::from_string(self.db.backend(), sql)).await;
+        let number = |row: &sea_orm::QueryResult, name: &str| row.try_get::<i64>("", name).expect("a number");
+        rows.expect("the books can be read")
+            .iter()
+            .map(|row| OrderRow {
+                order_no: row.try_get("", "order_no").expect("a text"),
+                user_id: number(row, "user_id"),
+                product_id: number(row, "product_id"),
+                quantity: number(row, "quantity"),
+                status: number(row, "status"),
+                version: number(row, "version"),
+            })
+            .collect()
+    }
+
+    /// Every product at rest: put in = free + held + sold, nothing negative, the gate sells exactly what is free.
+    pub async fn assert_conserved(&self) {
+        for product_id in self.products().await {
+            self.assert_stock_conserved(product_id).await;
+        }
+    }
+
+    /// The same for one product, and its living orders hold and have exactly the units that the rows say.
+    pub async fn assert_stock_conserved(&self, product_id: i64) {
+        for units in self.units(product_id).await {
+            let Units { pool, put_in, free, held, sold, gate } = units;
+            assert_eq!(put_in, free + held + sold, "product {product_id} pool {pool} does not add up: {units:?}");
+            assert!(free >= 0 && held >= 0 && sold >= 0, "product {product_id} pool {pool}: {units:?}");
+            assert_eq!(gate, Some(free), "the gate of product {product_id} pool {pool} is not what is free: {units:?}");
+            let of = |statuses: &str| {
+                format!(
+                    "SELECT COALESCE(SUM(quantity), 0) AS n FROM orders \
+                     WHERE product_id = {product_id} AND pool = {pool} AND status IN ({statuses})"
+                )
+            };
+            assert_eq!(held, self.count(&of("1, 9")).await, "product {product_id} pool {pool}: units held without order");
+            let sold_by_orders = self.count(&of("2, 3, 4")).await;
+            assert!(sold >= sold_by_orders, "product {product_id} pool {pool}: orders without units {units:?}");
+        }
+    }
+}
+
+/// `stock_moves.step` of a move that is done or refused.
+const MOVE_ENDED: i64 = 3;

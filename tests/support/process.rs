@@ -1,0 +1,265 @@
+//! A shop in a process of its own: the real binary, killed and started again on the same data.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use super::books::Books;
+use super::client::{Address, Person};
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const ADMIN: &str = "boss";
+const ADMIN_PASSWORD: &str = "boss-of-the-shop";
+
+/// A shop's data, and the process that serves it at the moment.
+pub struct ShopProcess {
+    pub address: Address,
+    environment: Vec<(String, String)>,
+    child: Option<Child>,
+    dir: TempDir,
+}
+
+impl ShopProcess {
+    /// Data for a shop that was never opened: schema and administrator are there, nothing runs yet.
+    pub fn prepare() -> Self {
+        let dir = tempfile::tempdir().expect("a directory for the shop");
+        let mut shop = Self { address: Address::default(), environment: Vec::new(), child: None, dir };
+        for (name, value) in [
+            ("RUSHMALL__HTTP__WORKERS", "2"),
+            ("RUSHMALL__ACTORS__ARBITERS", "2"),
+            ("RUSHMALL__DATABASE__SYNCHRONOUS", "normal"),
+            ("RUSHMALL__AUTH__ACCESS_TOKEN_S", "86400"),
+            ("RUSHMALL__LIMITS__SECKILL_PER_SECOND", "1000"),
+            ("RUSHMALL__LIMITS__SECKILL_BURST", "1000"),
+            ("RUSHMALL__ORDERS__SWEEP_INTERVAL_MS", "50"),
+            ("RUSHMALL__ORDERS__TICKET_ORPHAN_AFTER_MS", "300"),
+            ("RUSHMALL__ORDERS__PREPARED_EXPIRES_MS", "1000"),
+        ] {
+            shop.set(name, value);
+        }
+        let mut made = shop
+            .command(&["admin", "create", "--username", ADMIN, "--password-stdin"])
+            .stdin(Stdio::piped())
+            .stdout(shop.log())
+            .stderr(shop.log())
+            .spawn()
+            .expect("the binary runs");
+        writeln!(made.stdin.take().expect("its input"), "{ADMIN_PASSWORD}").expect("the password is written");
+        assert!(made.wait().expect("it ends").success(), "administrator not made:\n{}", shop.log_text());
+        shop
+    }
+
+    /// A new shop that answers.
+    pub async fn open() -> Self {
+        let mut shop = Self::prepare();
+        shop.start().await;
+        shop
+    }
+
+    /// An environment variable of every later start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// What the next process does at failpoints, e.g. `ledger.reserve.after=kill@1`; empty: nothing.
+    pub fn arm(&mut self, spec: &str) {
+        self.set("RUSHMALL_FAILPOINTS", spec);
+    }
+
+    /// Where its data lies.
+    pub fn data_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its books, beside it.
+    pub async fn books(&self) -> Books {
+        Books::open(self.data_dir()).await
+    }
+
+    /// Starts a process and waits until it answers; fails the test if it does not.
+    pub async fn start(&mut self) {
+        assert!(self.try_start().await, "the shop did not open:\n{}", self.log_text());
+    }
+
+    /// The same; false if the process ended before it answered.
+    pub async fn try_start(&mut self) -> bool {
+        assert!(self.child.is_none(), "one process at a time");
+        let mut child = self
+            .command(&["serve", "--port", "0", "--no-demo"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(self.log())
+            .spawn()
+            .expect("the binary runs");
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let base = self.copy_output(output);
+        self.child = Some(child);
+        let until = Instant::now() + READY_WITHIN;
+        while Instant::now() < until {
+            if let Some(base) = base.lock().unwrap().clone() {
+                self.address.is_now(&base);
+                if Person::visitor(&self.address).get("/ready").await.status == 200 {
+                    return true;
+                }
+            }
+            if self.has_ended() {
+                return false;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!("the shop neither opened nor ended:\n{}", self.log_text());
+    }
+
+    /// Copies standard output to the log, and finds the address in it.
+    fn copy_output(&self, output: BufReader<impl std::io::Read + Send + 'static>) -> Found {
+        let found = Found::default();
+        let (seen, mut log) = (Found::clone(&found), self.log());
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if let Some(at) = line.find("is open at http://") {
+                    let base = line[at + "is open at ".len()..].trim().to_owned();
+                    *seen.lock().unwrap() = Some(base);
+                }
+                let _ = writeln!(log, "{line}");
+            }
+        });
+        found
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.wait();
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, which: Signal) {
+        let child = self.child.as_ref().expect("a process runs");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+        let _ = signal::kill(pid, which); // it may have ended by itself
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.take().expect("a process runs").wait().expect("the process is ours")
+    }
+
+    /// Waits for the end, at most so long; `None` if it still runs then.
+    pub async fn wait_for_end(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.as_mut().expect("a process runs").try_wait().expect("it is ours") {
+                self.child = None;
+                return Some(status);
+            }
+            if Instant::now() > until {
+                return None;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// True if no process runs any more.
+    pub fn has_ended(&mut self) -> bool {
+        match self.child.as_mut().map(|child| child.try_wait().expect("it is ours")) {
+            Some(None) => false,
+            Some(Some(_)) => {
+                self.child = None;
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Kills it and starts it again on the same data.
+    pub async fn kill_and_restart(&mut self) {
+        self.kill();
+        self.start().await;
+    }
+
+    /// Somebody who is not signed in.
+    pub fn visitor(&self) -> Person {
+        Person::visitor(&self.address)
+    }
+
+    /// The administrator, signed in.
+    pub async fn admin(&self) -> Person {
+        self.visitor().log_in(ADMIN, ADMIN_PASSWORD).await
+    }
+
+    /// A new buyer.
+    pub async fn register(&self, username: &str) -> Person {
+        self.visitor().register(username).await
+    }
+
+    /// `rushmall check` on its data.
+    pub fn check(&self) -> Output {
+        self.command(&["check"]).output().expect("the binary runs")
+    }
+
+    /// At rest, nothing is unfinished, `rushmall check` finds nothing, and the books add up.
+    pub async fn assert_clean(&self) {
+        let books = self.books().await;
+        let left = books.at_rest().await;
+        assert_eq!(left, super::books::Unfinished::default(), "work that nobody does:\n{}", self.log_text());
+        books.assert_conserved().await;
+        books.close().await;
+        let checked = self.check();
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "rushmall check: {said}{}", String::from_utf8_lossy(&checked.stderr));
+    }
+
+    /// What all its processes have printed.
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rushmall"));
+        command.args(arguments).arg("--data-dir").arg(self.data_dir());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("test.log")
+    }
+
+    fn log(&self) -> File {
+        OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log opens")
+    }
+}
+
+impl Drop for ShopProcess {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.as_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("---- log of the shop ----\n{}\n---- end of the log ----", tail(&self.log_text()));
+        }
+    }
+}
+
+/// True if SIGKILL ended it.
+pub fn was_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::SIGKILL as i32)
+}
+
+/// The last lines are those that tell.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(120)..].join("\n")
+}
+
+type Found = std::sync::Arc<std::sync::Mutex<Option<String>>>;

@@ -1,0 +1,232 @@
+//! A shop inside the test's process: real server, own port, own database, own clock.
+//!
+//! It runs in an actix system on a thread of its own, so that tests are plain tokio tests. Closing or dropping it waits
+//! until it is at rest, stops it gracefully, and fails the test on anything that was left over.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
+
+use rushmall::actors::shop::Shop;
+use rushmall::app::{self, App};
+use rushmall::clock::Clock;
+use rushmall::config::{Settings, Setup, Synchronous};
+use rushmall::ops::admin;
+use rushmall::ops::check;
+use rushmall::telemetry::metrics::Metrics;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::books::{Books, Unfinished};
+use super::client::{Address, Person};
+
+/// What a test says it leaves behind; everything else must be finished.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leaves {
+    pub dead_tickets: i64,
+    pub reviews: i64,
+    /// The test broke something on purpose and looked at the books itself.
+    pub anything: bool,
+}
+
+/// A running shop.
+pub struct TestShop {
+    pub clock: Clock,
+    pub address: Address,
+    pub books: Books,
+    /// What the test leaves behind on purpose.
+    pub leaves: Leaves,
+    admin_password: String,
+    settings: Settings,
+    running: Option<Running>,
+    dir: TempDir,
+}
+
+struct Running {
+    shop: Arc<Shop>,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+struct Started {
+    base: String,
+    shop: Arc<Shop>,
+    admin_password: Option<String>,
+}
+
+impl TestShop {
+    /// An empty shop with settings for tests.
+    pub async fn open() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same after a change of the settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings_for_tests();
+        change(&mut settings);
+        let dir = tempfile::tempdir().expect("a directory for the shop");
+        let (clock, address) = (Clock::default(), Address::default());
+        let (running, started) = start(settings.clone(), dir.path().to_owned(), clock.clone());
+        address.is_now(&started.base);
+        let books = Books::open(dir.path()).await;
+        let admin_password = started.admin_password.expect("an empty shop makes its first administrator");
+        let leaves = Leaves::default();
+        Self { clock, address, books, leaves, admin_password, settings, running: Some(running), dir }
+    }
+
+    /// Somebody who is not signed in.
+    pub fn visitor(&self) -> Person {
+        Person::visitor(&self.address)
+    }
+
+    /// A new buyer.
+    pub async fn register(&self, username: &str) -> Person {
+        self.visitor().register(username).await
+    }
+
+    /// The first administrator, signed in.
+    pub async fn admin(&self) -> Person {
+        self.visitor().log_in(admin::FIRST_USERNAME, &self.admin_password).await
+    }
+
+    /// Moves the shop's clock.
+    pub fn travel(&self, by_ms: i64) {
+        self.clock.travel(by_ms);
+    }
+
+    /// The shop's inside: stores, directories, queue.
+    pub fn inside(&self) -> &Arc<Shop> {
+        &self.running.as_ref().expect("the shop is open").shop
+    }
+
+    /// Stops it gracefully and starts it again on the same data.
+    pub async fn restart(&mut self) {
+        let (clock, dir, settings) = (self.clock.clone(), self.dir.path().to_owned(), self.settings.clone());
+        self.running.take().expect("the shop is open").stop();
+        let (running, started) = start(settings, dir, clock);
+        self.address.is_now(&started.base);
+        self.running = Some(running);
+    }
+
+    /// Waits until nothing is on its way: no ticket, no effect, no event that was not told.
+    pub async fn at_rest(&self) -> Unfinished {
+        self.books.at_rest().await
+    }
+
+    /// Put in = free + held + sold, and the gate agrees.
+    pub async fn assert_stock_conserved(&self, product_id: i64) {
+        self.books.at_rest().await;
+        self.books.assert_stock_conserved(product_id).await;
+    }
+
+    /// Comes to rest, stops, and fails the test on leftovers; the same as dropping it.
+    pub async fn close(self) {
+        drop(self);
+    }
+}
+
+impl Drop for TestShop {
+    fn drop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        if std::thread::panicking() {
+            running.stop();
+            return;
+        }
+        let (dir, leaves) = (self.dir.path().to_owned(), self.leaves);
+        let before = aside(dir.clone(), async |books: &Books| books.at_rest().await);
+        running.stop();
+        if leaves.anything {
+            return;
+        }
+        let expected = Unfinished { dead_tickets: leaves.dead_tickets, reviews: leaves.reviews, ..Unfinished::default() };
+        assert_eq!(before, expected, "the shop was left with work that nobody does");
+        let problem = aside(dir, async |books: &Books| {
+            assert_eq!(books.unfinished().await, expected, "stopping left work behind");
+            books.assert_conserved().await;
+            let report = check::run(books.db()).await.expect("the check runs");
+            (!report.is_clean()).then(|| format!("{report:?}"))
+        });
+        assert_eq!(problem, None, "the books do not add up");
+    }
+}
+
+impl Running {
+    fn stop(self) {
+        drop(self.shop);
+        let _ = self.stop.send(());
+        if self.thread.join().is_err() && !std::thread::panicking() {
+            panic!("the shop's thread panicked");
+        }
+    }
+}
+
+/// Fast, generous, on a free port: what a test does not set should not stand in its way.
+pub fn settings_for_tests() -> Settings {
+    let mut settings = Settings::default();
+    settings.http.port = 0;
+    settings.http.workers = 2;
+    settings.http.shutdown_timeout_ms = 5_000;
+    settings.actors.arbiters = 2;
+    settings.database.synchronous = Synchronous::Normal;
+    settings.auth.access_token_s = 366 * 24 * 3_600;
+    settings.auth.refresh_token_s = 2 * 366 * 24 * 3_600;
+    settings.orders.sweep_interval_ms = 50;
+    settings.limits.seckill_per_second = 10_000;
+    settings.limits.seckill_burst = 10_000;
+    settings
+}
+
+fn start(settings: Settings, data_dir: PathBuf, clock: Clock) -> (Running, Started) {
+    let (report, started) = std_mpsc::channel();
+    let (stop, stopped) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("shop".to_owned())
+        .spawn(move || actix_rt::System::new().block_on(run(Setup { settings, data_dir }, clock, report, stopped)))
+        .expect("a thread for the shop");
+    let started: Started = started.recv().expect("the shop's thread lives").expect("the shop opens");
+    (Running { shop: Arc::clone(&started.shop), stop, thread }, started)
+}
+
+async fn run(
+    setup: Setup,
+    clock: Clock,
+    report: std_mpsc::Sender<anyhow::Result<Started>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let opened = async {
+        let db = app::open_database(&setup).await?;
+        let first_admin = admin::create_first(&db, clock.now_ms()).await?;
+        let app = App::start(setup, db, clock, Some(Metrics::install().handle())).await?;
+        let admin_password = first_admin.map(|credentials| credentials.password);
+        anyhow::Ok((app, admin_password))
+    };
+    match opened.await {
+        Ok((app, admin_password)) => {
+            let (base, shop) = (format!("http://{}", app.address()), Arc::clone(app.shop()));
+            let _ = report.send(Ok(Started { base, shop, admin_password })); // the test may have gone
+            let _ = stopped.await;
+            app.stop().await;
+        }
+        Err(error) => {
+            let _ = report.send(Err(error));
+        }
+    }
+}
+
+/// Runs `work` on the books from a thread of its own: `drop` cannot wait for the runtime that it runs on.
+fn aside<T: Send + 'static>(dir: PathBuf, work: impl AsyncFnOnce(&Books) -> T + Send + 'static) -> T {
+    let reading = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let books = Books::open(Path::new(&dir)).await;
+            let outcome = work(&books).await;
+            books.close().await;
+            outcome
+        })
+    });
+    match reading.join() {
+        Ok(outcome) => outcome,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
