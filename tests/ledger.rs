@@ -4,6 +4,8 @@
 //! `settle` says that an order exists. The SQL ledger remembers a settled number by that order, so the suite has a
 //! hook that makes the order first.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "ledger/reference.rs"]
 mod reference;
 #[path = "ledger/setup.rs"]

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::*;
-use rushmall::config::DatabaseSettings;
+use rushmall::config::{DatabaseSettings, Synchronous};
 use rushmall::domain::sale::{SaleTerms, SaleWindow};
 use rushmall::persistence::placing::{self, OrderGroup, PlaceTerms};
 use rushmall::persistence::{Db, SqlLedger, StoreError};
@@ -24,7 +24,8 @@ pub struct Bench {
 pub async fn ledgers() -> Vec<Bench> {
     let numbers = || RefCell::new((OrderNoSequence::new(2), 1));
     let dir = tempfile::tempdir().unwrap();
-    let db = Db::connect(&DatabaseSettings::default(), dir.path()).await.unwrap();
+    let settings = DatabaseSettings { synchronous: Synchronous::Normal, ..DatabaseSettings::default() };
+    let db = Db::connect(&settings, dir.path()).await.unwrap();
     db.migrate().await.unwrap();
     db.writer()
         .execute_unprepared(

@@ -135,7 +135,7 @@ async fn an_unknown_product_cannot_be_placed_and_is_buried() {
     assert_eq!(dead_tickets::list(&shop.db, 0, 10).await.unwrap(), (vec![dead.clone()], 1));
     let terms = PlaceTerms { pay_deadline_ms: PAY_DEADLINE_MS };
     for _ in 0..2 {
-        place_failed(&shop.db, &[dead.ticket.clone()], FailReason::Poisoned, terms, NOW_MS).await.unwrap();
+        place_failed(&shop.db, std::slice::from_ref(&dead.ticket), FailReason::Poisoned, terms, NOW_MS).await.unwrap();
     }
     let order_no = dead.ticket.claim.order_no;
     let history = journal::timeline(&shop.db, order_no).await.unwrap();
