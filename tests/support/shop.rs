@@ -139,7 +139,8 @@ impl Drop for TestShop {
         if leaves.anything {
             return;
         }
-        let expected = Unfinished { dead_tickets: leaves.dead_tickets, reviews: leaves.reviews, ..Unfinished::default() };
+        let expected =
+            Unfinished { dead_tickets: leaves.dead_tickets, reviews: leaves.reviews, ..Unfinished::default() };
         assert_eq!(before, expected, "the shop was left with work that nobody does");
         let problem = aside(dir, async |books: &Books| {
             assert_eq!(books.unfinished().await, expected, "stopping left work behind");
