@@ -168,7 +168,7 @@ impl WriterDeps {
     /// Transactions of ever smaller halves, until each bad group is alone; outcomes in the order of the groups.
     async fn place_halving(&self, groups: &[OrderGroup]) -> Vec<Attempt> {
         let mut attempts: BTreeMap<usize, Attempt> = BTreeMap::new();
-        let mut ranges = vec![0..groups.len()];
+        let mut ranges: Vec<_> = std::iter::once(0..groups.len()).collect();
         while let Some(range) = ranges.pop() {
             match self.place(&groups[range.clone()]).await {
                 Ok(outcomes) => attempts.extend(range.zip(outcomes.into_iter().map(Attempt::from))),

@@ -1,6 +1,9 @@
 //! The HTTP contract: what a request may say, what is answered, and in which words.
 
 pub mod addresses;
+pub mod admin;
+pub mod admin_actors;
+pub mod admin_orders;
 pub mod auth;
 pub mod carts;
 pub mod categories;
@@ -24,6 +27,7 @@ pub mod product_cards;
 pub mod product_forms;
 pub mod products;
 pub mod refusals;
+pub mod rehearsal;
 pub mod route_table;
 pub mod routes;
 pub mod sale_json;
