@@ -47,6 +47,9 @@ pub mod ws_connection;
 pub mod ws_frames;
 pub mod ws_tickets;
 
+#[cfg(test)]
+mod flow_tests;
+
 pub use auth::{Admin, Caller, MaybeCaller, Token};
 pub use envelope::{ApiResult, Envelope, ok};
 pub use error::ApiError;
