@@ -21,7 +21,7 @@ pub mod order_json;
 pub mod order_reads;
 pub mod orders;
 pub mod pages;
-pub mod passwords;
+pub mod photos;
 pub mod problem;
 pub mod product_cards;
 pub mod product_forms;
