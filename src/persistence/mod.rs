@@ -8,9 +8,9 @@ pub mod db;
 pub mod dead_tickets;
 pub mod effects;
 pub mod error;
-pub mod idempotency;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod idempotency;
 pub mod journal;
 pub mod ledger;
 pub mod migrations;

@@ -179,7 +179,11 @@ impl Books {
                      WHERE product_id = {product_id} AND pool = {pool} AND status IN ({statuses})"
                 )
             };
-            assert_eq!(held, self.count(&of("1, 9")).await, "product {product_id} pool {pool}: units held without order");
+            assert_eq!(
+                held,
+                self.count(&of("1, 9")).await,
+                "product {product_id} pool {pool}: units held without order"
+            );
             let sold_by_orders = self.count(&of("2, 3, 4")).await;
             assert!(sold >= sold_by_orders, "product {product_id} pool {pool}: orders without units {units:?}");
         }
