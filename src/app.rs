@@ -55,12 +55,13 @@ pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
     actix_rt::spawn(metrics.clone().upkeep());
     let db = open_database(&setup).await?;
     let clock = Clock::default();
-    let first_admin = admin::create_first(&db, clock.now_ms()).await?;
     if options.demo {
         let ledger = SqlLedger::new(db.clone());
         seed::fill(&db, &ledger, clock.now_ms()).await?;
     }
-    let app = App::start(setup, db, clock, Some(metrics.handle())).await?;
+    let app = App::start(setup, db.clone(), clock.clone(), Some(metrics.handle())).await?;
+    // only now: a start that fails must not make a password that nobody ever sees
+    let first_admin = admin::create_first(&db, clock.now_ms()).await?;
     banner::print(&app, first_admin.as_ref(), options.demo);
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM, finishing what was accepted"),
@@ -101,8 +102,7 @@ impl App {
         let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&key, &settings.auth);
         let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
-        let state =
-            AppState::new(shop, tokens, metrics).map_err(|_| anyhow::anyhow!("cannot prepare password hashing"))?;
+        let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();
         let shutdown_timeout = Duration::from_millis(settings.http.shutdown_timeout_ms);

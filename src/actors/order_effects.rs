@@ -10,9 +10,8 @@
 //! An effect leaves its table only after its result is committed; a crash in between repeats it.
 
 use super::order_saga::{SagaDeps, SagaRejection};
+use crate::domain::OrderNo;
 use crate::domain::order::{Command, Effect, Order, RefundState, UnitsState};
-use crate::domain::sale::SalePhase;
-use crate::domain::{OrderNo, Pool};
 use crate::failpoint;
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::journal::LoadedOrder;
@@ -70,21 +69,13 @@ impl SagaDeps {
         Ok(None)
     }
 
-    /// Units are taken at the gate first; the journal's commit then takes them in SQL, or says that they are gone.
+    /// Units are taken at the gate first, which judges window, limit and stock again; the journal's commit then takes
+    /// them in SQL, or says that they are gone.
     async fn retake_stock(&self, order: &Order) -> Result<Command, SagaRejection> {
-        if order.late_payment.is_none() || !self.is_on_sale(order).await? {
+        if order.late_payment.is_none() {
             return Ok(Command::ConfirmStockGone);
         }
         let taken = self.ledger.retake(&TicketRef::from(order), self.clock.now_ms()).await?;
         Ok(if taken.is_ok() { Command::ConfirmStockRetaken } else { Command::ConfirmStockGone })
-    }
-
-    async fn is_on_sale(&self, order: &Order) -> Result<bool, SagaRejection> {
-        if order.pool == Pool::Free {
-            return Ok(true);
-        }
-        let snapshot = self.ledger.snapshot(order.product).await?;
-        let terms = snapshot.pool(order.pool).and_then(|pool| pool.terms);
-        Ok(terms.is_some_and(|terms| terms.phase(self.clock.now_ms()) == SalePhase::Open))
     }
 }

@@ -190,6 +190,9 @@ pub struct SessionActor {
     /// `None` if there is no such user.
     access: Option<UserAccess>,
     access_read_at_ms: i64,
+    /// Reads of `access` begun, and the latest that was adopted: one that was overtaken by a later one is stale.
+    reads_begun: u64,
+    read_adopted: u64,
     clicks: TokenBucket,
     /// Purchases in flight with the clicks that wait for the same answer.
     in_flight: HashMap<ProductId, Vec<oneshot::Sender<Result<Ticket, BuyRejection>>>>,
@@ -211,6 +214,8 @@ impl KitActor for SessionActor {
             buyer,
             access,
             access_read_at_ms: now_ms,
+            reads_begun: 0,
+            read_adopted: 0,
             clicks: TokenBucket::new(deps.clicks_per_second, deps.clicks_burst, now_ms),
             in_flight: HashMap::new(),
             purchases,
@@ -304,8 +309,15 @@ impl Handler<SessionsChanged> for SessionActor {
 impl SessionActor {
     fn read_access(&mut self) -> impl ActorFuture<Self, Output = ()> + use<> {
         let (deps, buyer) = (self.deps.clone(), self.buyer);
+        self.reads_begun += 1;
+        let number = self.reads_begun;
         let reading = async move { sessions::load_access(&deps.db, buyer).await };
-        reading.into_actor(self).map(|read, actor, _| actor.adopt_access(read))
+        reading.into_actor(self).map(move |read, actor, _| {
+            if number > actor.read_adopted {
+                actor.read_adopted = number;
+                actor.adopt_access(read);
+            }
+        })
     }
 
     fn adopt_access(&mut self, read: Result<Option<UserAccess>, StoreError>) {

@@ -1,6 +1,9 @@
 //! The HTTP contract: what a request may say, what is answered, and in which words.
 
 pub mod addresses;
+pub mod admin;
+pub mod admin_actors;
+pub mod admin_orders;
 pub mod auth;
 pub mod carts;
 pub mod categories;
@@ -26,6 +29,7 @@ pub mod product_cards;
 pub mod product_forms;
 pub mod products;
 pub mod refusals;
+pub mod rehearsal;
 pub mod route_table;
 pub mod routes;
 pub mod sale_json;
@@ -44,6 +48,9 @@ pub mod ws;
 pub mod ws_connection;
 pub mod ws_frames;
 pub mod ws_tickets;
+
+#[cfg(test)]
+mod flow_tests;
 
 pub use auth::{Admin, Caller, MaybeCaller, Token};
 pub use envelope::{ApiResult, Envelope, ok};

@@ -3,7 +3,10 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{addresses, carts, categories, health, orders, products, sales, seckill, sessions, users, ws};
+use super::{
+    addresses, admin, admin_actors, admin_orders, carts, categories, health, orders, products, rehearsal, sales,
+    seckill, sessions, users, ws,
+};
 
 /// `/openapi.json`.
 #[derive(Debug, OpenApi)]
@@ -30,6 +33,19 @@ use super::{addresses, carts, categories, health, orders, products, sales, secki
         sales::plan_sale,
         sales::change_sale,
         sales::close_sale,
+        admin::statistics,
+        admin::list_acts,
+        admin_orders::list_all_orders,
+        admin_orders::command_order,
+        admin_orders::list_dead_tickets,
+        admin_orders::replay_dead_ticket,
+        admin_actors::list_actors,
+        admin_actors::inspect_actor,
+        admin_actors::command_actor,
+        admin_actors::list_dead_letters,
+        admin_actors::replay_dead_letter,
+        rehearsal::make_buyers,
+        rehearsal::reconcile,
         ws::issue_ticket,
         ws::open_socket,
         users::register_user,

@@ -243,6 +243,19 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn t9_units_are_set_only_when_they_are_named() {
+        let shop = shop().await;
+        let admin = shop.admin().await;
+        let added = shop.ask(&admin, "POST", "/api/product", json!({"name": "x", "price": 1, "stock": 5})).await;
+        assert_eq!(added.data()["stock"], 5);
+        let uri = format!("/api/product/{}", added.data()["id"]);
+        for (form, stock) in [(json!({"stock": 9}), 9), (json!({"name": "y"}), 9), (json!({"stock": 0}), 0)] {
+            assert_eq!(shop.ask(&admin, "PUT", &uri, form.clone()).await.data()["stock"], stock, "{form}");
+        }
+        assert_eq!(shop.ask("", "GET", &uri, json!(null)).await.data()["stock"], 0);
+    }
+
+    #[actix_rt::test]
     async fn bad_products_and_guests_are_refused() {
         let shop = shop().await;
         let admin = shop.admin().await;

@@ -2,7 +2,10 @@
 //! same in types.
 
 use super::route_table::RouteTable;
-use super::{addresses, carts, categories, health, orders, products, sales, seckill, sessions, users, ws};
+use super::{
+    addresses, admin, admin_actors, admin_orders, carts, categories, health, orders, products, rehearsal, sales,
+    seckill, sessions, users, ws,
+};
 
 /// Every route of the server but the documentation's own.
 #[must_use]
@@ -77,4 +80,17 @@ fn administration(routes: &mut RouteTable) {
     routes.post("/api/seckill/sale", sales::plan_sale); // a
     routes.put("/api/seckill/sale/{id}", sales::change_sale); // a
     routes.delete("/api/seckill/sale/{id}", sales::close_sale); // a
+    routes.get("/api/admin/statistics", admin::statistics); // a
+    routes.get("/api/admin/audit", admin::list_acts); // a
+    routes.get("/api/admin/orders", admin_orders::list_all_orders); // a
+    routes.post("/api/admin/orders/{order_no}/{command}", admin_orders::command_order); // a
+    routes.get("/api/admin/dead-tickets", admin_orders::list_dead_tickets); // a
+    routes.post("/api/admin/dead-tickets/{order_no}/replay", admin_orders::replay_dead_ticket); // a
+    routes.get("/api/admin/actors", admin_actors::list_actors); // a
+    routes.get("/api/admin/actors/{kind}/{key}", admin_actors::inspect_actor); // a
+    routes.post("/api/admin/actors/{kind}/{key}/{command}", admin_actors::command_actor); // a
+    routes.get("/api/admin/dead-letters", admin_actors::list_dead_letters); // a
+    routes.post("/api/admin/dead-letters/{id}/replay", admin_actors::replay_dead_letter); // a
+    routes.post("/api/admin/rehearsal/buyers", rehearsal::make_buyers); // a
+    routes.get("/api/admin/rehearsal/reconciliation", rehearsal::reconcile); // a
 }

@@ -1,13 +1,11 @@
 //! Administrators are made here and nowhere else: never by who registers first.
-#![expect(clippy::print_stdout, reason = "the commands say what they did")]
 
 use std::io::BufRead as _;
 
 use argon2::{Argon2, PasswordHasher as _};
 
-use super::OpsError;
 use super::cli::AdminArgs;
-use super::settings;
+use super::{OpsError, output, settings};
 use crate::clock::Clock;
 use crate::domain::BuyerId;
 use crate::domain::user::{Login, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Role, is_username};
@@ -40,7 +38,7 @@ pub async fn create(args: &AdminArgs) -> Result<(), OpsError> {
     let db = settings::open_migrated(&settings::for_node(&args.node)?).await?;
     let made = make(&db, &args.username, &password, Clock::default().now_ms()).await;
     db.close().await;
-    println!("administrator {} can sign in", made?.username);
+    output::line(format_args!("administrator {} can sign in", made?.username));
     Ok(())
 }
 
@@ -54,7 +52,7 @@ pub async fn reset_password(args: &AdminArgs) -> Result<(), OpsError> {
     let done = replace_password(&db, &args.username, &password, Clock::default().now_ms()).await;
     db.close().await;
     done?;
-    println!("password of {} is replaced, all sessions have ended", args.username);
+    output::line(format_args!("password of {} is replaced, all sessions have ended", args.username));
     Ok(())
 }
 

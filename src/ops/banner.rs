@@ -1,10 +1,10 @@
 //! What `rushmall serve` prints once it listens: where everything is, and three lines to try.
-#![expect(clippy::print_stdout, reason = "the banner is for the person who started the server")]
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::admin::Credentials;
+use super::output;
 use crate::app::App;
 
 /// The banner for a shop that listens at `base`, e.g. `http://127.0.0.1:8080`. `demo`: the catalogue has open sales.
@@ -36,10 +36,14 @@ pub fn text(base: &str, demo: bool) -> String {
 
 /// Prints [`text`] for a running shop and, on a first start, the administrator's password: the only time it is seen.
 pub fn print(app: &App, first_admin: Option<&Credentials>, demo: bool) {
-    println!("{}", text(&base(app.address()), demo));
+    output::line(text(&base(app.address()), demo));
     if let Some(Credentials { username, password, .. }) = first_admin {
-        println!("First start: administrator \"{username}\", password \"{password}\" (shown only this once;");
-        println!("change it with: rushmall admin reset-password --username {username} --password-stdin)\n");
+        output::line(format_args!(
+            "First start: administrator \"{username}\", password \"{password}\" (shown only this once;"
+        ));
+        output::line(format_args!(
+            "change it with: rushmall admin reset-password --username {username} --password-stdin)\n"
+        ));
     }
 }
 

@@ -122,3 +122,6 @@ pub async fn check(db: &Db, options: CheckOptions) -> Result<CheckReport, StoreE
     tx.commit().await.map_err(&failed)?;
     Ok(CheckReport { invariants, dead_tickets, needs_review })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,8 @@
 //! `rushmall check`: runs the checker on this node's database and prints what it found.
-#![expect(clippy::print_stdout, reason = "the report is what the command is for")]
 
 use super::check::{CheckOptions, GRACE_MS, check};
 use super::cli::CheckArgs;
-use super::{OpsError, settings};
+use super::{OpsError, output, settings};
 use crate::clock::Clock;
 
 /// Checks a running or stopped shop; nothing is written.
@@ -16,9 +15,9 @@ pub async fn run(args: &CheckArgs) -> Result<(), OpsError> {
     db.close().await;
     let report = checked?;
     if args.json {
-        println!("{}", serde_json::to_string(&report).map_err(|error| OpsError::Internal(error.to_string()))?);
+        output::line(serde_json::to_string(&report).map_err(|error| OpsError::Internal(error.to_string()))?);
     } else {
-        println!("{report}");
+        output::line(&report);
     }
     if report.is_sound() { Ok(()) } else { Err(OpsError::Verdict("an invariant is broken".to_owned())) }
 }

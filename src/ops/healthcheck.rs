@@ -1,11 +1,9 @@
 //! `rushmall healthcheck`: one request to `GET /health`, for container and load balancer probes.
-#![expect(clippy::print_stdout, reason = "the answer is what the command is for")]
 
 use std::time::Duration;
 
-use super::OpsError;
 use super::cli::HealthcheckArgs;
-use super::settings;
+use super::{OpsError, output, settings};
 
 /// Asks once and prints `healthy`.
 ///
@@ -26,7 +24,7 @@ pub async fn run(args: &HealthcheckArgs) -> Result<(), OpsError> {
     if !answer.status().is_success() {
         return Err(OpsError::Remote(format!("{url}: answered {}", answer.status())));
     }
-    println!("healthy");
+    output::line("healthy");
     Ok(())
 }
 

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod drill;
 mod error;
 pub mod healthcheck;
+pub mod output;
 pub mod photos;
 pub mod seed;
 pub mod settings;

@@ -2,15 +2,13 @@
 //!
 //! A shop that has (or ever had) products of its own is left alone. What a crash in the middle left behind is the
 //! beginning of the catalogue, which is recognised and completed; every step is safe to repeat.
-#![expect(clippy::print_stdout, reason = "the command says what it did")]
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::OpsError;
 use super::cli::NodeArgs;
-use super::settings;
+use super::{OpsError, output, settings};
 use crate::clock::Clock;
 use crate::domain::sale::{SaleTerms, SaleWindow};
 use crate::domain::{Money, ProductId, SaleId};
@@ -87,8 +85,8 @@ pub async fn run(args: &NodeArgs) -> Result<(), OpsError> {
     let added = fill(&db, &SqlLedger::new(db.clone()), Clock::default().now_ms()).await;
     db.close().await;
     match added? {
-        0 => println!("the shop has products already, nothing was added"),
-        added => println!("added {added} products with their flash sales"),
+        0 => output::line("the shop has products already, nothing was added"),
+        added => output::line(format_args!("added {added} products with their flash sales")),
     }
     Ok(())
 }

@@ -1,5 +1,4 @@
 //! From the command line to a [`Setup`], and `rushmall config show`.
-#![expect(clippy::print_stdout, reason = "the listing is what the command is for")]
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -8,8 +7,8 @@ use std::path::Path;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
-use super::OpsError;
 use super::cli::{NodeArgs, ServeArgs};
+use super::{OpsError, output};
 use crate::config::{Loaded, Setup, Sources, load, rows};
 use crate::persistence::Db;
 
@@ -72,7 +71,7 @@ pub async fn open_existing(setup: &Setup) -> Result<Db, OpsError> {
 pub async fn migrate(args: &NodeArgs) -> Result<(), OpsError> {
     let db = open_migrated(&for_node(args)?).await?;
     db.close().await;
-    println!("the schema is up to date");
+    output::line("the schema is up to date");
     Ok(())
 }
 
@@ -87,7 +86,7 @@ pub fn show(args: &NodeArgs) -> Result<(), OpsError> {
     for row in rows(&loaded) {
         table.add_row([row.key.to_owned(), row.value, row.origin]);
     }
-    println!("{}", table.trim_fmt());
+    output::line(table.trim_fmt());
     Ok(())
 }
 

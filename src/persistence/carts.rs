@@ -143,22 +143,20 @@ pub async fn add(db: &Db, change: &CartChange<'_>, now_ms: i64) -> Result<Result
             forget_expired(tx, &owner, now_ms).await?;
             let lines = lines_of(tx, &owner, now_ms).await?;
             let present = lines.iter().find(|line| line.product_id == change.product.0);
-            let units = change.quantity.units() + present.map_or(0, |line| line.quantity);
-            if units > QUANTITY_MAX {
-                return Ok(Err(CartRejection::TooManyUnits));
-            }
-            if units > stock {
-                return Ok(Err(CartRejection::StockShort { units_left: stock }));
+            let (more, units_max) = (change.quantity.units(), Ord::min(stock, QUANTITY_MAX));
+            let units = more + present.map_or(0, |line| line.quantity);
+            if units > units_max {
+                return Ok(Err(too_many(stock)));
             }
             if present.is_some() {
-                // Relative, so that two clicks on engines that let both in add up.
+                // Relative and bounded in the statement: two clicks that both came this far still add up.
                 let update = Entity::update_many()
-                    .col_expr(Column::Quantity, ExprTrait::add(Expr::col(Column::Quantity), change.quantity.units()))
+                    .col_expr(Column::Quantity, ExprTrait::add(Expr::col(Column::Quantity), more))
                     .filter(Column::Owner.eq(&owner))
                     .filter(Column::ProductId.eq(change.product.0))
-                    .filter(Column::Quantity.lte(QUANTITY_MAX - change.quantity.units()));
+                    .filter(Column::Quantity.lte(units_max - more));
                 if update.exec(tx).await.map_err(&failed)?.rows_affected == 0 {
-                    return Ok(Err(CartRejection::TooManyUnits));
+                    return Ok(Err(too_many(stock)));
                 }
             } else if lines.len() as u64 >= change.lines_max {
                 return Ok(Err(CartRejection::TooManyLines));
@@ -313,6 +311,10 @@ async fn offered(db: &Db, product: ProductId) -> Result<Result<i64, CartRejectio
         Some(card) if !card.on_shelf => Ok(Err(CartRejection::OffShelf)),
         Some(_) => Ok(Ok(free_units(db, &[product.0]).await?.get(&product.0).copied().unwrap_or(0))),
     }
+}
+
+const fn too_many(stock: i64) -> CartRejection {
+    if stock < QUANTITY_MAX { CartRejection::StockShort { units_left: stock } } else { CartRejection::TooManyUnits }
 }
 
 /// Two transactions may both find a line missing and insert it; the loser then finds it.

@@ -82,6 +82,20 @@ pub async fn list(db: &Db, offset: u64, limit: u64) -> Result<(Vec<DeadTicket>, 
     Ok((rows.into_iter().filter_map(readable).collect(), total))
 }
 
+/// One dead ticket.
+///
+/// # Errors
+/// [`StoreError`], also if it cannot be read.
+pub async fn find(db: &Db, order_no: OrderNo) -> Result<Option<DeadTicket>, StoreError> {
+    let select = Query::select()
+        .columns(["order_no", "ticket", "reason", "attempts", "at_ms"])
+        .from("dead_tickets")
+        .and_where(Expr::col("order_no").eq(order_no.to_string()))
+        .to_owned();
+    let row: Option<Row> = query::one(db.reader(), &select, "finding a dead ticket").await?;
+    row.map(Row::dead).transpose()
+}
+
 /// Forgets one; true if it was there.
 ///
 /// # Errors

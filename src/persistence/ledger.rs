@@ -163,7 +163,8 @@ pub trait StockLedger: Send + Sync {
     async fn settle(&self, tickets: &[TicketRef]) -> Result<(), StoreError>;
 
     /// Takes a released ticket's units again and lifts its tombstone (late payment). Judged as a new claim: the sale
-    /// must be open, the buyer within his limit. A number that is taken already is answered `Ok`.
+    /// must be open, the buyer within his limit. A number that is taken already is answered `Ok`; one that was never
+    /// settled `Withdrawn`, because it has no order that could be paid.
     async fn retake(&self, ticket: &TicketRef, now_ms: i64) -> LedgerAnswer<()>;
 
     /// The ticket or tombstone under that number; `None` if it is unknown or settled. `product` tells a ledger that is

@@ -23,6 +23,7 @@ pub mod positions;
 pub mod product_list;
 pub mod products;
 pub(crate) mod query;
+pub mod rehearsal;
 pub mod sales;
 pub mod sessions;
 pub mod sql_ledger;

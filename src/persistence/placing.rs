@@ -288,3 +288,6 @@ async fn named(tx: &impl ConnectionTrait, products: &[ProductId]) -> Result<Hash
     let named = |row: ProductRow| (ProductId(row.id), Named { name: row.name, image_url: row.image_url });
     Ok(rows.into_iter().map(named).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,35 @@ impl StockLedger for SqlLedger {
         moves::rebuild(&self.db, product, pools, buyers, epoch).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
+
+    #[actix_rt::test]
+    async fn tickets_that_cannot_be_read_do_not_stall_those_behind_them() {
+        let shop = Shop::with_units(20).await;
+        let mut tickets = Vec::new();
+        for _ in 0..8 {
+            tickets.push(shop.ticket(Pool::Free, 1, 1).await);
+        }
+        for poisoned in &tickets[..5] {
+            let order_no = poisoned.claim.order_no;
+            shop.sql(&format!("UPDATE ledger_tickets SET details = '?' WHERE order_no = '{order_no}'")).await;
+        }
+        assert_eq!(shop.ledger.orphans(NOW_MS + 1, 2).await.unwrap(), tickets[5..7]);
+        assert_eq!(shop.ledger.orphans(NOW_MS + 1, 9).await.unwrap(), tickets[5..]);
+        assert_eq!(shop.ledger.tickets_of(BuyerId(1)).await.unwrap().len(), 3);
+    }
+
+    #[actix_rt::test]
+    async fn a_full_batch_is_reserved_at_once() {
+        let shop = Shop::with_units(300).await;
+        let pool = Pool::Sale(shop.sale(250, 1).await);
+        let claims: Vec<Claim> = (0..256).map(|buyer| shop.claim(pool, buyer, 1)).collect();
+        let answers = shop.ledger.reserve(PRODUCT, &claims, NOW_MS).await.unwrap();
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 250);
+        assert!(answers[250..].iter().all(|answer| *answer == Err(ClaimRejection::SoldOut)));
+    }
+}

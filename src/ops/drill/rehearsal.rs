@@ -1,5 +1,4 @@
 //! One drill from start to end.
-#![expect(clippy::print_stdout, reason = "the report is what the command is for")]
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +15,12 @@ use super::sockets::Sockets;
 use super::stage::{self, Stage};
 use super::stampede::{self, Journal};
 use crate::clock::monotonic;
-use crate::ops::OpsError;
+use crate::ops::{OpsError, output};
 
 /// Clicks per second if neither `--rate` nor `--burst` is given.
 const RATE_DEFAULT: u64 = 1_000;
 /// How long books that do not add up yet may take to do so.
-const SETTLE_MAX: Duration = Duration::from_secs(10);
+const SETTLE_MAX: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(10) };
 /// How long pushes may lag behind the books.
 const PUSH_MAX: Duration = Duration::from_secs(3);
 
@@ -33,7 +32,7 @@ pub fn run(args: DrillArgs) -> Result<(), OpsError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|source| OpsError::Io { action: "start the drill's threads".to_owned(), source })?;
     let figures = runtime.block_on(rehearse(&args))?;
-    println!("{}", if args.json { report::json(&figures)? } else { report::table(&figures) });
+    output::line(if args.json { report::json(&figures)? } else { report::table(&figures) });
     if figures.verdict.is_clean() {
         Ok(())
     } else {
@@ -52,10 +51,14 @@ async fn rehearse(args: &DrillArgs) -> Result<Figures, OpsError> {
 }
 
 async fn on_stage(shop: &Shop, admin_token: &str, args: &DrillArgs, until: Instant) -> Result<Figures, OpsError> {
+    let mut stage = stage::prepare(shop, admin_token, args).await?;
     let making = bar("making buyers", args.buyers);
-    let stage = stage::prepare(shop, admin_token, args, |made| making.set_position(made)).await?;
+    let made = stage::make_buyers(shop, admin_token, args, &mut stage, |made| making.set_position(made)).await;
     making.finish_and_clear();
-    let outcome = play(shop, admin_token, args, &stage, until).await;
+    let outcome = match made {
+        Ok(()) => play(shop, admin_token, args, &stage, until).await,
+        Err(error) => Err(error),
+    };
     stage::clear(shop, admin_token, &stage).await;
     outcome
 }
@@ -161,3 +164,6 @@ fn bar(what: &'static str, length: u64) -> ProgressBar {
         Err(_) => bar, // the template above is valid; without it the bar has its usual look
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::args::DrillArgs;
-use super::client::Shop;
+use super::client::{Answer, NoAnswer, Shop};
 use crate::clock::Clock;
 use crate::ops::OpsError;
 
@@ -34,13 +34,8 @@ pub(super) struct Stage {
     pub buyers: Vec<Buyer>,
 }
 
-/// Makes product, sale and buyers. `made` hears how many buyers there are so far.
-pub(super) async fn prepare(
-    shop: &Shop,
-    admin_token: &str,
-    args: &DrillArgs,
-    made: impl Fn(u64),
-) -> Result<Stage, OpsError> {
+/// Makes the product and its sale; if there is no sale, no product stays behind.
+pub(super) async fn prepare(shop: &Shop, admin_token: &str, args: &DrillArgs) -> Result<Stage, OpsError> {
     let now_ms = Clock::default().now_ms();
     let name = format!("演练商品 {now_ms}");
     let product = json!({ "name": name, "price": 99.00, "stock": args.stock, "description": "rushmall drill" });
@@ -49,32 +44,53 @@ pub(super) async fn prepare(
         "product_id": product_id, "price": 9.90, "stock": args.stock, "per_user_limit": 1,
         "start_at": wire_time(now_ms - OPENED_BEFORE_MS), "end_at": wire_time(now_ms + OPEN_FOR_MS),
     });
-    let sale_id = id_of(&shop.must_post("/api/seckill/sale", admin_token, &sale).await?, "/api/seckill/sale")?;
-    let mut buyers = Vec::new();
-    while (buyers.len() as u64) < args.buyers {
-        let count = (args.buyers - buyers.len() as u64).min(BUYERS_PER_REQUEST);
-        let body = json!({ "count": count, "prefix": format!("drill-{now_ms}-{}-", buyers.len()) });
-        let data = shop.must_post("/api/admin/rehearsal/buyers", admin_token, &body).await?;
+    let planned = shop.must_post("/api/seckill/sale", admin_token, &sale).await;
+    match planned.and_then(|data| id_of(&data, "/api/seckill/sale")) {
+        Ok(sale_id) => Ok(Stage { product_id, sale_id, buyers: Vec::new() }),
+        Err(error) => {
+            told(shop.delete(&format!("/api/product/{product_id}"), admin_token).await);
+            Err(error)
+        }
+    }
+}
+
+/// Makes the buyers. `made` hears how many there are so far.
+pub(super) async fn make_buyers(
+    shop: &Shop,
+    admin_token: &str,
+    args: &DrillArgs,
+    stage: &mut Stage,
+    made: impl Fn(u64),
+) -> Result<(), OpsError> {
+    let path = "/api/admin/rehearsal/buyers";
+    while (stage.buyers.len() as u64) < args.buyers {
+        let count = (args.buyers - stage.buyers.len() as u64).min(BUYERS_PER_REQUEST);
+        let prefix = format!("drill-{}-{}-", stage.product_id, stage.buyers.len());
+        let data = shop.must_post(path, admin_token, &json!({ "count": count, "prefix": prefix })).await?;
         let mut some: Vec<Buyer> = read_buyers(data)?;
         if some.is_empty() {
-            return Err(OpsError::Remote("/api/admin/rehearsal/buyers: made no buyers".to_owned()));
+            return Err(OpsError::Remote(format!("{path}: made no buyers")));
         }
-        buyers.append(&mut some);
-        made(buyers.len() as u64);
+        stage.buyers.append(&mut some);
+        made(stage.buyers.len() as u64);
     }
-    Ok(Stage { product_id, sale_id, buyers })
+    Ok(())
 }
 
 /// Ends the sale and takes the product off the shelf, so that drills do not pile up in the shop window.
 pub(super) async fn clear(shop: &Shop, admin_token: &str, stage: &Stage) {
     let closed = shop.delete(&format!("/api/seckill/sale/{}", stage.sale_id), admin_token).await;
     let removed = shop.delete(&format!("/api/product/{}", stage.product_id), admin_token).await;
-    for outcome in [closed, removed] {
-        match outcome {
-            Ok(answer) if answer.code == 0 => {}
-            Ok(answer) => eprintln!("warning: the drill's product or sale stays: {} {}", answer.code, answer.message),
-            Err(error) => eprintln!("warning: the drill's product or sale stays: {error}"),
-        }
+    told(closed);
+    told(removed);
+}
+
+/// Says so if something stays behind; the drill's finding does not depend on it.
+fn told(outcome: Result<Answer, NoAnswer>) {
+    match outcome {
+        Ok(answer) if answer.code == 0 => {}
+        Ok(answer) => eprintln!("warning: the drill's product or sale stays: {} {}", answer.code, answer.message),
+        Err(error) => eprintln!("warning: the drill's product or sale stays: {error}"),
     }
 }
 

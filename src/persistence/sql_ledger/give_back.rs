@@ -117,8 +117,8 @@ async fn retake_in(tx: &DatabaseTransaction, ticket: &TicketRef, now_ms: i64) ->
     let mut accounts = Accounts::open(tx, ticket.product, &HashSet::from([(ticket.pool, ticket.buyer)])).await?;
     match tickets::known(tx, &[ticket.order_no]).await?.get(&ticket.order_no) {
         Some(Known::Taken(_) | Known::Settled(_)) => return Ok(Ok(())),
-        Some(Known::Returned) => {}
-        None => return Ok(Err(ClaimRejection::Withdrawn)), // without an order there is nothing to pay for
+        Some(Known::Returned) if tickets::has_order(tx, ticket.order_no).await? => {}
+        Some(Known::Returned) | None => return Ok(Err(ClaimRejection::Withdrawn)),
     }
     let Some(account) = accounts.claimable(ticket.pool) else { return Ok(Err(ClaimRejection::PoolNotFound)) };
     let terms = account.terms.filter(|_| ticket.pool != Pool::Free);

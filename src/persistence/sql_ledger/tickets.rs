@@ -97,17 +97,25 @@ pub(super) async fn known(
         let state = if row.state == RETURNED { Known::Returned } else { Known::Taken(row.ticket()?) };
         known.insert(query::order_no(&row.order_no)?, state);
     }
-    let unknown: Vec<String> = query::texts(order_nos.iter().filter(|order_no| !known.contains_key(*order_no)));
-    let orders: Vec<OrderRow> = query::by_keys(tx, &unknown, "looking for settled tickets", |keys| {
-        let columns =
-            ["order_no", "user_id", "product_id", "pool", "quantity", "total_fen", "details", "created_at_ms"];
-        Query::select().columns(columns).from("orders").and_where(Expr::col("order_no").is_in(keys)).to_owned()
-    })
-    .await?;
+    let unknown: Vec<OrderNo> = order_nos.iter().filter(|order_no| !known.contains_key(*order_no)).copied().collect();
+    let orders = orders(tx, &unknown).await?;
     for row in orders {
         known.insert(query::order_no(&row.order_no)?, Known::Settled(row.ticket()?));
     }
     Ok(known)
+}
+
+/// True if the number has become an order.
+pub(super) async fn has_order(tx: &impl ConnectionTrait, order_no: OrderNo) -> Result<bool, StoreError> {
+    Ok(!orders(tx, &[order_no]).await?.is_empty())
+}
+
+async fn orders(tx: &impl ConnectionTrait, order_nos: &[OrderNo]) -> Result<Vec<OrderRow>, StoreError> {
+    let columns = ["order_no", "user_id", "product_id", "pool", "quantity", "total_fen", "details", "created_at_ms"];
+    query::by_keys(tx, &query::texts(order_nos), "looking for settled tickets", |keys| {
+        Query::select().columns(columns).from("orders").and_where(Expr::col("order_no").is_in(keys)).to_owned()
+    })
+    .await
 }
 
 /// The rows of these numbers.

@@ -345,3 +345,6 @@ const fn sale_of(plan: StockPlan) -> Option<SaleId> {
         StockPlan::PutIn { .. } | StockPlan::TakeOut { .. } | StockPlan::SetFree { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

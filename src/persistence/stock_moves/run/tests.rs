@@ -1,0 +1,160 @@
+use super::super::{resume_pending, run};
+use super::*;
+use crate::domain::order::{CancelReason, Command};
+use crate::domain::sale::SaleWindow;
+use crate::domain::{Money, SaleId};
+use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
+use crate::persistence::sales::SaleRefusal;
+
+const ID: &str = "01JD0000000000000000000000";
+
+impl Shop {
+    fn a_move<'a>(&'a self, move_id: &'a str) -> Move<'a> {
+        Move { db: &self.db, ledger: &self.ledger, move_id, product: PRODUCT, now_ms: NOW_MS }
+    }
+
+    async fn run(&self, move_id: &str, plan: StockPlan) -> Result<MoveDone, MoveRefusal> {
+        run(&self.db, &self.ledger, move_id, PRODUCT, plan, NOW_MS).await.unwrap()
+    }
+}
+
+fn terms(sale: SaleId, opens_at_ms: i64) -> SaleTerms {
+    let window = SaleWindow::new(opens_at_ms, opens_at_ms + 1_000).unwrap();
+    SaleTerms { sale, window, unit_price: Money::from_fen(5), units_per_buyer_max: 1, closed: false }
+}
+
+/// Every plan that can be cut off between steps, with what is free in the free pool and in the sale afterwards.
+async fn plans(shop: &Shop) -> Vec<(StockPlan, i64, i64)> {
+    let sale = shop.sale(4, 1).await; // leaves 6 free
+    vec![
+        (StockPlan::PutIn { units: 3 }, 9, 4),
+        (StockPlan::TakeOut { units: 2 }, 4, 4),
+        (StockPlan::SetFree { units: 1 }, 1, 4),
+        (StockPlan::SetFree { units: 20 }, 20, 4),
+        (StockPlan::RestockSale { sale, units: 5 }, 1, 9),
+        (StockPlan::RestockSale { sale, units: -4 }, 10, 0),
+        (StockPlan::CloseSale { sale }, 10, 0),
+    ]
+}
+
+#[actix_rt::test]
+async fn a_move_cut_off_after_any_step_is_finished_once() {
+    for plan_index in 0..7 {
+        for steps_done in 0..=3 {
+            let shop = Shop::with_units(10).await;
+            let (plan, free_after, sale_after) = plans(&shop).await[plan_index];
+            let a_move = shop.a_move(ID);
+            a_move.begin(plan).await.unwrap();
+            let (_, stored, _) = a_move.load().await.unwrap();
+            if steps_done >= 1 {
+                let stored = a_move.resolve(stored).await.unwrap().unwrap();
+                let units = a_move.withdraw(&stored).await.unwrap().unwrap();
+                if steps_done >= 2 {
+                    a_move.write(Stored { units, ..stored }).await.unwrap();
+                }
+                if steps_done == 3 {
+                    let (_, stored, _) = a_move.load().await.unwrap();
+                    let to = stored.transfer.and_then(|transfer| transfer.to);
+                    if let Some(to) = to {
+                        let step_id = format!("{ID}:d");
+                        shop.ledger.deposit(&step_id, PRODUCT, to, stored.units, NOW_MS).await.unwrap();
+                    }
+                }
+            }
+            assert!(!shop.report().await.is_sound(), "the pending move is seen");
+            assert_eq!(resume_pending(&shop.db, &shop.ledger, 1, NOW_MS).await.unwrap(), [], "too young");
+            assert_eq!(resume_pending(&shop.db, &shop.ledger, 0, NOW_MS).await.unwrap(), [PRODUCT]);
+            let again = shop.run(ID, plan).await.unwrap();
+            assert_eq!(shop.run(ID, plan).await.unwrap(), again);
+            let sale = shop.ledger.snapshot(PRODUCT).await.unwrap().pools.iter().map(|pool| pool.free).nth(1);
+            let context = format!("{plan:?} after {steps_done} steps");
+            assert_eq!((shop.free(Pool::Free).await, sale), (free_after, Some(sale_after)), "{context}");
+            shop.assert_sound().await;
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn r15_set_free_is_a_difference_while_units_are_sold() {
+    let shop = Shop::with_units(10).await;
+    let a_move = shop.a_move(ID);
+    a_move.begin(StockPlan::SetFree { units: 7 }).await.unwrap();
+    let (_, stored, _) = a_move.load().await.unwrap();
+    let resolved = a_move.resolve(stored).await.unwrap().unwrap();
+    assert_eq!(resolved.transfer.unwrap().take, Withdraw::UpTo(3));
+    shop.order(Pool::Free, 1, 2).await; // sold between the look and the withdrawal
+    assert_eq!(a_move.finish().await.unwrap(), Ok(MoveDone { units: -3 }));
+    assert_eq!(shop.free(Pool::Free).await, 5, "7 wanted, 2 of them sold");
+    shop.order(Pool::Free, 1, 5).await;
+    assert_eq!(shop.run("01JD0000000000000000000001", StockPlan::SetFree { units: 4 }).await.unwrap().units, 4);
+    assert_eq!(shop.free(Pool::Free).await, 4);
+    shop.assert_sound().await;
+}
+
+#[actix_rt::test]
+async fn short_pools_refuse_and_change_nothing() {
+    let shop = Shop::with_units(3).await;
+    assert_eq!(shop.run(ID, StockPlan::TakeOut { units: 4 }).await, Err(MoveRefusal::Short { units_left: 3 }));
+    assert_eq!(shop.run(ID, StockPlan::TakeOut { units: 4 }).await, Err(MoveRefusal::Short { units_left: 3 }));
+    let plan = StockPlan::PutIn { units: -1 };
+    assert_eq!(shop.run("01JD0000000000000000000001", plan).await, Err(MoveRefusal::OutOfRange));
+    let plan = StockPlan::CloseSale { sale: SaleId(9) };
+    assert_eq!(shop.run("01JD0000000000000000000002", plan).await, Err(MoveRefusal::NoSuchSale));
+    let sale = sales::insert(&shop.db, PRODUCT, terms(SaleId(0), NOW_MS), 5, NOW_MS).await.unwrap().unwrap();
+    let plan = StockPlan::PlanSale { terms: sale.terms, units: 5 };
+    assert_eq!(shop.run("01JD0000000000000000000003", plan).await, Err(MoveRefusal::Short { units_left: 3 }));
+    assert_eq!(sales::find(&shop.db, sale.terms.sale).await.unwrap(), None, "a sale without units goes");
+    shop.assert_sound().await;
+}
+
+#[actix_rt::test]
+async fn units_that_only_the_ledger_has_are_put_back_there() {
+    let shop = Shop::with_units(3).await;
+    shop.sql("UPDATE stock SET free = 1, put_in = 1").await;
+    assert_eq!(shop.run(ID, StockPlan::TakeOut { units: 2 }).await, Err(MoveRefusal::Short { units_left: 1 }));
+    assert_eq!(shop.free(Pool::Free).await, 3);
+    assert_eq!(shop.run(ID, StockPlan::TakeOut { units: 2 }).await, Err(MoveRefusal::Short { units_left: 1 }));
+    assert_eq!(shop.free(Pool::Free).await, 3);
+}
+
+#[actix_rt::test]
+async fn sales_of_one_product_never_overlap() {
+    let shop = Shop::with_units(10).await;
+    let insert =
+        async |opens_at_ms| sales::insert(&shop.db, PRODUCT, terms(SaleId(0), opens_at_ms), 1, NOW_MS).await.unwrap();
+    let first = insert(1_000).await.unwrap().terms.sale;
+    assert_eq!(insert(1_999).await, Err(SaleRefusal::Overlaps { other: first }));
+    let second = insert(2_000).await.unwrap().terms.sale;
+    let moved = sales::check_change(&shop.db, &terms(second, 1_500)).await.unwrap();
+    assert_eq!(moved, Err(SaleRefusal::Overlaps { other: first }));
+    sales::check_change(&shop.db, &terms(second, 2_500)).await.unwrap().unwrap();
+    shop.run(ID, StockPlan::ChangeTerms { terms: terms(second, 2_500) }).await.unwrap();
+    let known = sales::find(&shop.db, second).await.unwrap().unwrap();
+    assert_eq!(known.sale.terms, terms(second, 2_500));
+    let in_ledger = shop.ledger.snapshot(PRODUCT).await.unwrap();
+    assert_eq!(in_ledger.sales().collect::<Vec<_>>(), [&known.sale.terms]);
+    shop.run("01JD0000000000000000000001", StockPlan::CloseSale { sale: first }).await.unwrap();
+    assert_eq!(sales::check_change(&shop.db, &terms(first, 9_000)).await.unwrap(), Err(SaleRefusal::Closed));
+    insert(1_000).await.unwrap();
+    assert_eq!(sales::list(&shop.db, None, 0, 10).await.unwrap().1, 3);
+    assert_eq!(sales::list(&shop.db, Some(0), 0, 10).await.unwrap().1, 2);
+    assert_eq!(sales::list(&shop.db, Some(2_000), 0, 10).await.unwrap().1, 1);
+    assert_eq!(sales::of_product(&shop.db, PRODUCT).await.unwrap().len(), 3);
+}
+
+#[actix_rt::test]
+async fn units_cancelled_into_a_closed_sale_are_found_and_brought_home() {
+    let shop = Shop::with_units(10).await;
+    let sale = shop.sale(4, 2).await;
+    let order_no = shop.order(Pool::Sale(sale), 1, 1).await.order.order_no;
+    assert_eq!(shop.moves(PRODUCT, StockPlan::CloseSale { sale }).await, 3);
+    assert!(sales::stranded(&shop.db, 10).await.unwrap().is_empty());
+    shop.command(order_no, &Command::Cancel { reason: CancelReason::Buyer }).await;
+    shop.settle_all().await;
+    assert_eq!(sales::stranded(&shop.db, 10).await.unwrap(), [(PRODUCT, sale)]);
+    assert_eq!(shop.moves(PRODUCT, StockPlan::CloseSale { sale }).await, 1);
+    assert_eq!(shop.free(Pool::Free).await, 10);
+    let plan = StockPlan::RestockSale { sale, units: 1 };
+    assert_eq!(shop.run(ID, plan).await, Err(MoveRefusal::SaleClosed));
+    shop.assert_sound().await;
+}
