@@ -24,7 +24,7 @@ use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, SqlLedger, StockLedger};
+use crate::persistence::{Db, SqlLedger, StockLedger, idempotency};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -91,6 +91,9 @@ impl App {
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         let key = signing_key(&setup)?;
         let settings = setup.settings;
+        if db.is_private() {
+            idempotency::abandon_all(&db).await?;
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or_cores = |wanted: usize| if wanted == 0 { cores } else { wanted };
         let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();

@@ -10,6 +10,8 @@ pub mod categories;
 pub mod envelope;
 pub mod error;
 pub mod extract;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod fields;
 pub mod headers;
 pub mod health;
