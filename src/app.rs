@@ -62,7 +62,7 @@ pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
     let app = App::start(setup, db.clone(), clock.clone(), Some(metrics.handle())).await?;
     // only now: a start that fails must not make a password that nobody ever sees
     let first_admin = admin::create_first(&db, clock.now_ms()).await?;
-    banner::print(&app, first_admin.as_ref(), options.demo);
+    banner::print(app.address(), first_admin.as_ref(), options.demo);
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM, finishing what was accepted"),
         _ = interrupt.recv() => tracing::info!("SIGINT, finishing what was accepted"),

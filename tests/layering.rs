@@ -78,6 +78,10 @@ fn floors_never_point_upward() {
     let mut wrong = Vec::new();
     for file in files {
         let place = file.strip_prefix(&root).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy();
+        if name.ends_with("tests.rs") || ["fixture.rs", "testing.rs"].contains(&&*name) {
+            continue; // compiled for tests only, which may look at everything
+        }
         let first = place.components().next().unwrap().as_os_str().to_string_lossy().to_string();
         let floor = first.trim_end_matches(".rs");
         let Some(allowed) = allowed(floor) else { continue };
