@@ -24,7 +24,7 @@ use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, SqlLedger, StockLedger, idempotency};
+use crate::persistence::{Db, SqlLedger, StockLedger, effects, idempotency};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -92,7 +92,9 @@ impl App {
         let key = signing_key(&setup)?;
         let settings = setup.settings;
         if db.is_private() {
-            idempotency::abandon_all(&db).await?;
+            // Nobody else works on it: what an earlier life was at when it died need not wait for its leases.
+            let (effects, keys) = (effects::end_leases(&db).await?, idempotency::abandon_all(&db).await?);
+            tracing::debug!(effects, keys, "leases of an earlier life ended");
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or_cores = |wanted: usize| if wanted == 0 { cores } else { wanted };
