@@ -13,7 +13,7 @@ use rushmall::app::{self, App};
 use rushmall::clock::Clock;
 use rushmall::config::{Settings, Setup, Synchronous};
 use rushmall::ops::admin;
-use rushmall::ops::check;
+use rushmall::ops::check::{self, CheckOptions};
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -142,11 +142,12 @@ impl Drop for TestShop {
         let expected =
             Unfinished { dead_tickets: leaves.dead_tickets, reviews: leaves.reviews, ..Unfinished::default() };
         assert_eq!(before, expected, "the shop was left with work that nobody does");
-        let problem = aside(dir, async |books: &Books| {
+        let options = CheckOptions { now_ms: self.clock.now_ms(), grace_ms: 0 };
+        let problem = aside(dir, async move |books: &Books| {
             assert_eq!(books.unfinished().await, expected, "stopping left work behind");
             books.assert_conserved().await;
-            let report = check::run(books.db()).await.expect("the check runs");
-            (!report.is_clean()).then(|| format!("{report:?}"))
+            let report = check::check(books.db(), options).await.expect("the check runs");
+            (!report.is_sound()).then(|| report.to_string())
         });
         assert_eq!(problem, None, "the books do not add up");
     }
