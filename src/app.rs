@@ -24,7 +24,7 @@ use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, SqlLedger, StockLedger};
+use crate::persistence::{Db, SqlLedger, StockLedger, idempotency};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -62,7 +62,7 @@ pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
     let app = App::start(setup, db.clone(), clock.clone(), Some(metrics.handle())).await?;
     // only now: a start that fails must not make a password that nobody ever sees
     let first_admin = admin::create_first(&db, clock.now_ms()).await?;
-    banner::print(&app, first_admin.as_ref(), options.demo);
+    banner::print(app.address(), first_admin.as_ref(), options.demo);
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM, finishing what was accepted"),
         _ = interrupt.recv() => tracing::info!("SIGINT, finishing what was accepted"),
@@ -91,6 +91,9 @@ impl App {
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         let key = signing_key(&setup)?;
         let settings = setup.settings;
+        if db.is_private() {
+            idempotency::abandon_all(&db).await?;
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or_cores = |wanted: usize| if wanted == 0 { cores } else { wanted };
         let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();

@@ -2,9 +2,11 @@
 
 pub mod domain;
 
+pub mod assets;
 pub mod clock;
 pub mod config;
 pub mod failpoint;
+pub mod passwords;
 pub mod random;
 
 pub mod messaging;

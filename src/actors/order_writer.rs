@@ -58,6 +58,8 @@ pub struct WriterDeps {
     pub clock: Clock,
     /// Deadlines of new orders.
     pub terms: PlaceTerms,
+    /// Age at which the sweep gives prepared tickets back.
+    pub prepared_expires_ms: i64,
     /// Most tickets in one transaction.
     pub batch_tickets_max: usize,
     /// Tries of a ticket that fails on its own.
@@ -143,11 +145,18 @@ impl OrderWriterActor {
 impl WriterDeps {
     /// Writes the groups, settles what was written, buries what never can be; one outcome a group.
     async fn write(&self, groups: &[OrderGroup]) -> Vec<Result<GroupOutcome, WriteError>> {
-        let attempts = self.place_halving(groups).await;
+        let now_ms = self.clock.now_ms();
+        let fresh: Vec<OrderGroup> = groups.iter().filter(|group| !self.is_stale(group, now_ms)).cloned().collect();
+        let mut attempts = self.place_halving(&fresh).await.into_iter();
         self.bell.ring();
         let mut settled = Vec::new();
         let mut outcomes = Vec::with_capacity(groups.len());
-        for (group, attempt) in groups.iter().zip(attempts) {
+        for group in groups {
+            let attempt = if self.is_stale(group, now_ms) {
+                Attempt::Hopeless("its prepared tickets waited too long".to_owned())
+            } else {
+                attempts.next().unwrap_or(Attempt::Unknown)
+            };
             outcomes.push(match attempt {
                 Attempt::Done(outcome) => {
                     settled.extend(group.tickets.iter().map(TicketRef::from));
@@ -163,6 +172,13 @@ impl WriterDeps {
             tracing::warn!(tickets = settled.len(), %error, "tickets not settled");
         }
         outcomes
+    }
+
+    /// True once the sweep may soon give the group's prepared units back: too late to make orders of them.
+    fn is_stale(&self, group: &OrderGroup, now_ms: i64) -> bool {
+        let too_old_ms = self.prepared_expires_ms / 2;
+        let is_prepared = |ticket: &Ticket| ticket.claim.kind == TicketKind::Prepared;
+        group.tickets.iter().any(|ticket| is_prepared(ticket) && now_ms - ticket.accepted_at_ms > too_old_ms)
     }
 
     /// Transactions of ever smaller halves, until each bad group is alone; outcomes in the order of the groups.

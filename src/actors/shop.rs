@@ -59,7 +59,7 @@ pub struct Shop {
     /// Time.
     pub clock: Clock,
     /// New order numbers.
-    pub numbers: OrderNumbers,
+    pub numbers: Arc<OrderNumbers>,
     /// One actor per active user.
     pub sessions: Directory<SessionActor>,
     /// One actor per active product.
@@ -128,7 +128,7 @@ impl Shop {
             writer: writer.clone(),
             ask_timeout,
         };
-        let numbers = OrderNumbers::new(clock.clone(), settings.node.slot);
+        let numbers = Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot));
         let shop = Arc::new(Self {
             settings,
             db,
@@ -176,6 +176,7 @@ impl Shop {
             inventory: self.inventory.clone(),
             queue: self.queue.clone(),
             clock: self.clock.clone(),
+            numbers: Arc::clone(&self.numbers),
             settings: self.settings.orders.clone(),
         };
         let stop = self.sweeps.stop();
@@ -266,6 +267,7 @@ fn writer_deps(
         bell: bell.clone(),
         clock: clock.clone(),
         terms: PlaceTerms { pay_deadline_ms: settings.orders.pay_deadline_ms },
+        prepared_expires_ms: settings.orders.prepared_expires_ms,
         batch_tickets_max: settings.orders.batch_tickets_max,
         ticket_attempts_max: settings.orders.ticket_attempts_max,
     }

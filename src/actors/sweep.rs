@@ -11,7 +11,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::background::Stop;
-use super::inventory::{InventoryActor, RefreshInventory};
+use super::inventory::{InventoryActor, MoveStock, RefreshInventory};
 use super::kit::Directory;
 use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
 use crate::clock::Clock;
@@ -22,7 +22,9 @@ use crate::domain::stock::{Ticket, TicketKind};
 use crate::messaging::OrderQueue;
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::ledger::{StockLedger, TicketRef};
-use crate::persistence::{Db, StoreError, carts, idempotency, orders, sessions, stock_moves};
+use crate::persistence::stock_moves::{self, StockPlan};
+use crate::persistence::{Db, StoreError, carts, idempotency, orders, sales, sessions};
+use crate::random::OrderNumbers;
 
 /// Orders driven at the same time.
 const CONCURRENCY: usize = 32;
@@ -38,6 +40,8 @@ const EFFECT_ATTEMPTS_BEFORE_REVIEW: u32 = 20;
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stock move untouched for so long was left by a crash.
 const MOVE_ABANDONED_MS: i64 = 5_000;
+/// A sale's units go back so long after its end, so that an administrator can still prolong it.
+const SALE_ENDED_GRACE_MS: i64 = 60_000;
 /// Pause between rounds of house-keeping.
 const HOUSE_KEEPING_EVERY: Duration = Duration::from_secs(30);
 
@@ -56,6 +60,8 @@ pub struct SweepDeps {
     pub queue: OrderQueue,
     /// Time.
     pub clock: Clock,
+    /// Identities of moves.
+    pub numbers: Arc<OrderNumbers>,
     /// Intervals and ages.
     pub settings: OrderSettings,
 }
@@ -67,8 +73,8 @@ impl SweepDeps {
     /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
     pub async fn sweep_orders(self, mut stop: Stop) -> Result<(), StoreError> {
         while !stop.is_set() {
-            let found = self.expire_payments().await? + self.run_effects().await? + self.complete_orders().await?;
-            if found == 0 {
+            let found = [self.expire_payments().await?, self.run_effects().await?, self.complete_orders().await?];
+            if found.iter().all(|rows| (*rows as u64) < ROWS_MAX) {
                 stop.sleep(Duration::from_millis(self.settings.sweep_interval_ms)).await;
             }
         }
@@ -81,13 +87,13 @@ impl SweepDeps {
     /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
     pub async fn sweep_tickets(self, mut stop: Stop) -> Result<(), StoreError> {
         let now_ms = self.clock.now_ms();
-        self.resume_moves(now_ms, now_ms).await?;
+        self.resume_moves(0, now_ms).await?;
         self.adopt_orphans(now_ms).await?;
         while !stop.is_set() {
             stop.sleep(Duration::from_millis(self.settings.sweep_interval_ms * 4)).await;
             let now_ms = self.clock.now_ms();
             self.adopt_orphans(now_ms - self.settings.ticket_orphan_after_ms).await?;
-            self.resume_moves(now_ms - MOVE_ABANDONED_MS, now_ms).await?;
+            self.resume_moves(MOVE_ABANDONED_MS, now_ms).await?;
         }
         Ok(())
     }
@@ -102,6 +108,7 @@ impl SweepDeps {
             idempotency::purge(&self.db, now_ms).await?;
             carts::purge(&self.db, now_ms).await?;
             sessions::purge(&self.db, now_ms).await?;
+            self.return_units_of_sales(now_ms).await?;
             stop.sleep(HOUSE_KEEPING_EVERY).await;
         }
         Ok(())
@@ -163,12 +170,26 @@ impl SweepDeps {
         }
     }
 
-    async fn resume_moves(&self, untouched_since_ms: i64, now_ms: i64) -> Result<(), StoreError> {
-        let moved = stock_moves::resume_pending(&self.db, &*self.ledger, untouched_since_ms, now_ms).await?;
+    async fn resume_moves(&self, older_than_ms: i64, now_ms: i64) -> Result<(), StoreError> {
+        let moved = stock_moves::resume_pending(&self.db, &*self.ledger, older_than_ms, now_ms).await?;
         for product in moved {
-            tracing::info!(%product, "move of stock resumed");
             if let Err(error) = self.inventory.ask(&product, RefreshInventory, ASK_TIMEOUT).await {
                 tracing::warn!(%product, %error, "inventory not told of a resumed move");
+            }
+        }
+        Ok(())
+    }
+
+    /// What a sale did not sell goes back to the free pool when it is over, and so does what is cancelled later.
+    async fn return_units_of_sales(&self, now_ms: i64) -> Result<(), StoreError> {
+        let mut over = sales::ended(&self.db, now_ms - SALE_ENDED_GRACE_MS, ROWS_MAX).await?;
+        over.extend(sales::stranded(&self.db, ROWS_MAX).await?);
+        for (product, sale) in over {
+            let message = MoveStock { move_id: self.numbers.next().to_string(), plan: StockPlan::CloseSale { sale } };
+            match self.inventory.ask(&product, message, ASK_TIMEOUT).await {
+                Ok(Ok(moved)) => tracing::info!(%product, %sale, units = moved.units, "sale is over, units returned"),
+                Ok(Err(error)) => tracing::warn!(%product, %sale, %error, "units of a sale not returned"),
+                Err(error) => tracing::warn!(%product, %sale, %error, "inventory of a sale not reached"),
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::keys::{self, KEYS};
 use super::{Environment, Settings};
 
 /// Environment variables that begin with this are settings: `RUSHMALL__HTTP__PORT` is `http.port`.
-pub const VARIABLE_PREFIX: &str = "RUSHMALL__";
+const VARIABLE_PREFIX: &str = "RUSHMALL__";
 /// HS256 keys shorter than this can be guessed.
 const JWT_SECRET_BYTES_MIN: usize = 32;
 /// Words in keys that were copied from an example.
@@ -24,7 +24,7 @@ const WELL_KNOWN: &[&str] = &["secret", "changeme", "change-me", "change_me", "p
 pub struct Sources {
     /// A `.toml`, `.yaml` or `.yml` file.
     pub file: Option<PathBuf>,
-    /// The process environment; only names with [`VARIABLE_PREFIX`] are looked at.
+    /// The process environment; only names that begin with `RUSHMALL__` are looked at.
     pub environment: Vec<(String, String)>,
     /// Command-line flags: name of the flag, key, value.
     pub flags: Vec<(&'static str, &'static str, String)>,

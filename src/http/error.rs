@@ -15,6 +15,7 @@ use super::fields::FieldError;
 use super::i18n::{self, Lang};
 use super::trace::RequestContext;
 use crate::domain::codes::Code;
+use crate::passwords::PasswordError;
 use crate::persistence::StoreError;
 
 /// When a caller may come back if nobody knows better.
@@ -189,6 +190,14 @@ impl From<StoreError> for ApiError {
             return Self::from(Code::UNAVAILABLE);
         }
         tracing::error!(%error, cause, "store failed");
+        Self::from(Code::INTERNAL)
+    }
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause, "password not worked on");
         Self::from(Code::INTERNAL)
     }
 }

@@ -10,8 +10,18 @@ use super::envelope::{ApiResult, ok};
 use super::error::ApiError;
 use super::extract::Body;
 use super::fields::{Fields, FromFields};
+use super::route_table::RouteTable;
 use crate::domain::codes::Code;
 use crate::failpoint;
+
+/// Apart from the API's own routes, which are all documented.
+#[must_use]
+pub fn routes() -> RouteTable {
+    let mut routes = RouteTable::default();
+    routes.get("/api/admin/failpoints", list); // a
+    routes.post("/api/admin/failpoints", arm); // a
+    routes
+}
 
 /// What shall happen where, e.g. `inventory.claim=panic@1`.
 #[derive(Debug)]

@@ -10,6 +10,8 @@ pub mod categories;
 pub mod envelope;
 pub mod error;
 pub mod extract;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod fields;
 pub mod headers;
 pub mod health;
@@ -21,7 +23,7 @@ pub mod order_json;
 pub mod order_reads;
 pub mod orders;
 pub mod pages;
-pub mod passwords;
+pub mod photos;
 pub mod problem;
 pub mod product_cards;
 pub mod product_forms;
@@ -46,6 +48,9 @@ pub mod ws;
 pub mod ws_connection;
 pub mod ws_frames;
 pub mod ws_tickets;
+
+#[cfg(test)]
+mod flow_tests;
 
 pub use auth::{Admin, Caller, MaybeCaller, Token};
 pub use envelope::{ApiResult, Envelope, ok};

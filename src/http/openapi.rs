@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    addresses, admin, admin_actors, admin_orders, carts, categories, health, orders, products, rehearsal, sales,
-    seckill, sessions, users, ws,
+    addresses, admin, admin_actors, admin_orders, carts, categories, health, orders, photos, products, rehearsal,
+    sales, seckill, sessions, users, ws,
 };
 
 /// `/openapi.json`.
@@ -64,6 +64,7 @@ use super::{
         sessions::revoke_session,
         users::list_users,
         users::change_user,
+        photos::photo,
         products::list_products,
         products::get_product,
         products::add_product,

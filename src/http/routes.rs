@@ -3,8 +3,8 @@
 
 use super::route_table::RouteTable;
 use super::{
-    addresses, admin, admin_actors, admin_orders, carts, categories, health, orders, products, rehearsal, sales,
-    seckill, sessions, users, ws,
+    addresses, admin, admin_actors, admin_orders, carts, categories, health, orders, photos, products, rehearsal,
+    sales, seckill, sessions, users, ws,
 };
 
 /// Every route of the server but the documentation's own.
@@ -43,6 +43,7 @@ fn people(routes: &mut RouteTable) {
 }
 
 fn shop(routes: &mut RouteTable) {
+    routes.get("/photos/{name}", photos::photo); // -
     routes.get("/api/product", products::list_products); // -
     routes.get("/api/product/{id}", products::get_product); // -
     routes.post("/api/product", products::add_product); // a

@@ -35,6 +35,8 @@ pub fn configure(config: &mut web::ServiceConfig, state: web::Data<AppState>) {
         .app_data(web::Data::new(TimeLimit(Duration::from_millis(http.request_timeout_ms))))
         .app_data(state);
     routes().serve(config);
+    #[cfg(feature = "failpoints")]
+    super::failpoints::routes().serve(config);
     config
         .service(web::redirect("/swagger", "/swagger/"))
         .service(SwaggerUi::new("/swagger/{_:.*}").url("/openapi.json", ApiDoc::openapi()))

@@ -8,7 +8,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::{Caller, Claims, Tokens};
 use super::error::ApiError;
-use super::passwords::Passwords;
 use super::product_cards::ProductCards;
 use super::ws_tickets::WsTickets;
 use crate::actors::session::Authorize;
@@ -16,6 +15,7 @@ use crate::actors::shop::Shop;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::BuyerId;
+use crate::passwords::Passwords;
 use crate::persistence::Db;
 
 /// Shared by all workers; handlers take `web::Data<AppState>`.

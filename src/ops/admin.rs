@@ -2,8 +2,6 @@
 
 use std::io::BufRead as _;
 
-use argon2::{Argon2, PasswordHasher as _};
-
 use super::cli::AdminArgs;
 use super::{OpsError, output, settings};
 use crate::clock::Clock;
@@ -11,7 +9,7 @@ use crate::domain::BuyerId;
 use crate::domain::user::{Login, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Role, is_username};
 use crate::persistence::Db;
 use crate::persistence::users::{self, AccessChanges, NewUser, User, UserRejection};
-use crate::random;
+use crate::{passwords, random};
 
 /// Name of the administrator that the first start makes.
 pub const FIRST_USERNAME: &str = "admin";
@@ -126,8 +124,7 @@ fn hash(password: &str) -> Result<String, OpsError> {
         let bounds = format!("a password has {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes");
         return Err(OpsError::Usage(format!("{bounds}, got {}", password.len())));
     }
-    let hashed = Argon2::default().hash_password(password.as_bytes());
-    Ok(hashed.map_err(|error| OpsError::Internal(format!("hashing the password failed: {error}")))?.to_string())
+    passwords::hash(password).map_err(|error| OpsError::Internal(error.to_string()))
 }
 
 fn generated_password() -> String {
@@ -150,7 +147,7 @@ pub fn password_from_stdin() -> Result<String, OpsError> {
 #[cfg(test)]
 mod tests {
     use argon2::password_hash::phc::PasswordHash;
-    use argon2::{PasswordVerifier as _, password_hash};
+    use argon2::{Argon2, PasswordVerifier as _, password_hash};
 
     use super::*;
     use crate::config::DatabaseSettings;

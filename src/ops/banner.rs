@@ -5,7 +5,13 @@ use std::net::SocketAddr;
 
 use super::admin::Credentials;
 use super::output;
-use crate::app::App;
+
+const TRY_THIS: &str = r#"
+Try a flash sale:
+  TOKEN=$(curl -s {base}/api/user/register -d "username=buyer-$RANDOM&password=buyer-2026" | grep -o 'ey[^"]*')
+  curl -s {base}/api/seckill -H "authorization: Bearer $TOKEN" -d product_id=1
+  curl -s {base}/api/order -H "authorization: Bearer $TOKEN"
+"#;
 
 /// The banner for a shop that listens at `base`, e.g. `http://127.0.0.1:8080`. `demo`: the catalogue has open sales.
 #[must_use]
@@ -18,25 +24,14 @@ pub fn text(base: &str, demo: bool) -> String {
         let _ = writeln!(text, "  {name:<9} {base}{path}");
     }
     if demo {
-        let json = "-H 'content-type: application/json'";
-        let _ = writeln!(text, "\nTry a flash sale:");
-        let _ = writeln!(
-            text,
-            "  TOKEN=$(curl -s {base}/api/user/register {json} -d '{{\"username\":\"alice\",\"password\":\"alice-2026\"}}' \
-             | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')"
-        );
-        let _ = writeln!(
-            text,
-            "  curl -s {base}/api/seckill -H \"authorization: Bearer $TOKEN\" {json} -d '{{\"product_id\":1}}'"
-        );
-        let _ = writeln!(text, "  curl -s {base}/api/order -H \"authorization: Bearer $TOKEN\"");
+        text.push_str(&TRY_THIS.replace("{base}", base));
     }
     text
 }
 
 /// Prints [`text`] for a running shop and, on a first start, the administrator's password: the only time it is seen.
-pub fn print(app: &App, first_admin: Option<&Credentials>, demo: bool) {
-    output::line(text(&base(app.address()), demo));
+pub fn print(address: SocketAddr, first_admin: Option<&Credentials>, demo: bool) {
+    output::line(text(&base(address), demo));
     if let Some(Credentials { username, password, .. }) = first_admin {
         output::line(format_args!(
             "First start: administrator \"{username}\", password \"{password}\" (shown only this once;"

@@ -10,7 +10,6 @@ pub mod drill;
 mod error;
 pub mod healthcheck;
 pub mod output;
-pub mod photos;
 pub mod seed;
 pub mod settings;
 

@@ -195,6 +195,10 @@ fn refused(demo: &DemoProduct, reason: &dyn std::fmt::Debug) -> OpsError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::assets;
+
     use std::collections::HashSet;
 
     use super::*;
@@ -274,5 +278,17 @@ mod tests {
         insert(&db, &own, 0, NOW_MS).await.unwrap();
         assert_eq!(fill(&db, &ledger, NOW_MS).await.unwrap(), 0);
         assert_eq!(products::first_added(&db, 100).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn every_product_has_a_small_picture_of_its_own() {
+        let drawn: BTreeSet<String> = assets::photo_names().map(|name| name.into_owned()).collect();
+        let wanted: BTreeSet<String> =
+            catalogue().unwrap().products.iter().map(|product| format!("{}.svg", product.photo)).collect();
+        assert_eq!(drawn, wanted);
+        for name in drawn {
+            let picture = assets::photo(&name).unwrap();
+            assert!(picture.starts_with(b"<svg ") && picture.len() < 6_000, "{name}");
+        }
     }
 }

@@ -71,6 +71,12 @@ impl Db {
         self.writer.get_database_backend()
     }
 
+    /// True if no other server uses this database: SQLite lies in one node's data directory.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.backend() == DbBackend::Sqlite
+    }
+
     /// Runs `work` in one transaction and commits it; repeats it on deadlock, serialization failure or a busy file,
     /// so `work` must take its ids from outside. `BEGIN IMMEDIATE` on SQLite.
     ///

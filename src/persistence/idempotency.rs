@@ -205,6 +205,26 @@ pub async fn abandon(db: &Db, key: &IdempotencyKey, lease_until_ms: i64) -> Resu
     end_turn(db, key, lease_until_ms, NO_ANSWER, "").await
 }
 
+/// Ends every turn without an answer: the process that worked them is dead. Only for a database that no other process
+/// uses; elsewhere a dead process's turns end with their leases.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn abandon_all(db: &Db) -> Result<u64, StoreError> {
+    let operation = "ending the turns of an earlier life";
+    db.write(operation, async |tx| {
+        let ended = Entity::update_many()
+            .col_expr(Column::LeaseUntilMs, Expr::value(0_i64))
+            .filter(Column::HttpStatus.eq(NO_ANSWER))
+            .filter(Column::LeaseUntilMs.gt(0))
+            .exec(tx)
+            .await
+            .map_err(StoreError::during(operation))?;
+        Ok(ended.rows_affected)
+    })
+    .await
+}
+
 async fn end_turn(
     db: &Db,
     key: &IdempotencyKey,

@@ -1,7 +1,7 @@
 //! What a rehearsal needs of the database: sign-ins in bulk, and the books of one product; basic statistics beside.
 
-use sea_orm::FromQueryResult;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{DbBackend, FromQueryResult};
 
 use super::db::Db;
 use super::error::StoreError;
@@ -89,11 +89,16 @@ pub async fn open_sessions(
 /// # Errors
 /// [`StoreError`] if the database fails.
 pub async fn orders_by_status(db: &Db, product: Option<ProductId>) -> Result<Vec<StatusCount>, StoreError> {
+    // A sum of BIGINT is a decimal to MySQL and PostgreSQL.
+    let sum = match db.backend() {
+        DbBackend::MySql => "CAST(SUM(total_fen) AS SIGNED)",
+        _ => "CAST(SUM(total_fen) AS BIGINT)",
+    };
     let mut select = Query::select();
     select
         .column("status")
         .expr_as(Expr::cust("COUNT(*)"), "orders")
-        .expr_as(Expr::cust("CAST(SUM(total_fen) AS BIGINT)"), "total_fen")
+        .expr_as(Expr::cust(sum), "total_fen")
         .from("orders")
         .group_by_col("status");
     if let Some(product) = product {

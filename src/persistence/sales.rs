@@ -307,3 +307,18 @@ pub async fn stranded(db: &Db, limit: u64) -> Result<Vec<(ProductId, SaleId)>, S
     let found = read(db.reader(), &select).await?;
     Ok(found.into_iter().map(|stranded| (stranded.sale.product, stranded.sale.terms.sale)).collect())
 }
+
+/// Sales whose window closed before `ended_before_ms` and that nobody closed: their units wait to go back.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn ended(db: &Db, ended_before_ms: i64, limit: u64) -> Result<Vec<(ProductId, SaleId)>, StoreError> {
+    let select = select()
+        .and_where(Expr::col(("sales", "closed")).eq(false))
+        .and_where(Expr::col(("sales", "closes_at_ms")).lt(ended_before_ms))
+        .order_by(("sales", "id"), Order::Asc)
+        .limit(limit)
+        .to_owned();
+    let found = read(db.reader(), &select).await?;
+    Ok(found.into_iter().map(|ended| (ended.sale.product, ended.sale.terms.sale)).collect())
+}

@@ -105,7 +105,8 @@ impl ShopProcess {
         self.child = Some(child);
         let until = Instant::now() + READY_WITHIN;
         while Instant::now() < until {
-            if let Some(base) = base.lock().unwrap().clone() {
+            let known = base.lock().unwrap().clone();
+            if let Some(base) = known {
                 self.address.is_now(&base);
                 if Person::visitor(&self.address).get("/ready").await.status == 200 {
                     return true;

@@ -12,8 +12,7 @@ use rushmall::actors::shop::Shop;
 use rushmall::app::{self, App};
 use rushmall::clock::Clock;
 use rushmall::config::{Settings, Setup, Synchronous};
-use rushmall::ops::admin;
-use rushmall::ops::check::{self, CheckOptions};
+use rushmall::ops::{CheckOptions, admin, check};
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -142,14 +141,15 @@ impl Drop for TestShop {
         let expected =
             Unfinished { dead_tickets: leaves.dead_tickets, reviews: leaves.reviews, ..Unfinished::default() };
         assert_eq!(before, expected, "the shop was left with work that nobody does");
-        let options = CheckOptions { now_ms: self.clock.now_ms(), grace_ms: 0 };
+        let now_ms = self.clock.now_ms();
         let problem = aside(dir, async move |books: &Books| {
             assert_eq!(books.unfinished().await, expected, "stopping left work behind");
             books.assert_conserved().await;
-            let report = check::check(books.db(), options).await.expect("the check runs");
+            let options = CheckOptions { now_ms, grace_ms: 0 };
+            let report = check(books.db(), options).await.expect("the check runs");
             (!report.is_sound()).then(|| report.to_string())
         });
-        assert_eq!(problem, None, "the books do not add up");
+        assert!(problem.is_none(), "the books do not add up:\n{}", problem.unwrap_or_default());
     }
 }
 

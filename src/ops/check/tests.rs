@@ -1,3 +1,5 @@
+//! The checker finds what is planted, and nothing in a sound shop.
+
 use super::*;
 use crate::domain::order::{CancelReason, Command, PayChannel, RefundState};
 use crate::domain::stock::Pool;

@@ -1,3 +1,5 @@
+//! The journal decides: lost updates, units moved once, tampering seen.
+
 use super::*;
 use crate::domain::order::{CancelReason, Command, Effect, OrderStatus, PayChannel, RefundState, decide};
 use crate::domain::stock::Pool;

@@ -1,3 +1,5 @@
+//! Orders are written once, all or nothing where that is promised.
+
 use super::*;
 use crate::domain::BuyerId;
 use crate::domain::order::{Effect, Event};

@@ -1,3 +1,5 @@
+//! A move of stock is finished from wherever it stopped.
+
 use super::super::{resume_pending, run};
 use super::*;
 use crate::domain::order::{CancelReason, Command};
