@@ -112,6 +112,17 @@ impl Person {
         Self { user_id, username: username.to_owned(), token: token.to_owned(), ..self.clone() }
     }
 
+    /// The same person over connections of his own, as from another device.
+    pub fn elsewhere(&self) -> Self {
+        Self::visitor(&self.address).signed_in(self.user_id, &self.username, &self.token)
+    }
+
+    /// A body as it is, with its content type; none of what a well-behaved client would do.
+    pub async fn send_raw(&self, method: Method, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+        let asked = format!("{method} {path} with a raw body");
+        send(self.request(method, path).header("content-type", content_type).body(body.into()), asked).await
+    }
+
     /// Makes an account; the password is `{username}-2026`.
     pub async fn register(&self, username: &str) -> Self {
         let body = json!({ "username": username, "password": format!("{username}-2026") });

@@ -12,3 +12,4 @@ pub mod process;
 pub mod shop;
 pub mod socket;
 pub mod verbs;
+pub mod wire;

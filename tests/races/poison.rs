@@ -1,0 +1,136 @@
+//! What can never become an order: t6, r7, r12, r57.
+
+use std::time::Duration;
+
+use rushmall::domain::stock::Ticket;
+use sea_orm::ConnectionTrait;
+
+use crate::counting::{CANNOT_CANCEL, FAILED, UNPAID, sale_pool, text};
+use crate::delivery::claim;
+use crate::support::client::Person;
+use crate::support::shop::TestShop;
+use crate::support::verbs::Product;
+
+async fn execute(shop: &TestShop, sql: &str) {
+    shop.books.db().writer().execute_unprepared(sql).await.expect("the books can be tampered with");
+}
+
+async fn until_dead(admin: &Person, order_no: &str) {
+    for _ in 0..200 {
+        let dead = admin.get("/api/admin/dead-tickets").await.accepted();
+        if dead["list"].as_array().expect("a list").iter().any(|ticket| ticket["order_no"] == order_no) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{order_no} never became a dead letter");
+}
+
+#[tokio::test]
+async fn t6_r7_a_ticket_that_cannot_become_an_order_fails_alone_and_its_units_come_back() {
+    let mut shop = TestShop::open().await;
+    shop.leaves.dead_tickets = 1;
+    let admin = shop.admin().await;
+    let (doomed, _) = admin.make_sale("doomed", 3).await;
+    let (healthy, _) = admin.make_sale("healthy", 3).await;
+    let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
+    // wakes the writer, which is then held while the ground is pulled away
+    bob.place_order(&admin.make_product("other", 1.0, 1).await, 1).await.accepted();
+    admin.command_actor("order_writer", "0", "pause").await.accepted();
+    let poisoned = ann.buy(&doomed).await.order_no();
+    let good = bob.buy(&healthy).await.order_no();
+    execute(&shop, &format!("DELETE FROM products WHERE id = {}", doomed.id)).await;
+    admin.command_actor("order_writer", "0", "resume").await.accepted();
+
+    until_dead(&admin, &poisoned).await;
+    shop.at_rest().await;
+    assert_eq!(bob.order_status(&good).await, UNPAID);
+    let order = ann.order(&poisoned).await.accepted();
+    assert_eq!((order["status"].as_i64(), order["end_reason"].as_str()), (Some(FAILED), Some("poisoned")), "{order}");
+    let result = ann.buy_result(&poisoned).await.accepted();
+    assert_eq!(text(&result, "status"), "failed", "{result}");
+    assert!(result["reason"].is_string(), "{result}");
+    let sale = sale_pool(&shop.books, &doomed).await;
+    assert_eq!((sale.free, sale.held, sale.gate), (3, 0, Some(3)), "{sale:?}");
+
+    // r12: it never had its stock, so there is nothing that a cancel could give back
+    ann.cancel(&poisoned).await.rejected(CANNOT_CANCEL);
+    shop.assert_stock_conserved(doomed.id).await;
+    assert_eq!(sale_pool(&shop.books, &doomed).await.free, 3);
+    // and the buyer is not locked out
+    ann.buy(&healthy).await.order_no();
+    shop.at_rest().await;
+}
+
+#[tokio::test]
+async fn t6_a_message_about_a_product_that_never_was_does_not_stop_the_queue() {
+    let mut shop = TestShop::open().await;
+    shop.leaves.dead_tickets = 1;
+    let admin = shop.admin().await;
+    let (product, _) = admin.make_sale("healthy", 5).await;
+    let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
+    let nonsense = claim(&shop, &ann, &Product { id: 424_242 }, 7);
+    let ticket = Ticket { claim: nonsense.clone(), accepted_at_ms: shop.clock.now_ms() };
+    assert!(shop.inside().queue.publish(vec![ticket.clone()]));
+    let good = bob.buy(&product).await.order_no();
+    assert!(shop.inside().queue.publish(vec![ticket]));
+    until_dead(&admin, &nonsense.order_no.to_string()).await;
+    shop.at_rest().await;
+    assert_eq!(bob.order_status(&good).await, UNPAID);
+    assert_eq!(ann.order_status(&nonsense.order_no.to_string()).await, FAILED);
+    shop.assert_stock_conserved(product.id).await;
+}
+
+#[tokio::test]
+async fn t6_a_ticket_that_cannot_be_read_stands_in_nobodys_way() {
+    let shop = TestShop::with(|settings| settings.orders.ticket_orphan_after_ms = 200).await;
+    let admin = shop.admin().await;
+    let (product, sale) = admin.make_sale("healthy", 5).await;
+    let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
+    execute(
+        &shop,
+        &format!(
+            "INSERT INTO ledger_tickets (order_no, product_id, pool, buyer_id, quantity, unit_price_fen, state, details, \
+             accepted_at_ms) VALUES ('{}', {}, {}, {}, 1, 990, 0, 'not JSON at all', 1)",
+            shop.inside().numbers.next(),
+            product.id,
+            sale.id,
+            ann.user_id
+        ),
+    )
+    .await;
+    // one behind it, whose message was lost: only the sweep can find it
+    let lost = claim(&shop, &bob, &product, sale.id);
+    let taken = shop.inside().ledger.reserve(lost.product, std::slice::from_ref(&lost), shop.clock.now_ms()).await;
+    taken.expect("the ledger answers").pop().expect("one answer").expect("there are units");
+    for _ in 0..200 {
+        if bob.order_status(&lost.order_no.to_string()).await == UNPAID {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(bob.order_status(&lost.order_no.to_string()).await, UNPAID, "the sweep is stuck on a broken row");
+    // the buyer whose row is broken can still look and buy
+    assert_eq!(ann.orders().await.len(), 0);
+    ann.buy(&product).await.order_no();
+    execute(&shop, "DELETE FROM ledger_tickets WHERE details = 'not JSON at all'").await;
+    shop.assert_stock_conserved(product.id).await;
+}
+
+#[tokio::test]
+async fn an_order_accepted_before_its_product_was_deleted_is_honoured() {
+    let shop = TestShop::open().await;
+    let admin = shop.admin().await;
+    let (product, _) = admin.make_sale("going", 5).await;
+    let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
+    bob.place_order(&admin.make_product("other", 1.0, 1).await, 1).await.accepted();
+    admin.command_actor("order_writer", "0", "pause").await.accepted();
+    let order_no = ann.buy(&product).await.order_no();
+    admin.delete(&format!("/api/product/{}", product.id)).await.accepted();
+    admin.command_actor("order_writer", "0", "resume").await.accepted();
+    ann.pay(&order_no).await.accepted();
+    assert_eq!(ann.order(&order_no).await.accepted()["product_name"], "going");
+    let refused = bob.buy(&product).await;
+    assert!([20_001, 20_002].contains(&refused.code), "{refused:?}");
+    shop.assert_stock_conserved(product.id).await;
+}
