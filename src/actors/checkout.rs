@@ -140,9 +140,10 @@ impl Checkout {
                 let product = request.lines.first().map_or(ProductId(0), |line| line.product);
                 Err(OrderRejection::Line { product, refusal: rejection.into() })
             }
+            // Given up, and the units given back: the tickets of an interrupted attempt were too old, or the product is gone.
             Ok(Ok(_)) => {
                 let product = request.lines.first().map_or(ProductId(0), |line| line.product);
-                Err(OrderRejection::Line { product, refusal: ReserveRefusal::NoProduct })
+                Err(OrderRejection::Line { product, refusal: ClaimRejection::Withdrawn.into() })
             }
             Ok(Err(_)) | Err(AskError::Died | AskError::TimedOut) => self.find_written(request).await,
             Err(not_now) => {

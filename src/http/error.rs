@@ -31,11 +31,12 @@ struct Inner {
     fields: Vec<FieldError>,
     data: Map<String, Value>,
     retry_after_ms: Option<u64>,
+    numbers_spent: bool,
 }
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self(Box::new(Inner { code, fields: Vec::new(), data: Map::new(), retry_after_ms: None }))
+        Self(Box::new(Inner { code, fields: Vec::new(), data: Map::new(), retry_after_ms: None, numbers_spent: false }))
     }
 }
 
@@ -60,6 +61,19 @@ impl ApiError {
     pub fn retry_after_ms(mut self, ms: u64) -> Self {
         self.0.retry_after_ms = Some(ms);
         self
+    }
+
+    /// The order numbers of this attempt can never become orders: a repeat needs new ones.
+    #[must_use]
+    pub fn numbers_spent(mut self) -> Self {
+        self.0.numbers_spent = true;
+        self
+    }
+
+    /// True after [`ApiError::numbers_spent`].
+    #[must_use]
+    pub fn are_numbers_spent(&self) -> bool {
+        self.0.numbers_spent
     }
 
     /// The business code.

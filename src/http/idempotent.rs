@@ -17,7 +17,6 @@ use super::state::AppState;
 use super::trace::RequestContext;
 use crate::domain::codes::Code;
 use crate::domain::{BuyerId, OrderNo};
-use crate::persistence::Db;
 use crate::persistence::idempotency::{self, Begun, IdempotencyKey, StoredAnswer};
 
 const KEY_CHARS_MAX: usize = 100;
@@ -59,37 +58,12 @@ pub async fn once<T: Serialize>(
         }
         Begun::Answered(answer) => Ok(repeat(answer, context)),
         Begun::Work { order_nos, is_repeat, lease_until_ms } => {
-            let unfinished = Unfinished { db: state.db.clone(), key: Some(key.clone()), lease_until_ms };
             let outcome = work(Turn { order_nos, is_repeat }).await;
-            unfinished.is_finished();
+            if matches!(&outcome, Err(error) if error.are_numbers_spent()) {
+                idempotency::renumber(&state.db, &key, lease_until_ms, &fresh).await?;
+            }
             conclude(state, &key, lease_until_ms, outcome, context).await
         }
-    }
-}
-
-/// Work under a key that was cut off (the client left, a panic) frees the key at once: its repeat goes on under the same
-/// numbers and need not wait for the end of the lease.
-struct Unfinished {
-    db: Db,
-    key: Option<IdempotencyKey>,
-    lease_until_ms: i64,
-}
-
-impl Unfinished {
-    fn is_finished(mut self) {
-        self.key = None;
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        let (db, lease_until_ms) = (self.db.clone(), self.lease_until_ms);
-        actix_rt::spawn(async move {
-            if let Err(error) = idempotency::abandon(&db, &key, lease_until_ms).await {
-                tracing::debug!(%error, "idempotency key not freed, its lease will end");
-            }
-        });
     }
 }
 

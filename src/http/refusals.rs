@@ -103,7 +103,8 @@ fn from_shelf(refusal: ReserveRefusal) -> ApiError {
         ReserveRefusal::Rejected(ClaimRejection::StockShort { units_left }) => {
             ApiError::from(Code::PRODUCT_STOCK_SHORT).with("stock", units_left)
         }
-        ReserveRefusal::Rejected(ClaimRejection::Withdrawn) => Code::ORDER_CREATE.into(),
+        // An earlier attempt was interrupted and its units went back: nothing was ordered, and the next one may.
+        ReserveRefusal::Rejected(ClaimRejection::Withdrawn) => ApiError::from(Code::UNAVAILABLE).numbers_spent(),
         ReserveRefusal::Rejected(other) => in_sale(other),
     }
 }

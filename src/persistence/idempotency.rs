@@ -205,6 +205,27 @@ pub async fn abandon(db: &Db, key: &IdempotencyKey, lease_until_ms: i64) -> Resu
     end_turn(db, key, lease_until_ms, NO_ANSWER, "").await
 }
 
+/// The turn's numbers can never become orders: later turns work under `fresh`. The turn goes on.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn renumber(db: &Db, key: &IdempotencyKey, lease_until_ms: i64, fresh: &[OrderNo]) -> Result<(), StoreError> {
+    let operation = "renumbering an idempotency key";
+    db.write(operation, async |tx| {
+        Entity::update_many()
+            .col_expr(Column::OrderNos, Expr::value(joined(fresh)))
+            .filter(Column::UserId.eq(key.user.0))
+            .filter(Column::IdempotencyKey.eq(key.key.as_str()))
+            .filter(Column::HttpStatus.eq(NO_ANSWER))
+            .filter(Column::LeaseUntilMs.eq(lease_until_ms))
+            .exec(tx)
+            .await
+            .map_err(StoreError::during(operation))?;
+        Ok(())
+    })
+    .await
+}
+
 /// Ends every turn without an answer: the process that worked them is dead. Only for a database that no other process
 /// uses; elsewhere a dead process's turns end with their leases.
 ///

@@ -23,6 +23,7 @@ async fn t3_killed_twenty_times_in_a_sale_nothing_is_lost() {
     let mut dice = Dice::new(seed);
     let mut shop = ShopProcess::prepare();
     shop.set("RUSHMALL__ORDERS__PAY_DEADLINE_MS", &PAY_DEADLINE.as_millis().to_string());
+    shop.set("RUSHMALL__ORDERS__PREPARED_EXPIRES_MS", "1000"); // nobody repeats a checkout
     shop.start().await;
     let admin = shop.admin().await;
     let mut products = Vec::new();
