@@ -47,8 +47,14 @@ pub struct Listener {
 impl Listener {
     /// Connects and subscribes to all orders of `who`.
     pub async fn open(who: &Person) -> Self {
-        let mut listener =
-            Self { who: who.clone(), stream: None, pushes: Vec::new(), told: BTreeMap::new(), last_seq: None, closed_with: None };
+        let mut listener = Self {
+            who: who.clone(),
+            stream: None,
+            pushes: Vec::new(),
+            told: BTreeMap::new(),
+            last_seq: None,
+            closed_with: None,
+        };
         listener.resume().await;
         listener
     }
