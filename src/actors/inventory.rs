@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::kit::{KitActor, LoadError, Vitals};
@@ -162,6 +163,16 @@ impl KitActor for InventoryActor {
         };
         actor.adopt(&snapshot);
         Ok(actor)
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        let levels: Vec<_> =
+            self.levels.iter().map(|(pool, units)| json!({"pool": pool, "units_last_heard": units})).collect();
+        let sold_out: Vec<_> = self.sold_out_until_ms.keys().collect();
+        json!({
+            "name": self.card.as_ref().map(|card| &card.name), "sales": self.sales, "levels": levels,
+            "sold_out": sold_out, "claims_gathered": self.gathered.len(), "is_reserving": self.is_reserving,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::kit::{KitActor, LoadError, Vitals};
@@ -85,6 +86,10 @@ impl KitActor for OrderWriterActor {
 
     async fn load(_: u16, deps: WriterDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
         Ok(Self { deps, gathered: VecDeque::new(), is_writing: false })
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        json!({"requests_gathered": self.gathered.len(), "is_writing": self.is_writing})
     }
 }
 
