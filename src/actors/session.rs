@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::inventory::{InventoryActor, ReserveInSale, ReserveRefusal};
@@ -221,6 +222,15 @@ impl KitActor for SessionActor {
             purchases,
             sockets: HashMap::new(),
             deps,
+        })
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        let in_flight: Vec<_> = self.in_flight.keys().collect();
+        let sign_ins = self.access.as_ref().map_or(0, |access| access.live_sessions.len());
+        json!({
+            "active": self.access.as_ref().is_some_and(|access| access.active), "sign_ins": sign_ins,
+            "sockets": self.sockets.len(), "purchases_in_flight": in_flight,
         })
     }
 

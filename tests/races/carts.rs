@@ -61,12 +61,8 @@ async fn r10_two_lines_of_the_same_product_are_both_counted() {
         product: ProductId(product.id),
         quantity: Quantity::try_from(units).expect("a quantity"),
     };
-    let request = |lines| OrderRequest {
-        buyer: BuyerId(ann.user_id),
-        lines,
-        details: OrderDetails::default(),
-        cart_owner: None,
-    };
+    let request =
+        |lines| OrderRequest { buyer: BuyerId(ann.user_id), lines, details: OrderDetails::default(), cart_owner: None };
     let too_many = request(vec![line(2), line(2)]);
     shop.inside().checkout.place_orders(&too_many).await.expect_err("four of three");
     shop.assert_stock_conserved(product.id).await;

@@ -5,9 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::counting::{
-    ALREADY_BOUGHT, SOLD_OUT, STOCK_SHORT, accepted, by_code, everything, free_pool, sale_pool,
-};
+use crate::counting::{ALREADY_BOUGHT, SOLD_OUT, STOCK_SHORT, accepted, by_code, everything, free_pool, sale_pool};
 use crate::support::client::Person;
 use crate::support::shop::TestShop;
 use crate::support::verbs::{Product, SalePlan};
@@ -66,7 +64,10 @@ async fn t9_editing_a_product_while_it_sells_does_not_touch_its_stock() {
     let free = free_pool(&shop.books, &product).await;
     assert_eq!((free.put_in, free.free, free.held), (30, 0, 30), "{free:?}");
     let seen = admin.get(&path).await.accepted();
-    assert_eq!((seen["name"].as_str(), seen["price"].as_f64(), seen["stock"].as_i64()), (Some("edited 14"), Some(44.0), Some(0)));
+    assert_eq!(
+        (seen["name"].as_str(), seen["price"].as_f64(), seen["stock"].as_i64()),
+        (Some("edited 14"), Some(44.0), Some(0))
+    );
     for row in shop.books.orders(product.id).await {
         assert_eq!((row.quantity, row.version), (1, 1), "an order was edited: {row:?}");
     }
