@@ -5,7 +5,7 @@
 //! a signed-in user; the feed asks it to push.
 //!
 //! A crash loses the token bucket (it starts full), the sockets (clients resume by sequence) and the notes of recent
-//! purchases (read again at start). Revocation arrives by message at once; an answer older than [`ACCESS_FRESH_MS`]
+//! purchases (read again at start). Revocation arrives by message at once; an answer older than `ACCESS_FRESH_MS`
 //! is read again, so another process's revocation is seen within 5 s.
 
 use std::collections::HashMap;
