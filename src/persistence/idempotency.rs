@@ -359,6 +359,30 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn spent_numbers_are_replaced_for_the_next_turn() {
+        let shop = shop().await;
+        let (spent, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
+        let fresh = [shop.numbers.next()];
+        renumber(&shop.db, &key(1), lease, &fresh).await.unwrap();
+        abandon(&shop.db, &key(1), lease).await.unwrap();
+        let (numbers, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
+        assert_eq!((numbers.as_slice(), is_repeat), (fresh.as_slice(), true));
+        assert_ne!(numbers, spent);
+    }
+
+    #[actix_rt::test]
+    async fn the_turns_of_a_dead_process_end_at_the_next_start_and_answers_stay() {
+        let shop = shop().await;
+        let (numbers, _, _) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
+        let (_, _, lease) = turn(&shop.begin(&key(2), "a", NOW_MS).await);
+        finish(&shop.db, &key(2), lease, &answer()).await.unwrap();
+        assert_eq!(abandon_all(&shop.db).await.unwrap(), 1);
+        let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
+        assert_eq!((again, is_repeat), (numbers, true));
+        assert_eq!(shop.begin(&key(2), "a", NOW_MS + 1).await, Begun::Answered(answer()));
+    }
+
+    #[actix_rt::test]
     async fn a_lease_that_ended_is_taken_over_with_the_same_numbers() {
         let shop = shop().await;
         let (numbers, _, lost) = turn(&shop.begin(&key(1), "a", NOW_MS).await);

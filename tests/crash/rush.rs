@@ -8,7 +8,7 @@ use crate::support::books::Unfinished;
 use crate::support::load::{Crowd, Dice};
 use crate::support::process::ShopProcess;
 use crate::support::socket::Listener;
-use crate::support::verbs::SalePlan;
+use crate::support::verbs::{Product, SalePlan};
 
 const KILLS: u32 = 20;
 const BUYERS: usize = 300;
@@ -68,12 +68,7 @@ async fn t3_killed_twenty_times_in_a_sale_nothing_is_lost() {
         books.close().await;
     }
 
-    for memory in &crowd.memories {
-        let mut memory = memory.lock().await;
-        if memory.unanswered > 0 {
-            memory.assert_not_locked_out(&products[0]).await;
-        }
-    }
+    nobody_is_locked_out(&crowd, &products[0]).await;
     let books = shop.books().await;
     deadlines_fire(&books).await;
     books.at_rest().await;
@@ -100,5 +95,14 @@ async fn deadlines_fire(books: &crate::support::books::Books) {
     while books.count("SELECT COUNT(*) AS n FROM orders WHERE status IN (0, 1, 9)").await > 0 {
         assert!(Instant::now() < until, "deadlines do not fire");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn nobody_is_locked_out(crowd: &Crowd, product: &Product) {
+    for memory in &crowd.memories {
+        let mut memory = memory.lock().await;
+        if memory.unanswered > 0 {
+            memory.assert_not_locked_out(product).await;
+        }
     }
 }

@@ -104,6 +104,13 @@ impl Listener {
         }
     }
 
+    /// Every version of the order was told, from 1 to `version`, in that order; a snapshot may leave some out.
+    pub fn assert_saw(&self, order_no: &str, version: i64) {
+        let pushes = self.pushes.iter().filter(|push| push.order_no == order_no);
+        let seen: Vec<i64> = pushes.map(|push| push.version).collect();
+        assert_eq!(seen, (1..=version).collect::<Vec<_>>(), "versions of {order_no} seen by {}", self.who.username);
+    }
+
     /// What he knows of the order is how it is now.
     pub fn assert_knows(&self, order_no: &str, version: i64) {
         let known = self.version_of(order_no);
