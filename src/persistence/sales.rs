@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::db::Db;
 use super::error::StoreError;
+use super::stock_moves::{self, StockPlan};
 use super::{query, stock};
 use crate::domain::sale::{SaleTerms, SaleWindow};
 use crate::domain::{Money, ProductId, SaleId};
@@ -123,20 +124,31 @@ async fn read(conn: &impl ConnectionTrait, select: &SelectStatement) -> Result<V
     Ok(rows.into_iter().map(SaleWithStock::from).collect())
 }
 
-/// Writes a sale's row; `terms.sale` is ignored and the new id answered in the result. Units follow by
-/// `StockPlan::PlanSale`.
+/// A sale to be planned.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSale<'a> {
+    /// Identity of the move that brings its units, 26 characters.
+    pub move_id: &'a str,
+    /// Of what.
+    pub product: ProductId,
+    /// `terms.sale` is ignored: the table gives the id.
+    pub terms: SaleTerms,
+    /// Units set aside for it.
+    pub units_planned: i64,
+}
+
+/// Writes a sale's row and begins the move of its units, in one transaction: a crash leaves no sale that waits for
+/// units for ever. End the move with `StockPlan::PlanSale` under the same id. A repeat answers the same sale.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn insert(
-    db: &Db,
-    product: ProductId,
-    terms: SaleTerms,
-    units_planned: i64,
-    now_ms: i64,
-) -> Result<Result<Sale, SaleRefusal>, StoreError> {
+pub async fn insert(db: &Db, new: NewSale<'_>, now_ms: i64) -> Result<Result<Sale, SaleRefusal>, StoreError> {
+    let NewSale { move_id, product, terms, units_planned } = new;
     db.write("planning a sale", async |tx| {
         stock::lock(tx, &[product]).await?; // two plans for one product follow each other
+        if let Some(StockPlan::PlanSale { terms, units }) = stock_moves::planned(tx, move_id).await? {
+            return Ok(Ok(Sale { product, terms, units_planned: units, created_at_ms: now_ms }));
+        }
         if let Some(other) = overlapping(tx, product, &terms, None).await? {
             return Ok(Err(SaleRefusal::Overlaps { other }));
         }
@@ -159,7 +171,10 @@ pub async fn insert(
             .limit(1)
             .to_owned();
         let inserted = read(tx, &latest).await?.pop().map(|with_stock| with_stock.sale);
-        inserted.map(Ok).ok_or(StoreError::Conflict { operation: OPERATION })
+        let sale = inserted.ok_or(StoreError::Conflict { operation: OPERATION })?;
+        let plan = StockPlan::PlanSale { terms: sale.terms, units: units_planned };
+        stock_moves::begin(tx, move_id, product, plan, now_ms).await?;
+        Ok(Ok(sale))
     })
     .await
 }
