@@ -32,7 +32,15 @@ impl AppState {
     /// # Errors
     /// `PRODUCT_STOCK_SHORT` with `units_left`, `SECKILL_NOT_FOUND`, `SECKILL_ENDED`.
     pub async fn move_stock(&self, product: ProductId, plan: StockPlan) -> Result<MoveDone, ApiError> {
-        let message = MoveStock { move_id: self.shop.numbers.next().to_string(), plan };
+        self.end_move(self.shop.numbers.next().to_string(), product, plan).await
+    }
+
+    /// As [`AppState::move_stock`], for a move whose id is known: it may have begun.
+    ///
+    /// # Errors
+    /// As [`AppState::move_stock`].
+    pub async fn end_move(&self, move_id: String, product: ProductId, plan: StockPlan) -> Result<MoveDone, ApiError> {
+        let message = MoveStock { move_id, plan };
         Ok(self.shop.inventory.ask(&product, message, self.ask_timeout()).await??)
     }
 
