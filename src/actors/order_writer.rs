@@ -221,7 +221,7 @@ impl WriterDeps {
         }
         let order_nos: Vec<OrderNo> = group.tickets.iter().map(|ticket| ticket.claim.order_no).collect();
         tracing::error!(?order_nos, %error, "orders not written");
-        if error.is_transient() { Attempt::Unknown } else { Attempt::Hopeless(error.to_string()) }
+        if error.is_ticket_fault() { Attempt::Hopeless(error.to_string()) } else { Attempt::Unknown }
     }
 
     async fn bury_all(&self, tickets: &[Ticket], reason: &str) -> Result<GroupOutcome, WriteError> {
