@@ -56,6 +56,9 @@ pub enum OrderRejection {
         /// Why.
         refusal: ReserveRefusal,
     },
+    /// The lines are not in the cart any more.
+    #[error("the cart's lines are ordered or taken out")]
+    CartGone,
     /// Not now; nothing was taken.
     #[error(transparent)]
     NotNow(#[from] AskError),
@@ -139,6 +142,10 @@ impl Checkout {
                 self.give_back(&tickets).await;
                 let product = request.lines.first().map_or(ProductId(0), |line| line.product);
                 Err(OrderRejection::Line { product, refusal: rejection.into() })
+            }
+            Ok(Ok(GroupOutcome::CartGone)) => {
+                self.give_back(&tickets).await;
+                Err(OrderRejection::CartGone)
             }
             Ok(Ok(_)) => {
                 let product = request.lines.first().map_or(ProductId(0), |line| line.product);

@@ -259,7 +259,7 @@ impl From<GroupOutcome> for Attempt {
     fn from(outcome: GroupOutcome) -> Self {
         match outcome {
             GroupOutcome::Placed { .. } => Self::Done(outcome),
-            GroupOutcome::Refused(_) => Self::Refused(outcome),
+            GroupOutcome::Refused(_) | GroupOutcome::CartGone => Self::Refused(outcome),
             GroupOutcome::Unplaceable(reason) => Self::Hopeless(reason.to_string()),
         }
     }
