@@ -155,7 +155,8 @@ async fn r69_a_deadline_does_not_cancel_an_order_whose_money_may_be_on_its_way()
     wait_for_status(&ann, &order_no, CANCELLED).await;
     let timeline = ann.order(&order_no).await.accepted()["timeline"].clone();
     let events: Vec<&str> = timeline.as_array().expect("events").iter().filter_map(|e| e["event"].as_str()).collect();
-    let place = |name: &str| events.iter().position(|event| *event == name).unwrap_or_else(|| panic!("{name}: {events:?}"));
+    let place =
+        |name: &str| events.iter().position(|event| *event == name).unwrap_or_else(|| panic!("{name}: {events:?}"));
     assert!(place("closing_started") < place("payment_attempt_closed"), "{events:?}");
     assert!(place("payment_attempt_closed") < place("order_cancelled"), "{events:?}");
     shop.assert_stock_conserved(product.id).await;
@@ -168,10 +169,10 @@ async fn t12_r25_money_for_a_cancelled_order_buys_again_if_it_can_and_else_goes_
     let admin = shop.admin().await;
     let (product, _) = admin.make_sale("late money", 1).await;
     let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
-    let late = Command::ConfirmPayment {
+    let late = |order_no: &str| Command::ConfirmPayment {
         attempt: 1,
         amount: Money::from_fen(990),
-        transaction_id: "ali-late".to_owned(),
+        transaction_id: format!("ali-{order_no}"),
     };
     let order_no = ann.buy(&product).await.order_no();
     tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Alipay }).await;
@@ -179,7 +180,7 @@ async fn t12_r25_money_for_a_cancelled_order_buys_again_if_it_can_and_else_goes_
     wait_for_status(&ann, &order_no, CANCELLED).await;
     shop.at_rest().await;
     // still free: the order lives again
-    tell(&shop, &order_no, late.clone()).await;
+    tell(&shop, &order_no, late(&order_no)).await;
     wait_for_status(&ann, &order_no, PAID).await;
     shop.assert_stock_conserved(product.id).await;
     ann.pay(&order_no).await.rejected(ALREADY_PAID);
@@ -192,8 +193,8 @@ async fn t12_r25_money_for_a_cancelled_order_buys_again_if_it_can_and_else_goes_
     wait_for_status(&ann, &order_no, CANCELLED).await;
     shop.at_rest().await;
     let others = bob.buy(&product).await.order_no();
-    tell(&shop, &order_no, late.clone()).await;
-    tell(&shop, &order_no, late).await; // told twice
+    tell(&shop, &order_no, late(&order_no)).await;
+    tell(&shop, &order_no, late(&order_no)).await; // told twice
     wait_for_status(&ann, &order_no, REFUNDED).await;
     shop.at_rest().await;
     assert_eq!(bob.order_status(&others).await, UNPAID);

@@ -5,9 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::counting::{
-    ALREADY_BOUGHT, SOLD_OUT, STOCK_SHORT, accepted, by_code, everything, free_pool, sale_pool,
-};
+use crate::counting::{ALREADY_BOUGHT, SOLD_OUT, STOCK_SHORT, accepted, by_code, free_pool, sale_pool};
 use crate::support::client::Person;
 use crate::support::shop::TestShop;
 use crate::support::verbs::{Product, SalePlan};
@@ -66,7 +64,10 @@ async fn t9_editing_a_product_while_it_sells_does_not_touch_its_stock() {
     let free = free_pool(&shop.books, &product).await;
     assert_eq!((free.put_in, free.free, free.held), (30, 0, 30), "{free:?}");
     let seen = admin.get(&path).await.accepted();
-    assert_eq!((seen["name"].as_str(), seen["price"].as_f64(), seen["stock"].as_i64()), (Some("edited 14"), Some(44.0), Some(0)));
+    assert_eq!(
+        (seen["name"].as_str(), seen["price"].as_f64(), seen["stock"].as_i64()),
+        (Some("edited 14"), Some(44.0), Some(0))
+    );
     for row in shop.books.orders(product.id).await {
         assert_eq!((row.quantity, row.version), (1, 1), "an order was edited: {row:?}");
     }
@@ -145,7 +146,7 @@ async fn t28_a_sale_that_is_initialised_again_forgets_nobody() {
     let sale = sale_pool(&shop.books, &product).await;
     assert_eq!((sale.free, sale.held), (4, 2), "{sale:?}");
 
-    let before = everything(&shop.books).await;
+    let before = shop.books.footprint().await;
     for stock in [json!(0), json!(-1), json!(1.5), json!("x"), json!(1_000_000_000_000_i64), Value::Null, json!([5])] {
         let answer = admin.post("/api/seckill/init", &json!({ "product_id": product.id, "stock": stock })).await;
         assert_eq!((answer.status, answer.code), (400, 60_006), "stock {stock}: {answer:?}");
@@ -155,7 +156,7 @@ async fn t28_a_sale_that_is_initialised_again_forgets_nobody() {
     admin.post("/api/seckill/init", &json!({ "product_id": 999, "stock": 5 })).await.rejected(20_001);
     ann.post("/api/seckill/init", &init).await.with_status(403).rejected(10_010);
     shop.at_rest().await;
-    assert_eq!(everything(&shop.books).await, before);
+    assert_eq!(shop.books.footprint().await, before);
 }
 
 #[tokio::test]
