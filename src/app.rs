@@ -4,7 +4,9 @@
 //! Shutdown goes the other way: readiness says no, sockets close, running requests finish, the queue is emptied into
 //! orders, their events are told, the actors and the database close. So no accepted request fails.
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, SqlLedger, StockLedger, idempotency};
+use crate::persistence::{Db, SqlLedger, StockLedger, effects, idempotency};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -36,6 +38,8 @@ pub struct ServeOptions {
 
 /// A running shop.
 pub struct App {
+    /// Released by the operating system, however the process ends.
+    _lock: File,
     state: web::Data<AppState>,
     address: SocketAddr,
     handle: ServerHandle,
@@ -67,8 +71,21 @@ pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
         _ = terminate.recv() => tracing::info!("SIGTERM, finishing what was accepted"),
         _ = interrupt.recv() => tracing::info!("SIGINT, finishing what was accepted"),
     }
-    app.stop().await;
-    Ok(())
+    tokio::select! {
+        () = app.stop() => Ok(()),
+        _ = interrupt.recv() => anyhow::bail!("interrupted a second time; what was accepted is finished at the next start"),
+    }
+}
+
+/// One server a data directory: a second one would take the first one's leases for those of the dead.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let path = data_dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => anyhow::bail!("another rushmall serves from {}", data_dir.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
 }
 
 /// Opens the database that the settings name and brings its schema up to date.
@@ -83,17 +100,24 @@ pub async fn open_database(setup: &Setup) -> anyhow::Result<Db> {
     Ok(db)
 }
 
+/// What an earlier life was at when it died need not wait for its leases, if nobody else works on the database.
+async fn end_leases(db: &Db) -> anyhow::Result<()> {
+    if db.is_private() {
+        let (effects, keys) = (effects::end_leases(db).await?, idempotency::abandon_all(db).await?);
+        tracing::debug!(effects, keys, "leases of an earlier life ended");
+    }
+    Ok(())
+}
+
 impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
     /// # Errors
     /// If the signing key is refused or the port is taken.
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
+        let lock = lock(&setup.data_dir)?;
         let key = signing_key(&setup)?;
         let settings = setup.settings;
-        if db.is_private() {
-            idempotency::abandon_all(&db).await?;
-        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or_cores = |wanted: usize| if wanted == 0 { cores } else { wanted };
         let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();
@@ -115,10 +139,13 @@ impl App {
             .bind((host, port))
             .with_context(|| format!("cannot listen on {host}:{port}"))?;
         let address = *bound.addrs().first().context("bound to no address")?;
+        // Lock and port are ours: from here on this process is the shop.
+        end_leases(&state.db).await?;
+        state.shop.start_loops().await;
         let running = bound.run();
         let handle = running.handle();
         let server = actix_rt::spawn(running);
-        Ok(Self { state, address, handle, server, arbiters, shutdown_timeout })
+        Ok(Self { _lock: lock, state, address, handle, server, arbiters, shutdown_timeout })
     }
 
     /// Where it listens.

@@ -3,15 +3,17 @@
 //! **Invariant**: a unit is promised only by an answer of the ledger; this actor promises nothing by itself.
 //! Session actors and the checkout ask it. *Natural batching*: while one ledger call is in flight claims gather, and
 //! leave together when it returns; no timer, so an idle shop answers at once. A sold-out flag per pool, set by the
-//! ledger's answer, refuses without asking; one claim in every [`PROBE_MS`] is let through to look again.
+//! ledger's answer, refuses without asking; one claim in every `PROBE_MS` is let through to look again.
 //!
 //! A crash loses the claims that were gathered: their callers get an error and find the outcome by ticket. Terms,
 //! price and flags are read again from the store.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::kit::{KitActor, LoadError, Vitals};
@@ -28,6 +30,9 @@ use crate::persistence::{Db, StoreError};
 
 /// How often one claim may look whether a sold-out pool has units again.
 const PROBE_MS: i64 = 200;
+
+/// Pause before a failed refresh is repeated.
+const REFRESH_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Claims `claim.quantity` units from `claim.pool`.
 #[derive(Clone, Debug, Message)]
@@ -125,6 +130,9 @@ pub struct InventoryActor {
     sold_out_until_ms: HashMap<Pool, i64>,
     gathered: Vec<Gathered>,
     is_reserving: bool,
+    /// Reads of card and snapshot begun, and the latest that was adopted: one that was overtaken is stale.
+    reads_begun: u64,
+    read_adopted: u64,
 }
 
 struct Gathered {
@@ -150,9 +158,21 @@ impl KitActor for InventoryActor {
             sold_out_until_ms: HashMap::new(),
             gathered: Vec::new(),
             is_reserving: false,
+            reads_begun: 0,
+            read_adopted: 0,
         };
         actor.adopt(&snapshot);
         Ok(actor)
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        let levels: Vec<_> =
+            self.levels.iter().map(|(pool, units)| json!({"pool": pool, "units_last_heard": units})).collect();
+        let sold_out: Vec<_> = self.sold_out_until_ms.keys().collect();
+        json!({
+            "name": self.card.as_ref().map(|card| &card.name), "sales": self.sales, "levels": levels,
+            "sold_out": sold_out, "claims_gathered": self.gathered.len(), "is_reserving": self.is_reserving,
+        })
     }
 }
 
@@ -211,14 +231,10 @@ impl Handler<MoveStock> for InventoryActor {
         let (deps, product) = (self.deps.clone(), self.product);
         let moving = async move {
             let now_ms = deps.clock.now_ms();
-            let done = stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??;
-            Ok((done, deps.ledger.snapshot(product).await?))
+            Ok(stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??)
         };
-        Box::pin(moving.into_actor(self).map(|outcome: Result<_, MoveStockError>, actor, _| {
-            let (done, snapshot) = outcome?;
-            actor.adopt(&snapshot);
-            Ok(done)
-        }))
+        let moved = moving.into_actor(self);
+        Box::pin(moved.then(|outcome, actor, _| actor.refresh().map(move |(), _, _| outcome)))
     }
 }
 
@@ -226,20 +242,31 @@ impl Handler<RefreshInventory> for InventoryActor {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: RefreshInventory, _ctx: &mut Self::Context) -> Self::Result {
-        let (deps, product) = (self.deps.clone(), self.product);
-        let reading =
-            async move { Ok((products::card(&deps.db, product).await?, deps.ledger.snapshot(product).await?)) };
-        Box::pin(reading.into_actor(self).map(|read: Result<_, StoreError>, actor, _| match read {
-            Ok((card, snapshot)) => {
-                actor.card = card;
-                actor.adopt(&snapshot);
-            }
-            Err(error) => tracing::warn!(product = %actor.product, %error, "inventory not refreshed"),
-        }))
+        Box::pin(self.refresh())
     }
 }
 
 impl InventoryActor {
+    /// Reads card, terms and levels again; a failed read is repeated.
+    fn refresh(&mut self) -> impl ActorFuture<Self, Output = ()> + use<> {
+        self.reads_begun += 1;
+        let (deps, product, number) = (self.deps.clone(), self.product, self.reads_begun);
+        let reading =
+            async move { Ok((products::card(&deps.db, product).await?, deps.ledger.snapshot(product).await?)) };
+        reading.into_actor(self).map(move |read: Result<_, StoreError>, actor, ctx| match read {
+            Ok((card, snapshot)) if number > actor.read_adopted => {
+                actor.read_adopted = number;
+                actor.card = card;
+                actor.adopt(&snapshot);
+            }
+            Ok(_) => {} // a later read has been adopted
+            Err(error) => {
+                tracing::warn!(product = %actor.product, %error, "inventory not refreshed, trying again");
+                ctx.notify_later(RefreshInventory, REFRESH_AGAIN_AFTER);
+            }
+        })
+    }
+
     fn adopt(&mut self, snapshot: &LedgerSnapshot) {
         self.sales = snapshot.sales().copied().collect();
         self.levels = snapshot.pools.iter().map(|pool| (pool.pool, pool.free)).collect();

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use serde_json::json;
 
 use super::kit::{KitActor, LoadError, Vitals};
 use super::relay::RelayBell;
@@ -106,6 +107,14 @@ impl KitActor for OrderSagaActor {
         failpoint::reach("saga.load");
         let cached = journal::load(&deps.db, order_no).await?;
         Ok(Self { order_no, deps, cached })
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        let order = self.cached.as_ref().map(|loaded| &loaded.order);
+        json!({
+            "status": order.map(|order| order.status), "version": order.map(|order| order.version),
+            "needs_review": order.and_then(|order| order.review),
+        })
     }
 }
 

@@ -12,19 +12,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::kit::{KitActor, LoadError, Vitals};
 use super::relay::RelayBell;
 use crate::clock::Clock;
 use crate::domain::OrderNo;
-use crate::domain::order::FailReason;
+use crate::domain::order::{FailReason, OrderStatus};
 use crate::domain::stock::{Ticket, TicketKind};
 use crate::failpoint;
 use crate::persistence::dead_tickets::{self, DeadTicket};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::placing::{self, GroupOutcome, OrderGroup, PlaceTerms};
-use crate::persistence::{Db, StoreError};
+use crate::persistence::{Db, StoreError, orders};
 
 /// Pause after a transaction that failed as a whole.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
@@ -85,6 +86,10 @@ impl KitActor for OrderWriterActor {
 
     async fn load(_: u16, deps: WriterDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
         Ok(Self { deps, gathered: VecDeque::new(), is_writing: false })
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        json!({"requests_gathered": self.gathered.len(), "is_writing": self.is_writing})
     }
 }
 
@@ -230,10 +235,14 @@ impl WriterDeps {
         Ok(GroupOutcome::Placed { placed: Vec::new(), failed })
     }
 
-    /// First the dead letter and the failed order, then the units: a crash in between is repeated by the sweep.
+    /// First the dead letter and the failed order, then the units: a crash in between is repeated by the sweep. A ticket
+    /// that has its order already keeps it.
     async fn bury(&self, ticket: &Ticket, reason: &str) -> Result<(), StoreError> {
+        let order_no = ticket.claim.order_no;
+        if orders::find(&self.db, order_no).await?.is_some_and(|order| order.status != OrderStatus::Failed) {
+            return self.ledger.settle(&[TicketRef::from(ticket)]).await;
+        }
         if ticket.claim.kind == TicketKind::Owed {
-            let order_no = ticket.claim.order_no;
             tracing::error!(%order_no, reason, "ticket moved to the dead letters");
             metrics::counter!("rushmall_dead_tickets_total").increment(1);
             let now_ms = self.clock.now_ms();
@@ -259,7 +268,7 @@ impl From<GroupOutcome> for Attempt {
     fn from(outcome: GroupOutcome) -> Self {
         match outcome {
             GroupOutcome::Placed { .. } => Self::Done(outcome),
-            GroupOutcome::Refused(_) | GroupOutcome::CartGone => Self::Refused(outcome),
+            GroupOutcome::Refused { .. } | GroupOutcome::CartGone => Self::Refused(outcome),
             GroupOutcome::Unplaceable(reason) => Self::Hopeless(reason.to_string()),
         }
     }

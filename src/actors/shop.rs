@@ -1,10 +1,10 @@
 //! The actors and loops of one node, put together: what HTTP handlers talk to.
 //!
-//! [`Shop::open`] starts the loops after the actors they ask; [`Shop::close`] ends them in the opposite order, so that
+//! [`Shop::start_loops`] starts the loops after the actors they ask; [`Shop::close`] ends them in the opposite order, so that
 //! what was accepted is written and told before the process goes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ use super::order_writer::{OrderWriterActor, WriterDeps};
 use super::relay::{self, RelayBell};
 use super::session::{SessionActor, SessionDeps};
 use super::sweep::SweepDeps;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::Settings;
 use crate::messaging::{OrderQueue, TicketStream, in_process::order_queue};
 use crate::persistence::Db;
@@ -80,18 +80,21 @@ pub struct Shop {
     sweeps: StopSwitch,
     pipeline: StopSwitch,
     relay: StopSwitch,
-    loops: Loops,
+    bell: RelayBell,
+    tickets: Arc<Mutex<TicketStream>>,
+    loops: Mutex<Loops>,
 }
 
 #[derive(Default)]
 struct Loops {
-    sweeps: Mutex<Vec<JoinHandle<()>>>,
-    consumer: Mutex<Vec<JoinHandle<()>>>,
-    relay: Mutex<Vec<JoinHandle<()>>>,
+    sweeps: Vec<JoinHandle<()>>,
+    consumer: Vec<JoinHandle<()>>,
+    relay: Vec<JoinHandle<()>>,
 }
 
 impl Shop {
-    /// Starts the actors and loops; must be called inside an actix system.
+    /// Makes the shop; its actors start when they are asked, its loops by [`Shop::start_loops`]. Must be called inside
+    /// an actix system.
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
         let Foundations { settings, db, ledger, clock, host } = foundations;
@@ -129,7 +132,7 @@ impl Shop {
             ask_timeout,
         };
         let numbers = Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot));
-        let shop = Arc::new(Self {
+        Arc::new(Self {
             settings,
             db,
             ledger,
@@ -147,25 +150,24 @@ impl Shop {
             sweeps: StopSwitch::default(),
             pipeline: StopSwitch::default(),
             relay: StopSwitch::default(),
-            loops: Loops::default(),
-        });
-        shop.start_loops(tickets, &bell);
-        shop
+            bell,
+            tickets: Arc::new(Mutex::new(tickets)),
+            loops: Mutex::default(),
+        })
     }
 
-    fn start_loops(&self, tickets: TicketStream, bell: &RelayBell) {
-        let (db, bell, feed) = (self.db.clone(), bell.clone(), Feed::new(self.sessions.clone()));
+    /// Starts the loops on this thread; once.
+    pub async fn start_loops(&self) {
+        let (db, bell, feed) = (self.db.clone(), self.bell.clone(), Feed::new(self.sessions.clone()));
         let stop = self.relay.stop();
         let relay =
             supervise("relay", stop.clone(), move || relay::run(db.clone(), bell.clone(), feed.clone(), stop.clone()));
-        let (tickets, writer, stop) = (Arc::new(Mutex::new(tickets)), self.writer.clone(), self.pipeline.stop());
+        let (tickets, writer, stop) = (Arc::clone(&self.tickets), self.writer.clone(), self.pipeline.stop());
         let tickets_max = self.settings.orders.batch_tickets_max;
         let consumer = supervise("consumer", stop.clone(), move || {
             consumer::run(Arc::clone(&tickets), writer.clone(), tickets_max, stop.clone())
         });
-        self.loops.start(&self.loops.relay, vec![relay]);
-        self.loops.start(&self.loops.consumer, vec![consumer]);
-        self.loops.start(&self.loops.sweeps, self.start_sweeps());
+        *self.loops.lock().await = Loops { sweeps: self.start_sweeps(), consumer: vec![consumer], relay: vec![relay] };
     }
 
     fn start_sweeps(&self) -> Vec<JoinHandle<()>> {
@@ -180,10 +182,14 @@ impl Shop {
             settings: self.settings.orders.clone(),
         };
         let stop = self.sweeps.stop();
-        let (orders, tickets, rows) = (deps.clone(), deps.clone(), deps);
-        let (stop_orders, stop_tickets, stop_rows) = (stop.clone(), stop.clone(), stop.clone());
+        let (deadlines, effects, tickets, rows) = (deps.clone(), deps.clone(), deps.clone(), deps);
+        let stops = [stop.clone(), stop.clone(), stop.clone(), stop.clone()];
+        let [stop_deadlines, stop_effects, stop_tickets, stop_rows] = stops;
         vec![
-            supervise("sweep_orders", stop.clone(), move || orders.clone().sweep_orders(stop_orders.clone())),
+            supervise("sweep_deadlines", stop.clone(), move || {
+                deadlines.clone().sweep_deadlines(stop_deadlines.clone())
+            }),
+            supervise("sweep_effects", stop.clone(), move || effects.clone().sweep_effects(stop_effects.clone())),
             supervise("sweep_tickets", stop.clone(), move || tickets.clone().sweep_tickets(stop_tickets.clone())),
             supervise("keep_house", stop, move || rows.clone().keep_house(stop_rows.clone())),
         ]
@@ -200,39 +206,30 @@ impl Shop {
         self.sockets.raise();
     }
 
-    /// Ends loops and actors: sweeps, then the queue is emptied into orders, then their events are told.
+    /// Ends loops and actors within `deadline`: sweeps, then the queue is emptied into orders, then their events are
+    /// told, then the actors.
     pub async fn close(&self, deadline: Duration) {
+        let give_up_at = clock::monotonic() + deadline;
+        let mut loops = self.loops.lock().await;
         self.sweeps.raise();
-        Loops::join(&self.loops.sweeps, deadline).await;
+        join(&mut loops.sweeps, give_up_at).await;
         self.pipeline.raise();
-        Loops::join(&self.loops.consumer, deadline).await;
+        join(&mut loops.consumer, give_up_at).await;
         self.relay.raise();
-        Loops::join(&self.loops.relay, deadline).await;
+        join(&mut loops.relay, give_up_at).await;
         let directories: [&dyn AnyDirectory; 4] = [&self.sessions, &self.inventory, &self.writer, &self.orders];
         for directory in directories {
-            let report = directory.shutdown(deadline).await;
-            tracing::info!(
-                kind = directory.kind(),
-                drained = report.drained,
-                cut_off = report.cut_off,
-                "actors stopped"
-            );
+            let report = directory.shutdown(give_up_at.saturating_duration_since(clock::monotonic())).await;
+            let (drained, cut_off) = (report.drained, report.cut_off);
+            tracing::info!(kind = directory.kind(), drained, cut_off, "actors stopped");
         }
     }
 }
 
-impl Loops {
-    fn start(&self, slot: &Mutex<Vec<JoinHandle<()>>>, loops: Vec<JoinHandle<()>>) {
-        if let Ok(mut running) = slot.try_lock() {
-            running.extend(loops);
-        }
-    }
-
-    async fn join(slot: &Mutex<Vec<JoinHandle<()>>>, deadline: Duration) {
-        for running in slot.lock().await.drain(..) {
-            if tokio::time::timeout(deadline, running).await.is_err() {
-                tracing::warn!("a background loop did not stop in time");
-            }
+async fn join(loops: &mut Vec<JoinHandle<()>>, give_up_at: Instant) {
+    for running in loops.drain(..) {
+        if tokio::time::timeout_at(give_up_at.into(), running).await.is_err() {
+            tracing::warn!("a background loop did not stop in time");
         }
     }
 }

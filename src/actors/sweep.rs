@@ -4,6 +4,7 @@
 //! Every node sweeps. Each thing found is driven through a compare-and-swap or an idempotent step, so that two sweeps
 //! meeting do no harm. Nothing here has a state that a crash could lose.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,11 @@ const EFFECT_PAUSE_FIRST_MS: i64 = 500;
 const EFFECT_PAUSE_MAX_MS: i64 = 300_000;
 /// Tries after which a human is asked; trying goes on.
 const EFFECT_ATTEMPTS_BEFORE_REVIEW: u32 = 20;
+/// An order that could not be driven (paused, stuck) is left alone for so long, so that it does not delay the others.
+const POSTPONED_MS: i64 = 10_000;
+const DRIVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Tickets without an order taken at once.
+const ORPHANS_MAX: u64 = 20_000;
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stock move untouched for so long was left by a crash.
 const MOVE_ABANDONED_MS: i64 = 5_000;
@@ -67,14 +73,34 @@ pub struct SweepDeps {
 }
 
 impl SweepDeps {
-    /// Drives due deadlines and effects until `stop`.
+    /// Drives unpaid and shipped orders whose time is over, until `stop`.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
-    pub async fn sweep_orders(self, mut stop: Stop) -> Result<(), StoreError> {
+    pub async fn sweep_deadlines(self, mut stop: Stop) -> Result<(), StoreError> {
+        let mut postponed = Postponed::default();
+        let after_ms = self.settings.auto_complete_ms;
         while !stop.is_set() {
-            let found = [self.expire_payments().await?, self.run_effects().await?, self.complete_orders().await?];
-            if found.iter().all(|rows| (*rows as u64) < ROWS_MAX) {
+            let now_ms = self.clock.now_ms();
+            let unpaid = orders::due_deadlines(&self.db, now_ms, ROWS_MAX).await?;
+            self.drive_all(&unpaid, &Command::ExpirePayment, &mut postponed).await;
+            let shipped = orders::due_auto_complete(&self.db, now_ms - after_ms, ROWS_MAX).await?;
+            self.drive_all(&shipped, &Command::AutoComplete { after_ms }, &mut postponed).await;
+            let has_more = unpaid.len().max(shipped.len()) >= ROWS_MAX as usize;
+            if !has_more || !postponed.0.is_empty() {
+                stop.sleep(Duration::from_millis(self.settings.sweep_interval_ms)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs owed effects until `stop`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
+    pub async fn sweep_effects(self, mut stop: Stop) -> Result<(), StoreError> {
+        while !stop.is_set() {
+            if self.run_effects().await? < ROWS_MAX as usize {
                 stop.sleep(Duration::from_millis(self.settings.sweep_interval_ms)).await;
             }
         }
@@ -114,30 +140,25 @@ impl SweepDeps {
         Ok(())
     }
 
-    async fn expire_payments(&self) -> Result<usize, StoreError> {
-        let due = orders::due_deadlines(&self.db, self.clock.now_ms(), ROWS_MAX).await?;
-        self.drive_all(&due, &Command::ExpirePayment).await;
-        Ok(due.len())
-    }
-
-    async fn complete_orders(&self) -> Result<usize, StoreError> {
-        let after_ms = self.settings.auto_complete_ms;
-        let due = orders::due_auto_complete(&self.db, self.clock.now_ms() - after_ms, ROWS_MAX).await?;
-        self.drive_all(&due, &Command::AutoComplete { after_ms }).await;
-        Ok(due.len())
-    }
-
-    async fn drive_all(&self, order_nos: &[OrderNo], command: &Command) {
-        stream::iter(order_nos)
-            .for_each_concurrent(CONCURRENCY, async |order_no| {
-                let drive = DriveOrder { party: Party::Shop, command: command.clone() };
-                match self.orders.ask(order_no, drive, ASK_TIMEOUT).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(error)) => tracing::warn!(%order_no, %error, "due order not driven"),
-                    Err(error) => tracing::warn!(%order_no, %error, "due order not reached"),
-                }
-            })
+    async fn drive_all(&self, order_nos: &[OrderNo], command: &Command, postponed: &mut Postponed) {
+        let now_ms = self.clock.now_ms();
+        let due = postponed.without(order_nos, now_ms);
+        let driven: Vec<(OrderNo, bool)> = stream::iter(due)
+            .map(async |order_no| (order_no, self.drive(order_no, command).await))
+            .buffer_unordered(CONCURRENCY)
+            .collect()
             .await;
+        postponed.0.extend(driven.into_iter().filter(|(_, done)| !done).map(|(no, _)| (no, now_ms + POSTPONED_MS)));
+    }
+
+    async fn drive(&self, order_no: OrderNo, command: &Command) -> bool {
+        let drive = DriveOrder { party: Party::Shop, command: command.clone() };
+        match self.orders.ask(&order_no, drive, DRIVE_TIMEOUT).await {
+            Ok(Ok(_)) => return true,
+            Ok(Err(error)) => tracing::warn!(%order_no, %error, "due order not driven, later again"),
+            Err(error) => tracing::warn!(%order_no, %error, "due order not reached, later again"),
+        }
+        false
     }
 
     async fn run_effects(&self) -> Result<usize, StoreError> {
@@ -197,7 +218,7 @@ impl SweepDeps {
 
     /// Owed tickets are published again; prepared ones are settled if their order exists, else given back.
     async fn adopt_orphans(&self, accepted_before_ms: i64) -> Result<(), StoreError> {
-        let orphans = self.ledger.orphans(accepted_before_ms, ROWS_MAX).await?;
+        let orphans = self.ledger.orphans(accepted_before_ms, ORPHANS_MAX).await?;
         let (owed, prepared): (Vec<Ticket>, Vec<Ticket>) =
             orphans.into_iter().partition(|ticket| ticket.claim.kind == TicketKind::Owed);
         if !owed.is_empty() {
@@ -222,5 +243,16 @@ impl SweepDeps {
             tracing::info!(tickets = expired.len(), "units of abandoned checkouts given back");
         }
         self.ledger.release(&expired).await
+    }
+}
+
+/// Orders that could not be driven, and when they may be tried again.
+#[derive(Default)]
+struct Postponed(HashMap<OrderNo, i64>);
+
+impl Postponed {
+    fn without(&mut self, order_nos: &[OrderNo], now_ms: i64) -> Vec<OrderNo> {
+        self.0.retain(|_, until_ms| now_ms < *until_ms);
+        order_nos.iter().copied().filter(|order_no| !self.0.contains_key(order_no)).collect()
     }
 }

@@ -16,6 +16,9 @@ pub const PASSWORD_BYTES_MAX: usize = 72;
 /// Longest email address, in bytes.
 pub const EMAIL_BYTES_MAX: usize = 190;
 
+/// Username of the administrator that the first start makes.
+pub const FIRST_ADMIN: &str = "admin";
+
 /// What a user may do; stored and sent as 1 or 2. Only an administrator or the command line changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i16", into = "i16")]
@@ -87,6 +90,15 @@ pub fn is_username(text: &str) -> bool {
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
+/// True for the names of administrators that the shop makes itself, `admin` and `admin-2`, `admin-3`, …, in any case:
+/// nobody registers under them.
+#[must_use]
+pub fn is_reserved(username: &str) -> bool {
+    let lower = username.to_lowercase();
+    let number = lower.strip_prefix(FIRST_ADMIN).map(|rest| rest.strip_prefix('-').unwrap_or(rest));
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// True for a mobile number of mainland China: 11 digits, `1` then 3..=9.
 #[must_use]
 pub fn is_mobile(text: &str) -> bool {
@@ -113,12 +125,6 @@ pub fn is_email(text: &str) -> bool {
         && local.len() <= 64
         && domain.contains('.')
         && domain.split('.').all(label)
-}
-
-/// True for 6 to 72 bytes.
-#[must_use]
-pub fn is_password(text: &str) -> bool {
-    (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&text.len())
 }
 
 #[cfg(test)]
@@ -150,6 +156,21 @@ mod tests {
     }
 
     #[test]
+    fn names_of_administrators_are_reserved() {
+        for (name, reserved) in [
+            ("admin", true),
+            ("ADMIN", true),
+            ("admin-2", true),
+            ("admin2", true),
+            ("admin-x", false),
+            ("administrator", false),
+            ("my-admin", false),
+        ] {
+            assert_eq!(is_reserved(name), reserved, "{name}");
+        }
+    }
+
+    #[test]
     fn emails_need_a_domain() {
         for (email, fine) in [
             ("a@b.cn", true),
@@ -163,11 +184,5 @@ mod tests {
         ] {
             assert_eq!(is_email(email), fine, "{email}");
         }
-    }
-
-    #[test]
-    fn passwords_are_bounded_in_bytes() {
-        assert!(!is_password("12345") && is_password("123456"));
-        assert!(is_password(&"a".repeat(72)) && !is_password(&"a".repeat(73)) && !is_password(&"密".repeat(25)));
     }
 }

@@ -31,11 +31,12 @@ struct Inner {
     fields: Vec<FieldError>,
     data: Map<String, Value>,
     retry_after_ms: Option<u64>,
+    is_spent: bool,
 }
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self(Box::new(Inner { code, fields: Vec::new(), data: Map::new(), retry_after_ms: None }))
+        Self(Box::new(Inner { code, fields: Vec::new(), data: Map::new(), retry_after_ms: None, is_spent: false }))
     }
 }
 
@@ -60,6 +61,19 @@ impl ApiError {
     pub fn retry_after_ms(mut self, ms: u64) -> Self {
         self.0.retry_after_ms = Some(ms);
         self
+    }
+
+    /// The units under the request's order numbers were given back: only other numbers can have an order.
+    #[must_use]
+    pub fn spent(mut self) -> Self {
+        self.0.is_spent = true;
+        self
+    }
+
+    /// True after [`ApiError::spent`].
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.0.is_spent
     }
 
     /// The business code.

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn t30_bad_quantities_are_refused_with_the_field_named() {
+    fn t27_bad_quantities_are_refused_with_the_field_named() {
         for quantity in
             ["0", "-1", "1.5", "\"x\"", "1000000000000", "99999999999999999999", "true", "[1]", "{}", "1e3", "1000"]
         {

@@ -44,6 +44,14 @@ impl AppState {
         self.move_stock(product, StockPlan::SetFree { units }).await.map(|_| ())
     }
 
+    /// Writes into the audit log what an administrator did and nothing undoes: a record that cannot be written is
+    /// logged instead, because an error would tell him that it was not done.
+    pub async fn record_done(&self, admin: &Caller, action: &str, target: String, detail: Value) {
+        if self.record(admin, action, target.clone(), detail).await.is_err() {
+            tracing::error!(admin = %admin.buyer, action, target, "done but not in the audit log");
+        }
+    }
+
     /// Writes into the audit log what an administrator did.
     ///
     /// # Errors

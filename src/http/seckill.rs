@@ -13,18 +13,18 @@ use super::extract::{Params, Query, from_path};
 use super::fields::{Fields, FromFields};
 use super::i18n::{Lang, status_text};
 use super::idempotent::{Turn, once};
-use super::order_reads::{self, FoundOrder};
+use super::order_reads::{self, FoundOrder, Viewer};
 use super::pages::PageQuery;
 use super::sale_json::{SaleJson, SaleList};
 use super::state::AppState;
 use super::times::Time;
 use crate::actors::session::BuyInSale;
 use crate::domain::codes::Code;
-use crate::domain::money::Yuan;
+use crate::domain::money::{Money, Yuan};
 use crate::domain::order::OrderStatus;
-use crate::domain::stock::Ticket;
-use crate::domain::{ProductId, Quantity};
-use crate::persistence::orders::EndReason;
+use crate::domain::stock::{Claim, ClaimRejection, Ticket};
+use crate::domain::{BuyerId, OrderNo, ProductId, Quantity};
+use crate::persistence::orders::{EndReason, OrderView};
 use crate::persistence::{products, sales};
 
 /// A claim on the product's current sale.
@@ -117,16 +117,65 @@ pub async fn buy(
     Params(wanted): Params<BuyRequest>,
 ) -> Result<HttpResponse, ApiError> {
     once(&request, &state, caller.buyer, 1, async |turn: Turn| {
-        let order_no = *turn.order_nos.first().ok_or(ApiError::from(Code::INTERNAL))?;
+        let order_no = turn.order_no()?;
+        if turn.is_repeat
+            && let Some(accepted) = accepted_before(&state, caller.buyer, order_no).await?
+        {
+            return Ok(bought(&state, accepted, lang).await);
+        }
         let message = BuyInSale { product: wanted.product_id, quantity: wanted.quantity, order_no };
-        let ticket = state.shop.sessions.ask(&caller.buyer, message, state.ask_timeout()).await??;
-        Ok(bought(&state, &ticket, lang).await)
+        let accepted = match state.shop.sessions.ask(&caller.buyer, message, state.ask_timeout()).await? {
+            Ok(ticket) => Accepted::from(&ticket),
+            Err(rejection) => {
+                // A repeat may be refused because of the first one's own claim, or by a flag instead of the ledger.
+                let is_own = rejection == ClaimRejection::AlreadyBought { order_no }.into();
+                let found = if is_own || turn.is_repeat {
+                    accepted_before(&state, caller.buyer, order_no).await?
+                } else {
+                    None
+                };
+                found.ok_or(rejection)?
+            }
+        };
+        Ok(bought(&state, accepted, lang).await)
     })
     .await
 }
 
-async fn bought(state: &AppState, ticket: &Ticket, lang: Lang) -> Bought {
-    let claim = &ticket.claim;
+/// A claim that was accepted, from its ticket or its order.
+struct Accepted {
+    order_no: OrderNo,
+    product: ProductId,
+    quantity: Quantity,
+    unit_price: Money,
+    at_ms: i64,
+}
+
+impl From<&Ticket> for Accepted {
+    fn from(Ticket { claim, accepted_at_ms }: &Ticket) -> Self {
+        let Claim { order_no, product, quantity, unit_price, .. } = *claim;
+        Self { order_no, product, quantity, unit_price, at_ms: *accepted_at_ms }
+    }
+}
+
+impl From<&OrderView> for Accepted {
+    fn from(order: &OrderView) -> Self {
+        let OrderView { order_no, product, quantity, total, created_at_ms, .. } = *order;
+        let unit_price = order.items.first().map_or(total, |item| item.unit_price);
+        Self { order_no, product, quantity, unit_price, at_ms: created_at_ms }
+    }
+}
+
+/// What an earlier request with the key was promised.
+async fn accepted_before(state: &AppState, buyer: BuyerId, order_no: OrderNo) -> Result<Option<Accepted>, ApiError> {
+    Ok(match order_reads::find(state, Viewer::Buyer(buyer), order_no).await? {
+        Some(FoundOrder::Accepted(ticket)) => Some(Accepted::from(&ticket)),
+        Some(FoundOrder::Written(order)) => Some(Accepted::from(&order)),
+        Some(FoundOrder::Withdrawn(_)) | None => None,
+    })
+}
+
+async fn bought(state: &AppState, claim: Accepted, lang: Lang) -> Bought {
     // The units are taken: a name that cannot be read must not turn the answer into an error.
     let card = state.product_cards.get(&state.db, claim.product).await.ok().flatten();
     Bought {
@@ -138,7 +187,7 @@ async fn bought(state: &AppState, ticket: &Ticket, lang: Lang) -> Bought {
         product_name: card.map(|card| card.name).unwrap_or_default(),
         price: Yuan(claim.unit_price),
         quantity: claim.quantity.units(),
-        created_at: Time(ticket.accepted_at_ms),
+        created_at: Time(claim.at_ms),
     }
 }
 

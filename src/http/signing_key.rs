@@ -1,7 +1,7 @@
 //! The key that access tokens are signed with, and the refusal to start with one that others may know.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -69,21 +69,41 @@ fn judge_key(secret: &[u8]) -> Result<(), KeyError> {
     Ok(())
 }
 
+/// The key in the file, made if there is none. A file that is too short was cut off by a crash: it signed nothing yet.
 fn kept_key(path: &Path) -> Result<Vec<u8>, KeyError> {
     let failed = |source| KeyError::File { path: path.to_owned(), source };
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            let key = crate::random::token().into_bytes();
-            file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
-            Ok(key)
+    match fs::read(path) {
+        Ok(key) if key.len() >= KEY_BYTES_MIN => Ok(key),
+        Ok(_) => {
+            tracing::warn!(path = %path.display(), "signing key is cut off, making a new one");
+            make_key(path, |written| fs::rename(written, path)).map_err(failed)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let mut key = Vec::new();
-            OpenOptions::new().read(true).open(path).and_then(|mut file| file.read_to_end(&mut key)).map_err(failed)?;
-            if key.len() < KEY_BYTES_MIN { Err(KeyError::Weak) } else { Ok(key) }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match make_key(path, |written| fs::hard_link(written, path)) {
+                // another start was faster: its key counts
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+                made => made,
+            }
+            .map_err(failed)
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Writes a new key beside `path`, readable by its owner only, and puts it in place once it is whole on the disk.
+fn make_key(path: &Path, put_in_place: impl Fn(&Path) -> io::Result<()>) -> io::Result<Vec<u8>> {
+    let key = crate::random::token().into_bytes();
+    let written = path.with_extension(format!("key.{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&written)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    let placed = put_in_place(&written);
+    let _ = fs::remove_file(&written); // gone already if it was renamed
+    placed?;
+    if let Some(dir) = path.parent() {
+        fs::File::open(dir)?.sync_all()?;
+    }
+    Ok(key)
 }
 
 #[cfg(test)]
@@ -108,6 +128,21 @@ mod tests {
         assert_eq!(signing_key(&setup).unwrap(), key);
         let mode = std::fs::metadata(dir.path().join("jwt.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_file_cut_off_by_a_crash_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let setup = setup(dir.path(), Environment::Development, "");
+        for cut_off in ["", "half a key"] {
+            fs::write(dir.path().join("jwt.key"), cut_off).unwrap();
+            let key = signing_key(&setup).unwrap();
+            assert!(key.len() >= KEY_BYTES_MIN);
+            assert_eq!(signing_key(&setup).unwrap(), key);
+            let mode = fs::metadata(dir.path().join("jwt.key")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside the key");
     }
 
     #[test]

@@ -116,6 +116,7 @@ mod tests {
         let ledger = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
         let shop = Shop::open(Foundations { settings, db, ledger, clock, host });
+        shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }
 }

@@ -18,7 +18,7 @@ use super::times::Time;
 use crate::domain::codes::Code;
 use crate::domain::user::{
     EMAIL_BYTES_MAX, Login, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, USERNAME_CHARS_MAX, USERNAME_CHARS_MIN, is_email,
-    is_mobile, is_username,
+    is_mobile, is_reserved, is_username,
 };
 use crate::domain::{BuyerId, Role};
 use crate::persistence::Page;
@@ -165,6 +165,9 @@ pub async fn register_user(
     guest: Guest,
     Body(form): Body<RegisterUser>,
 ) -> Result<CustomizeResponder<Envelope<SignedIn>>, ApiError> {
+    if is_reserved(&form.username) {
+        return Err(taken(UserRejection::UsernameTaken));
+    }
     let new = NewUser {
         username: form.username,
         email: form.email,
@@ -374,6 +377,17 @@ mod tests {
         let as_name = json!({"username": "13900139000", "password": "secret1"});
         let registered = shop.ask("", "POST", "/api/user/register", as_name).await;
         assert_eq!(registered.data()["user"]["phone"], "13900139000");
+    }
+
+    #[actix_rt::test]
+    async fn names_of_administrators_cannot_be_registered() {
+        let shop = shop().await;
+        for name in ["admin", "Admin", "admin-2", "admin-"] {
+            let form = json!({"username": name, "password": "secret1"});
+            let answer = shop.ask("", "POST", "/api/user/register", form).await;
+            assert_eq!((answer.code(), &answer.json["data"]["field"]), (10002, &json!("username")), "{name}");
+        }
+        shop.register("admin-of-cats").await;
     }
 
     #[actix_rt::test]

@@ -127,7 +127,8 @@ impl Connection {
         if self.last_heard.elapsed() >= Duration::from_millis(idle_ms) {
             return Err(End::Close(CloseCode::Policy, "silent for too long"));
         }
-        self.session.ping(b"").await.map_err(|_| End::Gone)
+        let limit = self.write_timeout();
+        written(tokio::time::timeout(limit, self.session.ping(b"")).await)
     }
 
     async fn hear(&mut self, frame: Option<Result<AggregatedMessage, ProtocolError>>) -> Result<(), End> {
@@ -137,7 +138,10 @@ impl Connection {
             Some(Err(ProtocolError::Overflow)) => Err(End::Close(CloseCode::Size, "frame too large")),
             Some(Err(ProtocolError::Io(_))) => Err(End::Gone),
             Some(Err(_)) => Err(End::Close(CloseCode::Protocol, "not a WebSocket frame")),
-            Some(Ok(AggregatedMessage::Ping(bytes))) => self.session.pong(&bytes).await.map_err(|_| End::Gone),
+            Some(Ok(AggregatedMessage::Ping(bytes))) => {
+                let limit = self.write_timeout();
+                written(tokio::time::timeout(limit, self.session.pong(&bytes)).await)
+            }
             Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
             Some(Ok(AggregatedMessage::Binary(_))) => self.refuse_malformed().await,
             Some(Ok(AggregatedMessage::Text(text))) => match ws_frames::read(&text) {
@@ -245,11 +249,16 @@ impl Connection {
 
     /// A client that does not read holds its own socket up, nothing else, and not for long.
     async fn send(&mut self, frame: String) -> Result<(), End> {
-        match tokio::time::timeout(self.write_timeout(), self.session.text(frame)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_closed)) => Err(End::Gone),
-            Err(_elapsed) => Err(End::Close(CloseCode::Again, "too slow")),
-        }
+        let limit = self.write_timeout();
+        written(tokio::time::timeout(limit, self.session.text(frame)).await)
+    }
+}
+
+fn written<E>(outcome: Result<Result<(), E>, tokio::time::error::Elapsed>) -> Result<(), End> {
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_closed)) => Err(End::Gone),
+        Err(_elapsed) => Err(End::Close(CloseCode::Again, "too slow")),
     }
 }
 

@@ -6,13 +6,11 @@ use super::cli::AdminArgs;
 use super::{OpsError, output, settings};
 use crate::clock::Clock;
 use crate::domain::BuyerId;
-use crate::domain::user::{Login, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Role, is_username};
+use crate::domain::user::{FIRST_ADMIN, Login, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Role, is_username};
 use crate::persistence::Db;
 use crate::persistence::users::{self, AccessChanges, NewUser, User, UserRejection};
 use crate::{passwords, random};
 
-/// Name of the administrator that the first start makes.
-pub const FIRST_USERNAME: &str = "admin";
 /// Characters of a generated password, 6 random bits each.
 const GENERATED_CHARS: usize = 20;
 
@@ -54,18 +52,28 @@ pub async fn reset_password(args: &AdminArgs) -> Result<(), OpsError> {
     Ok(())
 }
 
-/// Makes the user `admin` with a random password if the shop has no administrator. Whoever calls it shows the
-/// password: nobody can read it again.
+/// Makes the user `admin` with a random password if the shop has no administrator; `admin-2`, `admin-3`, … if the name
+/// is taken (an administrator who was made a buyer). Whoever calls it shows the password: nobody can read it again.
 ///
 /// # Errors
-/// [`OpsError::Usage`] if a buyer took the name; [`OpsError::Store`].
+/// [`OpsError::Store`].
 pub async fn create_first(db: &Db, now_ms: i64) -> Result<Option<Credentials>, OpsError> {
     if users::any_admin(db).await? {
         return Ok(None);
     }
     let password = generated_password();
-    let user = make(db, FIRST_USERNAME, &password, now_ms).await?;
+    let username = free_name(db).await?;
+    let user = make(db, &username, &password, now_ms).await?;
     Ok(Some(Credentials { id: user.id, username: user.username, password }))
+}
+
+async fn free_name(db: &Db) -> Result<String, OpsError> {
+    let (mut name, mut number) = (FIRST_ADMIN.to_owned(), 1);
+    while users::find_by_login(db, &Login::Username(name.clone())).await?.is_some() {
+        number += 1;
+        name = format!("{FIRST_ADMIN}-{number}");
+    }
+    Ok(name)
 }
 
 /// An administrator for one drill; end it with [`retire`].
@@ -176,6 +184,17 @@ mod tests {
         assert_eq!(admin.role, Role::Admin);
         verify(&first.password, &admin).unwrap();
         assert!(create_first(&db, 2).await.unwrap().is_none());
+    }
+
+    #[actix_rt::test]
+    async fn the_first_administrator_gets_another_name_if_admin_is_taken() {
+        let (_dir, db) = shop().await;
+        for expected in ["admin", "admin-2", "admin-3"] {
+            let first = create_first(&db, 1).await.unwrap().unwrap();
+            assert_eq!(first.username, expected);
+            verify(&first.password, &user(&db, expected).await).unwrap();
+            retire(&db, first.id, 2).await.unwrap();
+        }
     }
 
     #[actix_rt::test]

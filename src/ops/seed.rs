@@ -100,11 +100,12 @@ pub async fn fill(db: &Db, ledger: &dyn StockLedger, now_ms: i64) -> Result<usiz
     let limit = u64::try_from(catalogue.products.len()).unwrap_or(u64::MAX);
     let present = products::first_added(db, limit).await?;
     let ours = present.iter().zip(&catalogue.products).all(|((_, name), product)| *name == product.name);
-    if !ours || present.len() == catalogue.products.len() {
+    if !ours {
         return Ok(0);
     }
-    let category_ids = fill_categories(db, &catalogue.categories).await?;
-    // the last one present may lack its units or its sale
+    let is_complete = present.len() == catalogue.products.len();
+    let category_ids = if is_complete { BTreeMap::new() } else { fill_categories(db, &catalogue.categories).await? };
+    // the last one present may lack its units or its sale, also if it is the catalogue's last
     let first = present.len().saturating_sub(1);
     for (index, demo) in catalogue.products.iter().enumerate().skip(first) {
         let id = match present.get(index) {
@@ -203,6 +204,7 @@ mod tests {
 
     use super::*;
     use crate::config::DatabaseSettings;
+    use crate::domain::Pool;
 
     const NOW_MS: i64 = 1_795_000_000_000;
 
@@ -267,6 +269,24 @@ mod tests {
         for (index, product) in products.iter().take(2).enumerate() {
             let sale = sales::of_product(&db, ProductId(index as i64 + 1)).await.unwrap();
             assert_eq!((sale.len(), sale[0].units_left), (1, product.sale.unwrap().units));
+        }
+    }
+
+    #[actix_rt::test]
+    async fn the_last_product_gets_its_units_after_a_crash_right_behind_its_row() {
+        let (_dir, db, ledger) = shop().await;
+        let Catalogue { products, .. } = catalogue().unwrap();
+        for demo in &products {
+            insert(&db, demo, 0, NOW_MS).await.unwrap();
+        }
+        let (last_index, last) = (products.len() - 1, products.last().unwrap());
+        for (index, demo) in products.iter().enumerate().take(last_index) {
+            stock(&db, &ledger, index, ProductId(index as i64 + 1), demo, NOW_MS).await.unwrap();
+        }
+        for _ in 0..2 {
+            assert_eq!(fill(&db, &ledger, NOW_MS).await.unwrap(), 0);
+            let free = ledger.snapshot(ProductId(products.len() as i64)).await.unwrap().free(Pool::Free);
+            assert_eq!(free, last.units);
         }
     }
 

@@ -160,6 +160,20 @@ async fn lease(tx: &impl ConnectionTrait, now_ms: i64, lease_ms: i64, limit: u64
     Ok(claimed)
 }
 
+/// Ends every lease: the process that held them is dead. Only for a database that no other process uses; elsewhere a
+/// dead process's leases end by themselves.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn end_leases(db: &Db) -> Result<u64, StoreError> {
+    let update = Query::update()
+        .table("effects")
+        .value("lease_until_ms", 0)
+        .and_where(Expr::col("lease_until_ms").gt(0))
+        .to_owned();
+    query::execute(db.writer(), &update, OPERATION).await
+}
+
 /// The effect has been done: forgets it. Repeating it changes nothing.
 ///
 /// # Errors

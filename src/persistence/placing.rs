@@ -62,7 +62,12 @@ pub enum GroupOutcome {
         failed: Vec<OrderNo>,
     },
     /// Atomic, and a unit was missing: nothing was written.
-    Refused(ClaimRejection),
+    Refused {
+        /// Of which product.
+        product: ProductId,
+        /// None left, or too few.
+        rejection: ClaimRejection,
+    },
     /// The lines are not in the cart any more: another checkout ordered them, or they were taken out. Nothing was
     /// written.
     CartGone,
@@ -179,9 +184,9 @@ impl<'a> Batch<'a> {
             return GroupOutcome::CartGone;
         }
         if group.atomic
-            && let Err(rejection) = self.all_in_stock(&group.tickets)
+            && let Err((product, rejection)) = self.all_in_stock(&group.tickets)
         {
-            return GroupOutcome::Refused(rejection);
+            return GroupOutcome::Refused { product, rejection };
         }
         let (mut placed, mut failed) = (Vec::new(), Vec::new());
         for ticket in &group.tickets {
@@ -213,7 +218,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Whether all new tickets of an atomic group find units, lines of the same pool taken together (R10).
-    fn all_in_stock(&self, tickets: &[Ticket]) -> Result<(), ClaimRejection> {
+    fn all_in_stock(&self, tickets: &[Ticket]) -> Result<(), (ProductId, ClaimRejection)> {
         let mut wanted: HashMap<(ProductId, Pool), i64> = HashMap::new();
         for ticket in tickets.iter().filter(|ticket| self.is_new(ticket)) {
             let total = wanted.entry((ticket.claim.product, ticket.claim.pool)).or_default();
@@ -221,7 +226,8 @@ impl<'a> Batch<'a> {
             let units_left = self.free_for(ticket);
             if *total > units_left {
                 let none = units_left <= 0;
-                return Err(if none { ClaimRejection::SoldOut } else { ClaimRejection::StockShort { units_left } });
+                let rejection = if none { ClaimRejection::SoldOut } else { ClaimRejection::StockShort { units_left } };
+                return Err((ticket.claim.product, rejection));
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::{query, stock};
 use crate::domain::sale::{SaleTerms, SaleWindow};
 use crate::domain::{Money, ProductId, SaleId};
+use crate::failpoint;
 
 /// A planned sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,33 +136,36 @@ pub async fn insert(
     units_planned: i64,
     now_ms: i64,
 ) -> Result<Result<Sale, SaleRefusal>, StoreError> {
-    db.write("planning a sale", async |tx| {
-        stock::lock(tx, &[product]).await?; // two plans for one product follow each other
-        if let Some(other) = overlapping(tx, product, &terms, None).await? {
-            return Ok(Err(SaleRefusal::Overlaps { other }));
-        }
-        let row = vec![
-            product.0.into(),
-            terms.unit_price.fen().into(),
-            units_planned.into(),
-            terms.units_per_buyer_max.into(),
-            terms.window.opens_at_ms.into(),
-            terms.window.closes_at_ms.into(),
-            terms.closed.into(),
-            now_ms.into(),
-            now_ms.into(),
-        ];
-        let columns: Vec<&str> = COLUMNS.into_iter().skip(1).chain(["updated_at_ms"]).collect();
-        query::insert_rows(tx, "sales", &columns, vec![row], None).await?;
-        let latest = select()
-            .and_where(Expr::col(("sales", "product_id")).eq(product.0))
-            .order_by(("sales", "id"), Order::Desc)
-            .limit(1)
-            .to_owned();
-        let inserted = read(tx, &latest).await?.pop().map(|with_stock| with_stock.sale);
-        inserted.map(Ok).ok_or(StoreError::Conflict { operation: OPERATION })
-    })
-    .await
+    let outcome = db
+        .write("planning a sale", async |tx| {
+            stock::lock(tx, &[product]).await?; // two plans for one product follow each other
+            if let Some(other) = overlapping(tx, product, &terms, None).await? {
+                return Ok(Err(SaleRefusal::Overlaps { other }));
+            }
+            let row = vec![
+                product.0.into(),
+                terms.unit_price.fen().into(),
+                units_planned.into(),
+                terms.units_per_buyer_max.into(),
+                terms.window.opens_at_ms.into(),
+                terms.window.closes_at_ms.into(),
+                terms.closed.into(),
+                now_ms.into(),
+                now_ms.into(),
+            ];
+            let columns: Vec<&str> = COLUMNS.into_iter().skip(1).chain(["updated_at_ms"]).collect();
+            query::insert_rows(tx, "sales", &columns, vec![row], None).await?;
+            let latest = select()
+                .and_where(Expr::col(("sales", "product_id")).eq(product.0))
+                .order_by(("sales", "id"), Order::Desc)
+                .limit(1)
+                .to_owned();
+            let inserted = read(tx, &latest).await?.pop().map(|with_stock| with_stock.sale);
+            inserted.map(Ok).ok_or(StoreError::Conflict { operation: OPERATION })
+        })
+        .await?;
+    failpoint::reach("sales.insert.after");
+    Ok(outcome)
 }
 
 async fn overlapping(

@@ -1,5 +1,6 @@
 //! The HTTP contract from outside, resource by resource: what a request may say, what it is answered, and that a refused
 //! one leaves no trace. Races stand in `tests/races`.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,6 +20,7 @@ const GOING_AWAY: u16 = 1001;
 async fn t30_r62_sigterm_drains() {
     let mut shop = ShopProcess::prepare();
     shop.set("RUSHMALL__HTTP__SHUTDOWN_TIMEOUT_MS", SHUTDOWN_MS);
+    shop.set("RUSHMALL__ORDERS__PREPARED_EXPIRES_MS", "1000"); // nobody repeats a checkout
     shop.start().await;
     let admin = shop.admin().await;
     let mut products = Vec::new();

@@ -26,12 +26,15 @@ impl Address {
     }
 }
 
+/// `code` of a request that found nobody to connect to: nothing can have happened.
+pub const NEVER_SENT: i64 = -2;
+
 /// What the shop answered, or that it did not.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// HTTP status; 0 if there was no answer.
     pub status: u16,
-    /// The business code; -1 if there was no envelope.
+    /// The business code; -1 if there was no envelope, [`NEVER_SENT`] if there was nobody to ask.
     pub code: i64,
     pub message: String,
     pub data: Value,
@@ -43,7 +46,8 @@ pub struct Answer {
 impl Answer {
     fn lost(asked: String, why: &reqwest::Error) -> Self {
         let message = format!("no answer: {why}");
-        Self { status: 0, code: -1, message, data: Value::Null, headers: HeaderMap::new(), asked }
+        let code = if why.is_connect() { NEVER_SENT } else { -1 };
+        Self { status: 0, code, message, data: Value::Null, headers: HeaderMap::new(), asked }
     }
 
     /// False if the connection broke before an answer was read: what happened is unknown.

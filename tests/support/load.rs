@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 use super::books::{Books, OrderRow};
-use super::client::{Answer, Person};
+use super::client::{Answer, NEVER_SENT, Person};
 use super::verbs::Product;
 
 const UNPAID: i64 = 1;
@@ -172,6 +172,7 @@ impl Memory {
             }
             // refused: nothing happened
             code if code > 10_000 => drop(tally.refused.fetch_add(1, Ordering::Relaxed)),
+            NEVER_SENT => {}
             // no answer, or one that leaves it open
             _ => {
                 self.unanswered += 1;
@@ -191,6 +192,9 @@ impl Memory {
             assert!(may_be.contains(&status) || may_be.contains(&UNPAID), "{order_no} became {status} from {may_be:?}");
             *may_be = BTreeSet::from([status]);
             done.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if answer.code == NEVER_SENT {
             return;
         }
         if answer.code <= 10_000 {

@@ -41,7 +41,7 @@ impl ShopProcess {
             ("RUSHMALL__LIMITS__SECKILL_BURST", "1000"),
             ("RUSHMALL__ORDERS__SWEEP_INTERVAL_MS", "50"),
             ("RUSHMALL__ORDERS__TICKET_ORPHAN_AFTER_MS", "300"),
-            ("RUSHMALL__ORDERS__PREPARED_EXPIRES_MS", "1000"),
+            ("RUSHMALL__ORDERS__PREPARED_EXPIRES_MS", "15000"),
         ] {
             shop.set(name, value);
         }
@@ -169,6 +169,11 @@ impl ShopProcess {
         }
     }
 
+    /// True if no process was started, or its end was seen.
+    pub fn is_down(&self) -> bool {
+        self.child.is_none()
+    }
+
     /// True if no process runs any more.
     pub fn has_ended(&mut self) -> bool {
         match self.child.as_mut().map(|child| child.try_wait().expect("it is ours")) {
@@ -247,6 +252,8 @@ impl Drop for ShopProcess {
             let _ = child.wait();
         }
         if std::thread::panicking() {
+            self.dir.disable_cleanup(true); // for looking at it
+            eprintln!("data directory: {}", self.dir.path().display());
             eprintln!("---- log of the shop ----\n{}\n---- end of the log ----", tail(&self.log_text()));
         }
     }

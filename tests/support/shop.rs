@@ -12,6 +12,7 @@ use rushmall::actors::shop::Shop;
 use rushmall::app::{self, App};
 use rushmall::clock::Clock;
 use rushmall::config::{Settings, Setup, Synchronous};
+use rushmall::domain::user::FIRST_ADMIN;
 use rushmall::ops::{CheckOptions, admin, check};
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
@@ -86,7 +87,7 @@ impl TestShop {
 
     /// The first administrator, signed in.
     pub async fn admin(&self) -> Person {
-        self.visitor().log_in(admin::FIRST_USERNAME, &self.admin_password).await
+        self.visitor().log_in(FIRST_ADMIN, &self.admin_password).await
     }
 
     /// Moves the shop's clock.

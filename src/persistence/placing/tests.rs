@@ -64,7 +64,7 @@ async fn r11_a_checkout_with_one_short_line_writes_nothing() {
     fill_cart(&shop).await;
     let group = checkout(&shop, 2, 2).await;
     shop.sql("UPDATE stock SET free = 1, put_in = 1 WHERE product_id = 2").await;
-    let refused = GroupOutcome::Refused(ClaimRejection::StockShort { units_left: 1 });
+    let refused = GroupOutcome::Refused { product: OTHER, rejection: ClaimRejection::StockShort { units_left: 1 } };
     assert_eq!(shop.place(std::slice::from_ref(&group)).await, [refused]);
     assert_eq!((held(&shop).await, cart_lines(&shop).await), (0, 3));
     let order_nos: Vec<OrderNo> = group.tickets.iter().map(|ticket| ticket.claim.order_no).collect();
@@ -98,7 +98,10 @@ async fn r10_two_lines_of_one_product_are_both_counted() {
     shop.sql("UPDATE stock SET free = 5, put_in = 5").await;
     let group = OrderGroup { tickets, atomic: true, clears_cart_of: None };
     let outcome = shop.place(&[group]).await;
-    assert_eq!(outcome, [GroupOutcome::Refused(ClaimRejection::StockShort { units_left: 5 })]);
+    assert_eq!(
+        outcome,
+        [GroupOutcome::Refused { product: PRODUCT, rejection: ClaimRejection::StockShort { units_left: 5 } }]
+    );
 }
 
 #[actix_rt::test]
@@ -158,35 +161,6 @@ async fn two_writers_of_the_same_tickets_place_them_once() {
     let (first, second) = futures::join!(shop.place(&groups), shop.place(&groups));
     assert_eq!(first, second);
     assert_eq!(held(&shop).await, 40);
-}
-
-/// `cargo test measure -- --ignored --nocapture`: the pace of the two batch statements.
-#[actix_rt::test]
-#[ignore = "a measurement"]
-async fn measure_reserve_and_place() {
-    let shop = Shop::with_units(100_000).await;
-    let pool = Pool::Sale(shop.sale(90_000, 1).await);
-    let (mut reserving, mut placing) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
-    const BATCHES: i64 = 20;
-    for batch in 0..BATCHES {
-        let claims: Vec<_> = (0..256).map(|buyer| shop.claim(pool, batch * 256 + buyer, 1)).collect();
-        let start = std::time::Instant::now();
-        let tickets = shop.ledger.reserve(PRODUCT, &claims, NOW_MS).await.unwrap();
-        reserving += start.elapsed();
-        let groups: Vec<OrderGroup> = tickets.iter().flatten().map(alone).collect();
-        let start = std::time::Instant::now();
-        assert_eq!(shop.place(&groups).await.len(), 256);
-        placing += start.elapsed();
-        let refs: Vec<TicketRef> = tickets.iter().flatten().map(TicketRef::from).collect();
-        shop.ledger.settle(&refs).await.unwrap();
-    }
-    for (what, time) in [("reserve", reserving), ("place", placing)] {
-        let each = time / u32::try_from(BATCHES).unwrap();
-        println!("{what}(256): {each:?}, {:.0} a second", 256.0 / each.as_secs_f64());
-    }
-    let start = std::time::Instant::now();
-    shop.assert_sound().await;
-    println!("check of {} orders: {:?}", BATCHES * 256, start.elapsed());
 }
 
 #[actix_rt::test]

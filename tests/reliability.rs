@@ -1,0 +1,70 @@
+//! docs/RELIABILITY.md says what is so: every row of the race list is there, every test that it names exists, every
+//! crash point of the sources stands in its table and every point of the table in the sources.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+const R_ROWS: usize = 73;
+const T_ROWS: usize = 34;
+
+fn text_of(directory: &str) -> String {
+    let mut text = String::new();
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+    text
+}
+
+fn page() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/RELIABILITY.md")).unwrap()
+}
+
+/// Everything between two backticks.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+fn section<'a>(page: &'a str, title: &str) -> &'a str {
+    let from = page.find(&format!("## {title}")).unwrap_or_else(|| panic!("a section {title}"));
+    let body = &page[from + 3..];
+    &body[..body.find("\n## ").unwrap_or(body.len())]
+}
+
+#[test]
+fn every_race_has_its_row() {
+    let page = page();
+    let rows = (1..=R_ROWS).map(|row| format!("R{row}")).chain((1..=T_ROWS).map(|row| format!("T{row}")));
+    for row in rows {
+        assert_eq!(page.matches(&format!("\n| {row} |")).count(), 1, "row {row}");
+    }
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let (page, sources) = (page(), text_of("src") + &text_of("tests"));
+    let rows = page.lines().filter(|line| line.starts_with("| R") || line.starts_with("| T"));
+    let in_tables = rows.flat_map(|line| quoted(line.rsplit(" | ").next().unwrap()));
+    let in_prose = quoted(section(&page, "What the crash tests prove"));
+    for name in in_tables.chain(in_prose.into_iter().filter(|name| name.contains('_'))) {
+        assert!(sources.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+}
+
+#[test]
+fn every_crash_point_is_in_the_table() {
+    let (page, sources) = (page(), text_of("src"));
+    let points: BTreeSet<&str> =
+        sources.split("failpoint::reach(\"").skip(1).map(|after| after.split('"').next().unwrap()).collect();
+    let section = section(&page, "Crash points");
+    let table = section.lines().filter(|line| line.starts_with("| `")).map(|line| line.split(" | ").next().unwrap());
+    let listed: BTreeSet<&str> = table.flat_map(quoted).collect();
+    assert_eq!(listed, points);
+    assert!(section.contains(&format!("\n{} points.", points.len())), "the page counts {} points", points.len());
+}
