@@ -56,6 +56,9 @@ pub enum OrderRejection {
         /// Why.
         refusal: ReserveRefusal,
     },
+    /// The lines are not in the cart any more.
+    #[error("the cart's lines are ordered or taken out")]
+    CartGone,
     /// Not now; nothing was taken.
     #[error(transparent)]
     NotNow(#[from] AskError),
@@ -142,6 +145,10 @@ impl Checkout {
             Ok(Ok(GroupOutcome::Refused { product, rejection })) => {
                 self.give_back(&tickets).await;
                 Err(OrderRejection::Line { product, refusal: rejection.into() })
+            }
+            Ok(Ok(GroupOutcome::CartGone)) => {
+                self.give_back(&tickets).await;
+                Err(OrderRejection::CartGone)
             }
             // Prepared too long ago, or not writable: the writer gave the units back. A product that is gone is named
             // when its units are asked for again.

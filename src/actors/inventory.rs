@@ -311,7 +311,8 @@ impl InventoryActor {
             _ => {}
         }
         if let Some(next_probe_ms) = self.sold_out_until_ms.get_mut(&claim.pool) {
-            if now_ms < *next_probe_ms {
+            // A clock that went back must not keep the flag up for as long as it jumped (R59).
+            if (1..=PROBE_MS).contains(&(*next_probe_ms - now_ms)) {
                 return Err(ClaimRejection::SoldOut.into());
             }
             *next_probe_ms = now_ms + PROBE_MS;

@@ -268,7 +268,7 @@ impl From<GroupOutcome> for Attempt {
     fn from(outcome: GroupOutcome) -> Self {
         match outcome {
             GroupOutcome::Placed { .. } => Self::Done(outcome),
-            GroupOutcome::Refused { .. } => Self::Refused(outcome),
+            GroupOutcome::Refused { .. } | GroupOutcome::CartGone => Self::Refused(outcome),
             GroupOutcome::Unplaceable(reason) => Self::Hopeless(reason.to_string()),
         }
     }

@@ -248,7 +248,8 @@ impl Handler<Authorize> for SessionActor {
 
     fn handle(&mut self, Authorize { sid }: Authorize, _ctx: &mut Self::Context) -> Self::Result {
         let now_ms = self.deps.clock.now_ms();
-        if now_ms - self.access_read_at_ms < ACCESS_FRESH_MS {
+        // A clock that went back makes nothing fresh (R59).
+        if (0..ACCESS_FRESH_MS).contains(&(now_ms - self.access_read_at_ms)) {
             return Box::pin(actix::fut::ready(self.caller(sid, now_ms)));
         }
         Box::pin(self.read_access().map(move |(), actor, _| actor.caller(sid, now_ms)))

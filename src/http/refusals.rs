@@ -83,6 +83,7 @@ impl From<OrderRejection> for ApiError {
     fn from(rejection: OrderRejection) -> Self {
         match rejection {
             OrderRejection::Line { product, refusal } => from_shelf(refusal).with("product_id", product.0),
+            OrderRejection::CartGone => Code::CART_EMPTY.into(),
             OrderRejection::NotNow(error) => error.into(),
             OrderRejection::Withdrawn => Self::from(Code::UNAVAILABLE).spent(),
             OrderRejection::OutcomeUnknown => Code::UNAVAILABLE.into(),

@@ -162,3 +162,20 @@ async fn two_writers_of_the_same_tickets_place_them_once() {
     assert_eq!(first, second);
     assert_eq!(held(&shop).await, 40);
 }
+
+#[actix_rt::test]
+async fn r1_two_checkouts_of_one_cart_order_it_once() {
+    let shop = Shop::with_units(5).await;
+    shop.product(OTHER).await;
+    shop.moves(OTHER, StockPlan::PutIn { units: 3 }).await;
+    fill_cart(&shop).await;
+    let (first, second) = (checkout(&shop, 1, 1).await, checkout(&shop, 1, 1).await);
+    let lines: Vec<&Ticket> = first.tickets.iter().collect();
+    let together = [first.clone(), second.clone()];
+    assert_eq!(shop.place(&together).await, [placed(&lines), GroupOutcome::CartGone]);
+    assert_eq!(shop.place(std::slice::from_ref(&second)).await, [GroupOutcome::CartGone], "later as well");
+    assert_eq!((held(&shop).await, cart_lines(&shop).await), (1, 1));
+    shop.ledger.settle(&first.tickets.iter().map(TicketRef::from).collect::<Vec<_>>()).await.unwrap();
+    shop.ledger.release(&second.tickets.iter().map(TicketRef::from).collect::<Vec<_>>()).await.unwrap();
+    shop.assert_sound().await;
+}
