@@ -55,7 +55,7 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("database.synchronous", OneOf(&["full", "normal"])),
     ("database.connections_max", Whole(1, 1_000)),
     ("database.acquire_timeout_ms", Whole(10, WAIT_MS_MAX)),
-    ("database.statement_timeout_ms", Whole(10, WAIT_MS_MAX)),
+    ("database.transaction_timeout_ms", Whole(10, WAIT_MS_MAX)),
     ("auth.jwt_secret", Text),
     ("auth.issuer", SomeText),
     ("auth.access_token_s", Whole(5, 24 * 3_600)),

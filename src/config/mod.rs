@@ -122,8 +122,8 @@ pub struct DatabaseSettings {
     pub connections_max: u32,
     /// Longest wait for a connection.
     pub acquire_timeout_ms: u64,
-    /// Longest that one statement may take.
-    pub statement_timeout_ms: u64,
+    /// Longest that one writing transaction may take; after it the outcome is unknown and is asked for.
+    pub transaction_timeout_ms: u64,
 }
 
 impl Default for DatabaseSettings {
@@ -133,7 +133,7 @@ impl Default for DatabaseSettings {
             synchronous: Synchronous::Full,
             connections_max: 8,
             acquire_timeout_ms: 5_000,
-            statement_timeout_ms: 10_000,
+            transaction_timeout_ms: 10_000,
         }
     }
 }

@@ -23,6 +23,7 @@ const RETRY_FIRST_MS: u64 = 5;
 pub struct Db {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    transaction_timeout: Duration,
 }
 
 impl Db {
@@ -31,9 +32,10 @@ impl Db {
     /// # Errors
     /// [`StoreError::Open`] if it cannot be reached within the acquire timeout.
     pub async fn connect(settings: &DatabaseSettings, data_dir: &Path) -> Result<Self, StoreError> {
+        let transaction_timeout = Duration::from_millis(settings.transaction_timeout_ms);
         if !settings.url.is_empty() && !settings.url.starts_with("sqlite") {
             let pool = open(options(settings, &settings.url, settings.connections_max)).await?;
-            return Ok(Self { writer: pool.clone(), reader: pool });
+            return Ok(Self { writer: pool.clone(), reader: pool, transaction_timeout });
         }
         let url = if settings.url.is_empty() {
             format!("sqlite://{}?mode=rwc", data_dir.join("rushmall.db").display())
@@ -42,7 +44,7 @@ impl Db {
         };
         let writer = open(sqlite_options(settings, &url, 1)).await?;
         let reader = open(sqlite_options(settings, &url, settings.connections_max)).await?;
-        Ok(Self { writer, reader })
+        Ok(Self { writer, reader, transaction_timeout })
     }
 
     /// Brings the schema up to date; does nothing if it is.
@@ -88,14 +90,17 @@ impl Db {
     {
         let mut attempt = 1;
         loop {
-            match self.write_once(operation, &work).await {
-                Err(error) if error.is_transient() && attempt < TRANSACTION_ATTEMPTS_MAX => {
+            let timeout_ms = u64::try_from(self.transaction_timeout.as_millis()).unwrap_or(u64::MAX);
+            match tokio::time::timeout(self.transaction_timeout, self.write_once(operation, &work)).await {
+                // Whether it was committed is for the caller to find out, by its ids.
+                Err(_) => return Err(StoreError::TimedOut { operation, timeout_ms }),
+                Ok(Err(error)) if error.is_transient() && attempt < TRANSACTION_ATTEMPTS_MAX => {
                     tracing::debug!(operation, attempt, %error, "transaction lost, trying again");
                     let pause_ms = (RETRY_FIRST_MS << attempt) + crate::random::below(RETRY_FIRST_MS);
                     tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                     attempt += 1;
                 }
-                outcome => return outcome,
+                Ok(outcome) => return outcome,
             }
         }
     }

@@ -58,6 +58,10 @@ pub struct DrillArgs {
     /// Share of the accepted orders that is cancelled (0 to 1); the rest is left to the payment deadline
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
     pub cancel: f64,
+    /// Wait until the payment deadline has cancelled the rest; give the rehearsed shop a short one
+    /// (RUSHMALL__ORDERS__PAY_DEADLINE_MS) and --timeout enough seconds
+    #[arg(long)]
+    pub await_deadline: bool,
     /// Who clicks when, who pays and who cancels follow from this number
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,

@@ -134,6 +134,8 @@ pub struct Figures {
     pub paid: u64,
     /// Cancelled by the drill.
     pub cancelled: u64,
+    /// Cancelled by the payment deadline.
+    pub timed_out: u64,
     /// Still unpaid at the end.
     pub pending: u64,
     /// Accepted orders whose buyer had a socket.

@@ -50,6 +50,9 @@ async fn rehearse(args: &DrillArgs) -> Result<Figures, OpsError> {
     outcome.unwrap_or_else(|_| Err(OpsError::Remote(format!("the drill did not end in {} s", args.timeout))))
 }
 
+/// Orders that wait for money.
+const UNPAID: &[&str] = &["pending_payment", "closing"];
+
 async fn on_stage(shop: &Shop, admin_token: &str, args: &DrillArgs, until: Instant) -> Result<Figures, OpsError> {
     let mut stage = stage::prepare(shop, admin_token, args).await?;
     let making = bar("making buyers", args.buyers);
@@ -88,6 +91,10 @@ async fn play(
     let before = Verdict::of(args.stock, &journal.clicks, accepted, &at_rest);
 
     pay_and_cancel(shop, args, stage, &journal, &mut figures).await;
+    if args.await_deadline {
+        let nobody_owes = |books: &Books| books.orders_with(UNPAID) == 0;
+        aftermath::books_when(shop, admin_token, stage.product_id, until, nobody_owes).await?;
+    }
     let patience = (monotonic() + SETTLE_MAX).min(until);
     let found = aftermath::find(shop, &stage.buyers, &journal.promises, patience).await;
     let adds_up = |books: &Books| Verdict::of(args.stock, &journal.clicks, found, books).is_clean();
@@ -95,7 +102,8 @@ async fn play(
     let books = aftermath::books_when(shop, admin_token, stage.product_id, patience, adds_up).await?;
     figures.verdict = Verdict::of(args.stock, &journal.clicks, found, &books);
     figures.verdict.oversold = figures.verdict.oversold.max(before.oversold); // cancelling would hide it
-    figures.pending = books.orders_with(&["pending_payment", "closing"]);
+    figures.pending = books.orders_with(UNPAID);
+    figures.timed_out = books.orders_with(&["cancelled"]).saturating_sub(figures.cancelled);
     count_pushes(&sockets, &journal, &mut figures).await;
     Ok(figures)
 }

@@ -44,6 +44,7 @@ fn rows(figures: &Figures) -> Vec<(&'static str, String)> {
         ("persisted", number(figures.persisted)),
         ("paid", number(figures.paid)),
         ("cancelled", number(figures.cancelled)),
+        ("timed out", number(figures.timed_out)),
         ("pending", number(figures.pending)),
         ("pushed", format!("{} of {}", figures.pushed, figures.pushes_expected)),
         ("clicks per second", per_second(clicks.attempted, figures.clicks_took_s)),
