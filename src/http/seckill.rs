@@ -24,7 +24,7 @@ use crate::domain::money::Yuan;
 use crate::domain::order::OrderStatus;
 use crate::domain::stock::Ticket;
 use crate::domain::{ProductId, Quantity};
-use crate::persistence::orders::EndReason;
+use crate::persistence::orders::{EndReason, OrderView};
 use crate::persistence::{products, sales};
 
 /// A claim on the product's current sale.
@@ -118,6 +118,13 @@ pub async fn buy(
 ) -> Result<HttpResponse, ApiError> {
     once(&request, &state, caller.buyer, 1, async |turn: Turn| {
         let order_no = *turn.order_nos.first().ok_or(ApiError::from(Code::INTERNAL))?;
+        if turn.is_repeat {
+            // The order may have ended meanwhile, and its ticket with it: the answer is that it was bought.
+            let earlier = order_reads::find(&state, caller.viewer(), order_no).await?;
+            if let Some(FoundOrder::Written(view)) = earlier {
+                return Ok(bought_before(&view, lang));
+            }
+        }
         let message = BuyInSale { product: wanted.product_id, quantity: wanted.quantity, order_no };
         let ticket = state.shop.sessions.ask(&caller.buyer, message, state.ask_timeout()).await??;
         Ok(bought(&state, &ticket, lang).await)
@@ -139,6 +146,21 @@ async fn bought(state: &AppState, ticket: &Ticket, lang: Lang) -> Bought {
         price: Yuan(claim.unit_price),
         quantity: claim.quantity.units(),
         created_at: Time(ticket.accepted_at_ms),
+    }
+}
+
+fn bought_before(view: &OrderView, lang: Lang) -> Bought {
+    let item = view.items.first();
+    Bought {
+        order_no: view.order_no.to_string(),
+        success: true,
+        message: status_text(view.status, lang),
+        status: view.status.code(),
+        product_id: view.product.0,
+        product_name: item.map(|item| item.name.clone()).unwrap_or_default(),
+        price: Yuan(item.map_or(view.total, |item| item.unit_price)),
+        quantity: view.quantity.units(),
+        created_at: Time(view.created_at_ms),
     }
 }
 
