@@ -56,9 +56,15 @@ pub enum OrderRejection {
         /// Why.
         refusal: ReserveRefusal,
     },
+    /// The lines are not in the cart any more.
+    #[error("the cart's lines are ordered or taken out")]
+    CartGone,
     /// Not now; nothing was taken.
     #[error(transparent)]
     NotNow(#[from] AskError),
+    /// Not now; the units were given back, so other order numbers are needed.
+    #[error("units were given back")]
+    Withdrawn,
     /// Whether the orders exist is to be asked by their numbers.
     #[error("outcome unknown")]
     OutcomeUnknown,
@@ -124,6 +130,7 @@ impl Checkout {
         match self.inventory.ask(&line.product, ReserveUnits { claim }, self.ask_timeout).await? {
             Ok(ticket) => Ok(ticket),
             Err(ReserveRefusal::OutcomeUnknown) => Err(OrderRejection::OutcomeUnknown),
+            Err(ReserveRefusal::Rejected(ClaimRejection::Withdrawn)) => Err(OrderRejection::Withdrawn),
             Err(refusal) => Err(OrderRejection::Line { product: line.product, refusal }),
         }
     }
@@ -135,16 +142,17 @@ impl Checkout {
         let written = self.writer.ask(&THE_WRITER, WriteOrders { groups }, self.ask_timeout).await;
         match written.map(|mut outcomes| outcomes.pop().unwrap_or(Err(WriteError))) {
             Ok(Ok(GroupOutcome::Placed { failed, .. })) if failed.is_empty() => Ok(()),
-            Ok(Ok(GroupOutcome::Refused(rejection))) => {
+            Ok(Ok(GroupOutcome::Refused { product, rejection })) => {
                 self.give_back(&tickets).await;
-                let product = request.lines.first().map_or(ProductId(0), |line| line.product);
                 Err(OrderRejection::Line { product, refusal: rejection.into() })
             }
-            // Given up, and the units given back: the tickets of an interrupted attempt were too old, or the product is gone.
-            Ok(Ok(_)) => {
-                let product = request.lines.first().map_or(ProductId(0), |line| line.product);
-                Err(OrderRejection::Line { product, refusal: ClaimRejection::Withdrawn.into() })
+            Ok(Ok(GroupOutcome::CartGone)) => {
+                self.give_back(&tickets).await;
+                Err(OrderRejection::CartGone)
             }
+            // Prepared too long ago, or not writable: the writer gave the units back. A product that is gone is named
+            // when its units are asked for again.
+            Ok(Ok(_)) => Err(OrderRejection::Withdrawn),
             Ok(Err(_)) | Err(AskError::Died | AskError::TimedOut) => self.find_written(request).await,
             Err(not_now) => {
                 self.give_back(&tickets).await;

@@ -3,7 +3,7 @@
 //! **Invariant**: a unit is promised only by an answer of the ledger; this actor promises nothing by itself.
 //! Session actors and the checkout ask it. *Natural batching*: while one ledger call is in flight claims gather, and
 //! leave together when it returns; no timer, so an idle shop answers at once. A sold-out flag per pool, set by the
-//! ledger's answer, refuses without asking; one claim in every [`PROBE_MS`] is let through to look again.
+//! ledger's answer, refuses without asking; one claim in every `PROBE_MS` is let through to look again.
 //!
 //! A crash loses the claims that were gathered: their callers get an error and find the outcome by ticket. Terms,
 //! price and flags are read again from the store.
@@ -311,7 +311,8 @@ impl InventoryActor {
             _ => {}
         }
         if let Some(next_probe_ms) = self.sold_out_until_ms.get_mut(&claim.pool) {
-            if now_ms < *next_probe_ms {
+            // A clock that went back must not keep the flag up for as long as it jumped (R59).
+            if (1..=PROBE_MS).contains(&(*next_probe_ms - now_ms)) {
                 return Err(ClaimRejection::SoldOut.into());
             }
             *next_probe_ms = now_ms + PROBE_MS;

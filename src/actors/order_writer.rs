@@ -221,7 +221,7 @@ impl WriterDeps {
         }
         let order_nos: Vec<OrderNo> = group.tickets.iter().map(|ticket| ticket.claim.order_no).collect();
         tracing::error!(?order_nos, %error, "orders not written");
-        if error.is_transient() { Attempt::Unknown } else { Attempt::Hopeless(error.to_string()) }
+        if error.is_ticket_fault() { Attempt::Hopeless(error.to_string()) } else { Attempt::Unknown }
     }
 
     async fn bury_all(&self, tickets: &[Ticket], reason: &str) -> Result<GroupOutcome, WriteError> {
@@ -268,7 +268,7 @@ impl From<GroupOutcome> for Attempt {
     fn from(outcome: GroupOutcome) -> Self {
         match outcome {
             GroupOutcome::Placed { .. } => Self::Done(outcome),
-            GroupOutcome::Refused(_) => Self::Refused(outcome),
+            GroupOutcome::Refused { .. } | GroupOutcome::CartGone => Self::Refused(outcome),
             GroupOutcome::Unplaceable(reason) => Self::Hopeless(reason.to_string()),
         }
     }

@@ -5,7 +5,7 @@
 //! a signed-in user; the feed asks it to push.
 //!
 //! A crash loses the token bucket (it starts full), the sockets (clients resume by sequence) and the notes of recent
-//! purchases (read again at start). Revocation arrives by message at once; an answer older than [`ACCESS_FRESH_MS`]
+//! purchases (read again at start). Revocation arrives by message at once; an answer older than `ACCESS_FRESH_MS`
 //! is read again, so another process's revocation is seen within 5 s.
 
 use std::collections::HashMap;
@@ -209,7 +209,7 @@ impl KitActor for SessionActor {
 
     async fn load(buyer: BuyerId, deps: SessionDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
         let access = sessions::load_access(&deps.db, buyer).await?;
-        let purchases = sale_purchases(&deps.db, buyer).await?;
+        let purchases = sale_purchases(&deps, buyer).await?;
         let now_ms = deps.clock.now_ms();
         Ok(Self {
             buyer,
@@ -248,7 +248,8 @@ impl Handler<Authorize> for SessionActor {
 
     fn handle(&mut self, Authorize { sid }: Authorize, _ctx: &mut Self::Context) -> Self::Result {
         let now_ms = self.deps.clock.now_ms();
-        if now_ms - self.access_read_at_ms < ACCESS_FRESH_MS {
+        // A clock that went back makes nothing fresh (R59).
+        if (0..ACCESS_FRESH_MS).contains(&(now_ms - self.access_read_at_ms)) {
             return Box::pin(actix::fut::ready(self.caller(sid, now_ms)));
         }
         Box::pin(self.read_access().map(move |(), actor, _| actor.caller(sid, now_ms)))
@@ -385,13 +386,20 @@ fn is_live(access: &UserAccess, sid: &str, now_ms: i64) -> bool {
     access.live_sessions.iter().any(|(live, expires_at_ms)| live == sid && now_ms < *expires_at_ms)
 }
 
-/// The buyer's latest order of each product that he bought in a sale, unless it ended without goods.
-async fn sale_purchases(db: &Db, buyer: BuyerId) -> Result<HashMap<ProductId, OrderNo>, StoreError> {
+/// The buyer's latest order of each product that he bought in a sale, unless it ended without goods; one that is owed
+/// but not written yet counts. Tickets are read before rows, so that none is missed in between.
+async fn sale_purchases(deps: &SessionDeps, buyer: BuyerId) -> Result<HashMap<ProductId, OrderNo>, StoreError> {
     use OrderStatus as S;
+    let owed = deps.ledger.tickets_of(buyer).await?;
     let latest = Slice { offset: 0, limit: PURCHASES_MAX };
-    let (mut bought, _) = orders::list_of_buyer(db, buyer, latest, None).await?;
-    bought.retain(|order| order.pool != Pool::Free && !matches!(order.status, S::Cancelled | S::Failed | S::Refunded));
-    Ok(bought.into_iter().rev().map(|order| (order.product, order.order_no)).collect()) // newest is kept
+    let (written, _) = orders::list_of_buyer(&deps.db, buyer, latest, None).await?;
+    let is_written = |ticket: &&Ticket| written.iter().any(|order| order.order_no == ticket.claim.order_no);
+    let owed = owed.iter().filter(|ticket| ticket.claim.pool != Pool::Free && !is_written(ticket));
+    let has_goods = |status| !matches!(status, S::Cancelled | S::Failed | S::Refunded);
+    let bought = written.iter().filter(|order| order.pool != Pool::Free && has_goods(order.status));
+    let bought = bought.rev().map(|order| (order.product, order.order_no));
+    let owed = owed.rev().map(|ticket| (ticket.claim.product, ticket.claim.order_no));
+    Ok(bought.chain(owed).collect()) // the newest is kept
 }
 
 /// A click while the same purchase runs waits for the first one's answer and touches no stock.

@@ -134,6 +134,7 @@ impl SweepDeps {
             idempotency::purge(&self.db, now_ms).await?;
             carts::purge(&self.db, now_ms).await?;
             sessions::purge(&self.db, now_ms).await?;
+            stock_moves::purge(&self.db, now_ms).await?;
             self.return_units_of_sales(now_ms).await?;
             stop.sleep(HOUSE_KEEPING_EVERY).await;
         }

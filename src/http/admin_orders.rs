@@ -128,31 +128,36 @@ pub async fn command_order(
 ) -> Result<HttpResponse, ApiError> {
     let (order_no, word) = path.into_inner();
     let order_no: OrderNo = from_path(&order_no, Code::ORDER_NOT_FOUND)?;
-    once(&request, &state, admin.buyer, 0, async |_| {
+    once(&request, &state, admin.buyer, 1, async |turn: Turn| {
         let detail = json!({"refund_fee": wanted.refund_fee, "reason": wanted.reason});
-        let wish = meant(&state, order_no, &word, wanted).await?;
+        let wish = meant(&state, order_no, &word, &wanted, turn.order_no()?).await?;
         drive(&state, Party::Administrator, order_no, wish).await?;
-        state.record(&admin, &format!("order.{word}"), format!("order {order_no}"), detail).await?;
+        state.record_done(&admin, &format!("order.{word}"), format!("order {order_no}"), detail).await;
         order_reads::order(&state, Viewer::Administrator, order_no, lang).await
     })
     .await
 }
 
+/// `number` is the identity of a refund: under one key it stays the same, so a repeat asks for no second one.
 async fn meant(
     state: &AppState,
     order_no: OrderNo,
     word: &str,
-    wanted: CommandOrder,
+    wanted: &CommandOrder,
+    number: OrderNo,
 ) -> Result<(Wish, Command), ApiError> {
     Ok(match word {
         "cancel" => (Wish::Cancel, Command::Cancel { reason: CancelReason::Administrator }),
-        "clear-review" => (Wish::Deliver, Command::ClearReview { note: wanted.reason }),
+        "clear-review" => (Wish::Deliver, Command::ClearReview { note: wanted.reason.clone() }),
         "refund" => {
             let amount = match wanted.refund_fee {
                 Some(fen) => Money::from_fen(fen),
                 None => left_to_refund(state, order_no).await?,
             };
-            (Wish::Refund, Command::RequestRefund { amount, reason: wanted.reason })
+            (
+                Wish::Refund,
+                Command::RequestRefund { amount, reason: wanted.reason.clone(), request: number.to_string() },
+            )
         }
         _ => return Err(Code::NOT_FOUND.into()),
     })
@@ -197,7 +202,11 @@ pub async fn replay_dead_ticket(
 ) -> Result<HttpResponse, ApiError> {
     let old_no: OrderNo = from_path(&path, Code::ORDER_NOT_FOUND)?;
     once(&request, &state, admin.buyer, 1, async |turn: Turn| {
-        let order_no = *turn.order_nos.first().ok_or(ApiError::from(Code::INTERNAL))?;
+        let order_no = turn.order_no()?;
+        if turn.is_repeat && order_reads::find(&state, Viewer::Administrator, order_no).await?.is_some() {
+            dead_tickets::remove(&state.db, old_no).await?;
+            return Ok(Replayed { order_no: order_no.to_string() });
+        }
         let dead = dead_tickets::find(&state.db, old_no).await?.ok_or(ApiError::from(Code::ORDER_NOT_FOUND))?;
         let claim = Claim { order_no, ..dead.ticket.claim };
         let product = claim.product;
@@ -205,7 +214,7 @@ pub async fn replay_dead_ticket(
         answer.map_err(|refusal| OrderRejection::Line { product, refusal })?;
         dead_tickets::remove(&state.db, old_no).await?;
         let detail = json!({"order_no": order_no});
-        state.record(&admin, "dead_ticket.replay", format!("order {old_no}"), detail).await?;
+        state.record_done(&admin, "dead_ticket.replay", format!("order {old_no}"), detail).await;
         Ok(Replayed { order_no: order_no.to_string() })
     })
     .await

@@ -31,12 +31,12 @@ struct Inner {
     fields: Vec<FieldError>,
     data: Map<String, Value>,
     retry_after_ms: Option<u64>,
-    numbers_spent: bool,
+    is_spent: bool,
 }
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self(Box::new(Inner { code, fields: Vec::new(), data: Map::new(), retry_after_ms: None, numbers_spent: false }))
+        Self(Box::new(Inner { code, fields: Vec::new(), data: Map::new(), retry_after_ms: None, is_spent: false }))
     }
 }
 
@@ -63,17 +63,17 @@ impl ApiError {
         self
     }
 
-    /// The order numbers of this attempt can never become orders: a repeat needs new ones.
+    /// The units under the request's order numbers were given back: only other numbers can have an order.
     #[must_use]
-    pub fn numbers_spent(mut self) -> Self {
-        self.0.numbers_spent = true;
+    pub fn spent(mut self) -> Self {
+        self.0.is_spent = true;
         self
     }
 
-    /// True after [`ApiError::numbers_spent`].
+    /// True after [`ApiError::spent`].
     #[must_use]
-    pub fn are_numbers_spent(&self) -> bool {
-        self.0.numbers_spent
+    pub fn is_spent(&self) -> bool {
+        self.0.is_spent
     }
 
     /// The business code.

@@ -2,7 +2,9 @@
 //!
 //! Same key and body: the first answer again, byte for byte but for its trace id. Same key, other body: 422. The first
 //! one still at work: 409 with Retry-After. An answer that says "not now" (409, 429, 5xx) is not kept: the next request
-//! works again, under the same order numbers. Without the header nothing is stored.
+//! works again, under the same order numbers, or under fresh ones if the units of those were given back. Work that is cut
+//! off (the client left, the time limit) keeps its lease, because an actor may still be at it. Without the header
+//! nothing is stored.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -17,7 +19,8 @@ use super::state::AppState;
 use super::trace::RequestContext;
 use crate::domain::codes::Code;
 use crate::domain::{BuyerId, OrderNo};
-use crate::persistence::idempotency::{self, Begun, IdempotencyKey, StoredAnswer};
+use crate::persistence::idempotency::{self, Begun, IdempotencyKey, StoredAnswer, Work};
+use crate::persistence::orders;
 
 const KEY_CHARS_MAX: usize = 100;
 
@@ -30,8 +33,24 @@ pub struct Turn {
     pub is_repeat: bool,
 }
 
+impl Turn {
+    /// The first number.
+    ///
+    /// # Errors
+    /// `INTERNAL` if none was asked for.
+    pub fn order_no(&self) -> Result<OrderNo, ApiError> {
+        self.order_nos.first().copied().ok_or(Code::INTERNAL.into())
+    }
+}
+
+/// A key that this request holds until its lease ends.
+struct Held {
+    key: IdempotencyKey,
+    lease_until_ms: i64,
+}
+
 /// Does `work` once for the request's key and answers with its data; `numbers` order numbers are set aside for it.
-/// Works at once if the request has no key.
+/// Works at once if the request has no key. `work` runs a second time if the numbers of an earlier request are spent.
 ///
 /// # Errors
 /// What `work` refuses; 400 for a bad key, 409, 422.
@@ -40,7 +59,7 @@ pub async fn once<T: Serialize>(
     state: &AppState,
     user: BuyerId,
     numbers: usize,
-    work: impl AsyncFnOnce(Turn) -> Result<T, ApiError>,
+    work: impl AsyncFn(Turn) -> Result<T, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let context = RequestContext::of(request);
     let fresh: Vec<OrderNo> = (0..numbers).map(|_| state.shop.numbers.next()).collect();
@@ -50,7 +69,8 @@ pub async fn once<T: Serialize>(
     };
     let fingerprint = request.extensions().get::<Fingerprint>().cloned();
     let Fingerprint(fingerprint) = fingerprint.unwrap_or_else(|| fingerprint_without_body(request));
-    match idempotency::begin(&state.db, &key, &fingerprint, &fresh, state.clock.now_ms()).await? {
+    let claimed = Work { fingerprint: &fingerprint, fresh: &fresh, lease_ms: lease_ms(state) };
+    match idempotency::begin(&state.db, &key, claimed, state.clock.now_ms()).await? {
         Begun::OtherRequest => Err(Code::UNPROCESSABLE.into()),
         Begun::Running { lease_left_ms } => {
             let wait_ms = u64::try_from(lease_left_ms).unwrap_or_default().min(1_000);
@@ -58,13 +78,28 @@ pub async fn once<T: Serialize>(
         }
         Begun::Answered(answer) => Ok(repeat(answer, context)),
         Begun::Work { order_nos, is_repeat, lease_until_ms } => {
-            let outcome = work(Turn { order_nos, is_repeat }).await;
-            if matches!(&outcome, Err(error) if error.are_numbers_spent()) {
-                idempotency::renumber(&state.db, &key, lease_until_ms, &fresh).await?;
+            let held = Held { key, lease_until_ms };
+            let mut outcome = work(Turn { order_nos: order_nos.clone(), is_repeat }).await;
+            let is_spent = is_repeat && outcome.as_ref().is_err_and(ApiError::is_spent);
+            if is_spent && renumbered(state, &held, &order_nos, &fresh).await? {
+                outcome = work(Turn { order_nos: fresh, is_repeat: false }).await;
             }
-            conclude(state, &key, lease_until_ms, outcome, context).await
+            conclude(state, &held, outcome, context).await
         }
     }
+}
+
+/// As long as a request may take, and the actor that it asked last.
+fn lease_ms(state: &AppState) -> i64 {
+    let settings = &state.settings;
+    let longest_ms = settings.http.request_timeout_ms.saturating_add(settings.actors.ask_timeout_ms);
+    i64::try_from(longest_ms).unwrap_or(i64::MAX)
+}
+
+/// Gives the key fresh numbers; false if there are orders under the old ones, or the key is no longer this request's.
+async fn renumbered(state: &AppState, held: &Held, old: &[OrderNo], fresh: &[OrderNo]) -> Result<bool, ApiError> {
+    let is_written = !orders::existing(&state.db, old).await?.is_empty();
+    Ok(!is_written && idempotency::renumber(&state.db, &held.key, held.lease_until_ms, fresh).await?)
 }
 
 /// The user's key; `None` without the header.
@@ -88,8 +123,7 @@ fn repeat(answer: StoredAnswer, context: RequestContext) -> HttpResponse {
 
 async fn conclude<T: Serialize>(
     state: &AppState,
-    key: &IdempotencyKey,
-    lease_until_ms: i64,
+    Held { key, lease_until_ms }: &Held,
     outcome: Result<T, ApiError>,
     context: RequestContext,
 ) -> Result<HttpResponse, ApiError> {
@@ -99,9 +133,9 @@ async fn conclude<T: Serialize>(
     };
     let stored = if is_final(unsent.status) {
         let answer = StoredAnswer { http_status: unsent.status.as_u16(), text: unsent.text.clone() };
-        idempotency::finish(&state.db, key, lease_until_ms, &answer).await
+        idempotency::finish(&state.db, key, *lease_until_ms, &answer).await
     } else {
-        idempotency::abandon(&state.db, key, lease_until_ms).await
+        idempotency::abandon(&state.db, key, *lease_until_ms).await
     };
     if let Err(error) = stored {
         // The work is done and stays done under its numbers; only the repetition has to find that out by itself.
@@ -129,7 +163,7 @@ mod tests {
         state: &AppState,
         key: &str,
         body: &str,
-        work: impl AsyncFnOnce(Turn) -> Result<String, ApiError>,
+        work: impl AsyncFn(Turn) -> Result<String, ApiError>,
     ) -> (u16, String) {
         let request = TestRequest::post().insert_header((IDEMPOTENCY_KEY, key)).to_http_request();
         request.extensions_mut().insert(Fingerprint(body.to_owned()));
@@ -186,6 +220,32 @@ mod tests {
             Ok(String::new())
         };
         assert_eq!(send(&state, "k", "a", outer).await.0, 200);
+    }
+
+    #[actix_rt::test]
+    async fn work_that_was_cut_off_is_not_worked_beside() {
+        let (state, _dir) = for_tests().await;
+        let endless = send(&state, "k", "a", async |_| std::future::pending().await);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(100), endless).await.is_err());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert_eq!(send(&state, "k", "a", async |_| Ok(String::new())).await.0, 409, "an actor may still be at it");
+    }
+
+    #[actix_rt::test]
+    async fn spent_numbers_are_replaced_once() {
+        let (state, _dir) = for_tests().await;
+        let tried = std::cell::RefCell::new(Vec::new());
+        let spent = async |turn: Turn| {
+            tried.borrow_mut().push(turn.order_nos[0]);
+            Err(ApiError::from(Code::UNAVAILABLE).spent())
+        };
+        for _ in 0..2 {
+            assert_eq!(send(&state, "k", "a", spent).await.0, 503);
+        }
+        let tried = tried.into_inner();
+        assert!(tried.len() == 3 && tried[0] == tried[1] && tried[1] != tried[2], "{tried:?}");
+        let last = async |turn: Turn| Ok((turn.order_nos[0] == tried[2]).to_string());
+        assert!(send(&state, "k", "a", last).await.1.contains("true"));
     }
 
     #[actix_rt::test]

@@ -51,6 +51,8 @@ pub mod ws_tickets;
 
 #[cfg(test)]
 mod flow_tests;
+#[cfg(test)]
+mod repeat_tests;
 
 pub use auth::{Admin, Caller, MaybeCaller, Token};
 pub use envelope::{ApiResult, Envelope, ok};

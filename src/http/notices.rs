@@ -32,7 +32,15 @@ impl AppState {
     /// # Errors
     /// `PRODUCT_STOCK_SHORT` with `units_left`, `SECKILL_NOT_FOUND`, `SECKILL_ENDED`.
     pub async fn move_stock(&self, product: ProductId, plan: StockPlan) -> Result<MoveDone, ApiError> {
-        let message = MoveStock { move_id: self.shop.numbers.next().to_string(), plan };
+        self.end_move(self.shop.numbers.next().to_string(), product, plan).await
+    }
+
+    /// As [`AppState::move_stock`], for a move whose id is known: it may have begun.
+    ///
+    /// # Errors
+    /// As [`AppState::move_stock`].
+    pub async fn end_move(&self, move_id: String, product: ProductId, plan: StockPlan) -> Result<MoveDone, ApiError> {
+        let message = MoveStock { move_id, plan };
         Ok(self.shop.inventory.ask(&product, message, self.ask_timeout()).await??)
     }
 
@@ -42,6 +50,14 @@ impl AppState {
     /// As [`AppState::move_stock`].
     pub async fn set_free_stock(&self, product: ProductId, units: i64) -> Result<(), ApiError> {
         self.move_stock(product, StockPlan::SetFree { units }).await.map(|_| ())
+    }
+
+    /// Writes into the audit log what an administrator did and nothing undoes: a record that cannot be written is
+    /// logged instead, because an error would tell him that it was not done.
+    pub async fn record_done(&self, admin: &Caller, action: &str, target: String, detail: Value) {
+        if self.record(admin, action, target.clone(), detail).await.is_err() {
+            tracing::error!(admin = %admin.buyer, action, target, "done but not in the audit log");
+        }
     }
 
     /// Writes into the audit log what an administrator did.

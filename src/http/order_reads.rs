@@ -125,17 +125,22 @@ pub async fn list(
     let count = accepted.len() as u64;
     let cards = cards(state, &accepted).await?;
     let on_page = accepted.into_iter().skip(usize::try_from(page.offset()).unwrap_or(usize::MAX));
-    let mut list: Vec<OrderJson> = on_page
-        .take(usize::try_from(page.page_size).unwrap_or(usize::MAX))
+    let on_page: Vec<Ticket> = on_page.take(usize::try_from(page.page_size).unwrap_or(usize::MAX)).collect();
+    let limit = page.page_size - on_page.len() as u64;
+    let slice = Slice { offset: page.offset().saturating_sub(count), limit };
+    let (rows, rows_total) = orders::list_of_buyer(&state.db, buyer, slice, status).await?;
+    // Written since its ticket was read: shown once, as what it is now.
+    let (written, owed): (Vec<Ticket>, Vec<Ticket>) =
+        on_page.into_iter().partition(|ticket| rows.iter().any(|row| row.order_no == ticket.claim.order_no));
+    let mut list: Vec<OrderJson> = owed
+        .into_iter()
         .map(|ticket| {
             let card = cards.get(&ticket.claim.product).cloned();
             OrderJson::from_ticket(ticket, card, lang)
         })
         .collect();
-    let slice = Slice { offset: page.offset().saturating_sub(count), limit: page.page_size - list.len() as u64 };
-    let (rows, rows_total) = orders::list_of_buyer(&state.db, buyer, slice, status).await?;
     list.extend(rows.into_iter().map(|view| OrderJson::from_view(view, lang)));
-    Ok(page.of(list, rows_total + count))
+    Ok(page.of(list, rows_total + count - written.len() as u64))
 }
 
 /// Tickets of the buyer that have no row, newest first.

@@ -22,6 +22,7 @@ use crate::domain::order::{CancelReason, Command, OrderStatus, PayChannel};
 use crate::domain::stock::{AddressSnapshot, OrderDetails};
 use crate::domain::{BuyerId, OrderNo, ProductId, Quantity};
 use crate::persistence::carts::CartOwner;
+use crate::persistence::orders::OrderView;
 use crate::persistence::{addresses, carts, orders};
 
 const REMARK_CHARS_MAX: usize = 200;
@@ -141,9 +142,12 @@ pub async fn place_order(
     request: HttpRequest,
     Params(wanted): Params<PlaceOrder>,
 ) -> Result<HttpResponse, ApiError> {
-    let details = details(&state, caller.buyer, &wanted.delivery).await?;
     once(&request, &state, caller.buyer, 1, async |turn: Turn| {
-        let order_no = *turn.order_nos.first().ok_or(ApiError::from(Code::INTERNAL))?;
+        let order_no = turn.order_no()?;
+        if let Some(order) = placed_before(&state, caller.buyer, &turn, lang).await?.pop() {
+            return Ok(order);
+        }
+        let details = details(&state, caller.buyer, &wanted.delivery).await?;
         let line = OrderLine { order_no, product: wanted.product_id, quantity: wanted.quantity };
         let ordered = OrderRequest { buyer: caller.buyer, lines: vec![line], details, cart_owner: None };
         state.shop.checkout.place_orders(&ordered).await?;
@@ -163,15 +167,13 @@ pub async fn checkout(
     request: HttpRequest,
     Params(delivery): Params<Delivery>,
 ) -> Result<HttpResponse, ApiError> {
-    let details = details(&state, caller.buyer, &delivery).await?;
     let numbers = usize::try_from(state.settings.orders.cart_lines_max).unwrap_or(usize::MAX);
     once(&request, &state, caller.buyer, numbers, async |turn: Turn| {
-        if turn.is_repeat {
-            let written = orders::existing(&state.db, &turn.order_nos).await?;
-            if !written.is_empty() {
-                return order_reads::several(&state, caller.buyer, &written, lang).await; // all or nothing: these are all
-            }
+        let placed = placed_before(&state, caller.buyer, &turn, lang).await?;
+        if !placed.is_empty() {
+            return Ok(placed); // all or nothing: these are all
         }
+        let details = details(&state, caller.buyer, &delivery).await?;
         let owner = CartOwner::User(caller.buyer);
         let lines = cart_lines(&state, &owner, &turn).await?;
         let cart_owner = Some(owner.to_string());
@@ -180,6 +182,15 @@ pub async fn checkout(
         order_reads::several(&state, caller.buyer, &placed, lang).await
     })
     .await
+}
+
+/// What an earlier request with the key has ordered.
+async fn placed_before(state: &AppState, buyer: BuyerId, turn: &Turn, lang: Lang) -> Result<Vec<OrderJson>, ApiError> {
+    if !turn.is_repeat {
+        return Ok(Vec::new());
+    }
+    let written = orders::existing(&state.db, &turn.order_nos).await?;
+    order_reads::several(state, buyer, &written, lang).await
 }
 
 /// The cart's lines under the turn's numbers, products ascending so that a repeat pairs them alike.
@@ -206,8 +217,12 @@ async fn cart_lines(state: &AppState, owner: &CartOwner, turn: &Turn) -> Result<
 /// A number that already holds units of something else must not be used for this line.
 async fn refuse_changed_cart(state: &AppState, lines: &[OrderLine]) -> Result<(), ApiError> {
     for line in lines {
-        let held = state.shop.ledger.find(line.order_no, None).await?.map(|record| record.ticket.claim);
-        if held.is_some_and(|claim| claim.product != line.product || claim.quantity != line.quantity) {
+        let Some(record) = state.shop.ledger.find(line.order_no, None).await? else { continue };
+        if record.returned {
+            return Err(ApiError::from(Code::UNAVAILABLE).spent());
+        }
+        let claim = record.ticket.claim;
+        if claim.product != line.product || claim.quantity != line.quantity {
             return Err(ApiError::from(Code::ORDER_CREATE).with("reason", "the cart has changed"));
         }
     }
@@ -267,13 +282,15 @@ pub async fn pay_order(
     Params(wanted): Params<PayOrder>,
 ) -> Result<HttpResponse, ApiError> {
     let order_no: OrderNo = from_path(&path, Code::ORDER_NOT_FOUND)?;
-    once(&request, &state, caller.buyer, 0, async |_| {
+    once(&request, &state, caller.buyer, 0, async |turn: Turn| {
         if !state.settings.simulated_payment() {
             return Err(Code::PAYMENT_CHANNEL.into());
         }
         let transaction_id = format!("sim_{order_no}");
         let command = Command::PayAtOnce { channel: wanted.pay_type, transaction_id };
-        drive(&state, Party::Buyer(caller.buyer), order_no, (Wish::Pay, command)).await?;
+        let paid = drive(&state, Party::Buyer(caller.buyer), order_no, (Wish::Pay, command)).await;
+        let is_paid = |order: &OrderView| order.buyer == caller.buyer && order.paid_at_ms.is_some();
+        done_before(&state, &turn, order_no, paid, is_paid).await?;
         order_reads::order(&state, Viewer::Buyer(caller.buyer), order_no, lang).await
     })
     .await
@@ -329,14 +346,32 @@ pub async fn ship_order(
     Body(parcel): Body<ShipOrder>,
 ) -> Result<HttpResponse, ApiError> {
     let order_no: OrderNo = from_path(&path, Code::ORDER_NOT_FOUND)?;
-    once(&request, &state, admin.buyer, 0, async |_| {
+    once(&request, &state, admin.buyer, 0, async |turn: Turn| {
         let detail = serde_json::json!({"carrier": parcel.carrier, "tracking_no": parcel.tracking_no});
-        let command = Command::Ship { carrier: parcel.carrier, tracking_no: parcel.tracking_no };
-        drive(&state, Party::Administrator, order_no, (Wish::Deliver, command)).await?;
-        state.record(&admin, "order.ship", format!("order {order_no}"), detail).await?;
+        let command = Command::Ship { carrier: parcel.carrier.clone(), tracking_no: parcel.tracking_no.clone() };
+        let shipped = drive(&state, Party::Administrator, order_no, (Wish::Deliver, command)).await;
+        let is_same = |order: &OrderView| order.carrier == parcel.carrier && order.tracking_no == parcel.tracking_no;
+        done_before(&state, &turn, order_no, shipped, is_same).await?;
+        state.record_done(&admin, "order.ship", format!("order {order_no}"), detail).await;
         order_reads::order(&state, Viewer::Administrator, order_no, lang).await
     })
     .await
+}
+
+/// Forgives a repeat the refusal of what the first request with its key has done: `is_done` tells by the order.
+async fn done_before(
+    state: &AppState,
+    turn: &Turn,
+    order_no: OrderNo,
+    outcome: Result<(), ApiError>,
+    is_done: impl Fn(&OrderView) -> bool,
+) -> Result<(), ApiError> {
+    match outcome {
+        Err(_) if turn.is_repeat && orders::find(&state.db, order_no).await?.is_some_and(|order| is_done(&order)) => {
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }
 
 /// Asks the order's saga to do what `party` wants.

@@ -1,6 +1,6 @@
 //! Names and pictures of products for answers that must not cost a database read each.
 //!
-//! An answer may show a name that is up to [`FRESH`] old; prices and units never come from here.
+//! An answer may show a name that is up to `FRESH` old; prices and units never come from here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl ProductCards {
         Self { cards: Cache::builder().max_capacity(CARDS_MAX).time_to_live(FRESH).build() }
     }
 
-    /// The card, read at most once in [`FRESH`] however many ask.
+    /// The card, read at most once in `FRESH` however many ask.
     ///
     /// # Errors
     /// What the reader of the moment got.

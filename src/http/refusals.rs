@@ -75,7 +75,7 @@ fn in_sale(rejection: ClaimRejection) -> ApiError {
         }
         ClaimRejection::SoldOut => Code::SECKILL_SOLD_OUT.into(),
         ClaimRejection::StockShort { units_left } => ApiError::from(Code::SECKILL_SOLD_OUT).with("stock", units_left),
-        ClaimRejection::Withdrawn => Code::SECKILL_FAILED.into(),
+        ClaimRejection::Withdrawn => ApiError::from(Code::SECKILL_BUSY).spent(),
     }
 }
 
@@ -83,7 +83,9 @@ impl From<OrderRejection> for ApiError {
     fn from(rejection: OrderRejection) -> Self {
         match rejection {
             OrderRejection::Line { product, refusal } => from_shelf(refusal).with("product_id", product.0),
+            OrderRejection::CartGone => Code::CART_EMPTY.into(),
             OrderRejection::NotNow(error) => error.into(),
+            OrderRejection::Withdrawn => Self::from(Code::UNAVAILABLE).spent(),
             OrderRejection::OutcomeUnknown => Code::UNAVAILABLE.into(),
             OrderRejection::Store(error) => error.into(),
         }
@@ -103,8 +105,7 @@ fn from_shelf(refusal: ReserveRefusal) -> ApiError {
         ReserveRefusal::Rejected(ClaimRejection::StockShort { units_left }) => {
             ApiError::from(Code::PRODUCT_STOCK_SHORT).with("stock", units_left)
         }
-        // An earlier attempt was interrupted and its units went back: nothing was ordered, and the next one may.
-        ReserveRefusal::Rejected(ClaimRejection::Withdrawn) => ApiError::from(Code::UNAVAILABLE).numbers_spent(),
+        ReserveRefusal::Rejected(ClaimRejection::Withdrawn) => ApiError::from(Code::UNAVAILABLE).spent(),
         ReserveRefusal::Rejected(other) => in_sale(other),
     }
 }

@@ -3,7 +3,7 @@
 
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
-use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, guard, web};
 
 use super::error::ApiError;
 use crate::domain::codes::Code;
@@ -33,7 +33,8 @@ impl RouteTable {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.add(path, Method::GET, web::get().to(handler));
+        let get_or_head = guard::Any(guard::Get()).or(guard::Head());
+        self.add(path, Method::GET, web::route().guard(get_or_head).to(handler));
     }
 
     /// Adds a POST route.

@@ -1,6 +1,6 @@
 //! Flash sales, for administrators: plan, change, restock, close.
 //!
-//! A plan is a row first, then units set aside for it; if the units cannot be had the row goes again. Window and terms
+//! A plan is a row, begun together with the move of its units; if the units cannot be had the row goes again. Window and terms
 //! are judged by the ledger, so a change holds for the next claim.
 
 use actix_web::web;
@@ -19,8 +19,8 @@ use super::state::AppState;
 use crate::domain::codes::Code;
 use crate::domain::sale::{AD_HOC_SALE_MS, SaleTerms, SaleWindow};
 use crate::domain::stock::{POOL_UNITS_MAX, QUANTITY_MAX};
-use crate::domain::{Money, Pool, ProductId, SaleId};
-use crate::persistence::sales::{SaleRefusal, SaleWithStock};
+use crate::domain::{Money, ProductId, SaleId};
+use crate::persistence::sales::{NewSale, SaleRefusal, SaleWithStock};
 use crate::persistence::stock_moves::StockPlan;
 use crate::persistence::{products, sales};
 
@@ -174,7 +174,7 @@ pub async fn change_sale(
         state.move_stock(product, StockPlan::ChangeTerms { terms }).await?;
     }
     if let Some(units) = wanted.stock {
-        restock(&state, &known, units).await?;
+        state.move_stock(product, StockPlan::SetSale { sale: terms.sale, units }).await?;
     }
     let detail = json!({"terms": terms, "stock": wanted.stock});
     state.record(&admin, "sale.change", format!("sale {}", terms.sale), detail).await?;
@@ -213,8 +213,8 @@ pub async fn open_ad_hoc_sale(
     });
     let sale = match running {
         Some(known) => {
-            restock(&state, &known, stock).await?;
             let sale = known.sale.terms.sale;
+            state.move_stock(product, StockPlan::SetSale { sale, units: stock }).await?;
             state.record(&admin, "sale.restock", format!("sale {sale}"), json!({"stock": stock})).await?;
             sale
         }
@@ -237,22 +237,14 @@ async fn plan(
     units: i64,
 ) -> Result<SaleId, ApiError> {
     products::card(&state.db, product).await?.ok_or(ApiError::from(Code::PRODUCT_NOT_FOUND))?;
-    let sale = sales::insert(&state.db, product, terms, units, state.clock.now_ms()).await??;
+    let move_id = state.shop.numbers.next().to_string();
+    let new = NewSale { move_id: &move_id, product, terms, units_planned: units };
+    let sale = sales::insert(&state.db, new, state.clock.now_ms()).await??;
     terms.sale = sale.terms.sale;
-    state.move_stock(product, StockPlan::PlanSale { terms, units }).await?;
+    state.end_move(move_id, product, StockPlan::PlanSale { terms, units }).await?;
     let detail = json!({"product_id": product, "terms": terms, "stock": units});
     state.record(admin, "sale.plan", format!("sale {}", terms.sale), detail).await?;
     Ok(terms.sale)
-}
-
-/// Brings the units left in a sale to `units`.
-async fn restock(state: &AppState, known: &SaleWithStock, units: i64) -> Result<(), ApiError> {
-    let (sale, product) = (known.sale.terms.sale, known.sale.product);
-    let left = state.shop.ledger.snapshot(product).await?.free(Pool::Sale(sale));
-    if units != left {
-        state.move_stock(product, StockPlan::RestockSale { sale, units: units - left }).await?;
-    }
-    Ok(())
 }
 
 async fn known_sale(state: &AppState, id: &str) -> Result<SaleWithStock, ApiError> {

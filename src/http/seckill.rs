@@ -13,17 +13,17 @@ use super::extract::{Params, Query, from_path};
 use super::fields::{Fields, FromFields};
 use super::i18n::{Lang, status_text};
 use super::idempotent::{Turn, once};
-use super::order_reads::{self, FoundOrder};
+use super::order_reads::{self, FoundOrder, Viewer};
 use super::pages::PageQuery;
 use super::sale_json::{SaleJson, SaleList};
 use super::state::AppState;
 use super::times::Time;
 use crate::actors::session::BuyInSale;
 use crate::domain::codes::Code;
-use crate::domain::money::Yuan;
+use crate::domain::money::{Money, Yuan};
 use crate::domain::order::OrderStatus;
-use crate::domain::stock::Ticket;
-use crate::domain::{ProductId, Quantity};
+use crate::domain::stock::{Claim, ClaimRejection, Ticket};
+use crate::domain::{BuyerId, OrderNo, ProductId, Quantity};
 use crate::persistence::orders::{EndReason, OrderView};
 use crate::persistence::{products, sales};
 
@@ -117,23 +117,65 @@ pub async fn buy(
     Params(wanted): Params<BuyRequest>,
 ) -> Result<HttpResponse, ApiError> {
     once(&request, &state, caller.buyer, 1, async |turn: Turn| {
-        let order_no = *turn.order_nos.first().ok_or(ApiError::from(Code::INTERNAL))?;
-        if turn.is_repeat {
-            // The order may have ended meanwhile, and its ticket with it: the answer is that it was bought.
-            let earlier = order_reads::find(&state, caller.viewer(), order_no).await?;
-            if let Some(FoundOrder::Written(view)) = earlier {
-                return Ok(bought_before(&view, lang));
-            }
+        let order_no = turn.order_no()?;
+        if turn.is_repeat
+            && let Some(accepted) = accepted_before(&state, caller.buyer, order_no).await?
+        {
+            return Ok(bought(&state, accepted, lang).await);
         }
         let message = BuyInSale { product: wanted.product_id, quantity: wanted.quantity, order_no };
-        let ticket = state.shop.sessions.ask(&caller.buyer, message, state.ask_timeout()).await??;
-        Ok(bought(&state, &ticket, lang).await)
+        let accepted = match state.shop.sessions.ask(&caller.buyer, message, state.ask_timeout()).await? {
+            Ok(ticket) => Accepted::from(&ticket),
+            Err(rejection) => {
+                // A repeat may be refused because of the first one's own claim, or by a flag instead of the ledger.
+                let is_own = rejection == ClaimRejection::AlreadyBought { order_no }.into();
+                let found = if is_own || turn.is_repeat {
+                    accepted_before(&state, caller.buyer, order_no).await?
+                } else {
+                    None
+                };
+                found.ok_or(rejection)?
+            }
+        };
+        Ok(bought(&state, accepted, lang).await)
     })
     .await
 }
 
-async fn bought(state: &AppState, ticket: &Ticket, lang: Lang) -> Bought {
-    let claim = &ticket.claim;
+/// A claim that was accepted, from its ticket or its order.
+struct Accepted {
+    order_no: OrderNo,
+    product: ProductId,
+    quantity: Quantity,
+    unit_price: Money,
+    at_ms: i64,
+}
+
+impl From<&Ticket> for Accepted {
+    fn from(Ticket { claim, accepted_at_ms }: &Ticket) -> Self {
+        let Claim { order_no, product, quantity, unit_price, .. } = *claim;
+        Self { order_no, product, quantity, unit_price, at_ms: *accepted_at_ms }
+    }
+}
+
+impl From<&OrderView> for Accepted {
+    fn from(order: &OrderView) -> Self {
+        let OrderView { order_no, product, quantity, total, created_at_ms, .. } = *order;
+        let unit_price = order.items.first().map_or(total, |item| item.unit_price);
+        Self { order_no, product, quantity, unit_price, at_ms: created_at_ms }
+    }
+}
+
+/// What an earlier request with the key was promised.
+async fn accepted_before(state: &AppState, buyer: BuyerId, order_no: OrderNo) -> Result<Option<Accepted>, ApiError> {
+    Ok(match order_reads::find(state, Viewer::Buyer(buyer), order_no).await? {
+        Some(FoundOrder::Accepted(ticket)) => Some(Accepted::from(&ticket)),
+        Some(FoundOrder::Written(order)) => Some(Accepted::from(&order)),
+        Some(FoundOrder::Withdrawn(_)) | None => None,
+    })
+}
+
+async fn bought(state: &AppState, claim: Accepted, lang: Lang) -> Bought {
     // The units are taken: a name that cannot be read must not turn the answer into an error.
     let card = state.product_cards.get(&state.db, claim.product).await.ok().flatten();
     Bought {
@@ -145,22 +187,7 @@ async fn bought(state: &AppState, ticket: &Ticket, lang: Lang) -> Bought {
         product_name: card.map(|card| card.name).unwrap_or_default(),
         price: Yuan(claim.unit_price),
         quantity: claim.quantity.units(),
-        created_at: Time(ticket.accepted_at_ms),
-    }
-}
-
-fn bought_before(view: &OrderView, lang: Lang) -> Bought {
-    let item = view.items.first();
-    Bought {
-        order_no: view.order_no.to_string(),
-        success: true,
-        message: status_text(view.status, lang),
-        status: view.status.code(),
-        product_id: view.product.0,
-        product_name: item.map(|item| item.name.clone()).unwrap_or_default(),
-        price: Yuan(item.map_or(view.total, |item| item.unit_price)),
-        quantity: view.quantity.units(),
-        created_at: Time(view.created_at_ms),
+        created_at: Time(claim.at_ms),
     }
 }
 

@@ -66,6 +66,14 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn head_is_answered_where_get_is() {
+        let (state, _dir) = for_tests().await;
+        let app = init_service(app(web::Data::new(state))).await;
+        let request = TestRequest::default().method(actix_web::http::Method::HEAD).uri("/version");
+        assert_eq!(call_service(&app, request.to_request()).await.status(), 200);
+    }
+
+    #[actix_rt::test]
     async fn unknown_paths_and_wrong_methods_are_envelopes() {
         let (state, _dir) = for_tests().await;
         let app = init_service(app(web::Data::new(state))).await;

@@ -197,6 +197,7 @@ impl Connection {
             missed.clear();
         }
         missed.retain(|past| selection.includes(past.event.order_no));
+        skip_steps_within(&mut missed, since);
         let mut orders = self.orders(selection).await?;
         orders.retain(|order| !missed.iter().any(|past| past.event.order_no.to_string() == order.order_no));
         Ok((seq, orders, missed))
@@ -259,4 +260,16 @@ fn written<E>(outcome: Result<Result<(), E>, tokio::time::error::Elapsed>) -> Re
         Ok(Err(_closed)) => Err(End::Gone),
         Err(_elapsed) => Err(End::Close(CloseCode::Again, "too slow")),
     }
+}
+
+/// The commit that the client stood at may have been told to the end: of it only each order's last step is told again,
+/// so that a client that knows no versions does not see an order go back.
+fn skip_steps_within(missed: &mut Vec<PastEvent>, since: Option<i64>) {
+    let mut last: BTreeMap<OrderNo, u32> = BTreeMap::new();
+    for past in missed.iter().filter(|past| Some(past.commit_no) == since) {
+        let version = last.entry(past.event.order_no).or_insert(0);
+        *version = (*version).max(past.event.version);
+    }
+    let is_last = |past: &PastEvent| last.get(&past.event.order_no) == Some(&past.event.version);
+    missed.retain(|past| Some(past.commit_no) != since || is_last(past));
 }

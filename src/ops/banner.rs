@@ -8,7 +8,7 @@ use super::output;
 
 const TRY_THIS: &str = r#"
 Try a flash sale:
-  TOKEN=$(curl -s {base}/api/user/register -d "username=buyer-$RANDOM&password=buyer-2026" | grep -o 'ey[^"]*')
+  TOKEN=$(curl -s {base}/api/user/register -d "username=buyer-$RANDOM&password=buyer-2026" | grep -o '"token":"[^"]*"' | cut -d'"' -f4)
   curl -s {base}/api/seckill -H "authorization: Bearer $TOKEN" -d product_id=1
   curl -s {base}/api/order -H "authorization: Bearer $TOKEN"
 "#;
@@ -61,6 +61,7 @@ mod tests {
             assert!(text.contains(&format!("http://127.0.0.1:8080{path}")), "{text}");
         }
         assert_eq!(text.lines().filter(|line| line.contains("curl ")).count(), 3, "{text}");
+        assert!(text.contains(r#"grep -o '"token":"[^"]*"' | cut"#), "not a part of the refresh token: {text}");
         assert!(!super::text("http://x", false).contains("curl"));
     }
 

@@ -14,8 +14,9 @@ use crate::domain::sale::{SaleTerms, SaleWindow};
 use crate::domain::{Money, ProductId, SaleId};
 use crate::persistence::ledger::StockLedger;
 use crate::persistence::products::{NewProduct, STATUS_ON_SHELF};
+use crate::persistence::sales::NewSale;
 use crate::persistence::sql_ledger::SqlLedger;
-use crate::persistence::stock_moves::{self, StockPlan};
+use crate::persistence::stock_moves::{self, FIXED_ID_PREFIX, StockPlan};
 use crate::persistence::{Db, categories, products, sales};
 
 /// The demo sales stay open for a week, so that a demo that runs over a weekend still has them.
@@ -154,9 +155,10 @@ async fn stock(
     let moved = stock_moves::run(db, ledger, &move_id('A', index), product, put_in, now_ms).await?;
     moved.map_err(|refusal| refused(demo, &refusal))?;
     let Some(sale) = demo.sale else { return Ok(()) };
-    let terms = planned(db, product, demo, sale, now_ms).await?;
+    let move_id = move_id('B', index);
+    let terms = planned(db, &move_id, product, demo, sale, now_ms).await?;
     let plan = StockPlan::PlanSale { terms, units: sale.units };
-    let moved = stock_moves::run(db, ledger, &move_id('B', index), product, plan, now_ms).await?;
+    let moved = stock_moves::run(db, ledger, &move_id, product, plan, now_ms).await?;
     moved.map_err(|refusal| refused(demo, &refusal))?;
     Ok(())
 }
@@ -164,6 +166,7 @@ async fn stock(
 /// The terms of the product's sale: as an interrupted run wrote them, or new.
 async fn planned(
     db: &Db,
+    move_id: &str,
     product: ProductId,
     demo: &DemoProduct,
     sale: DemoSale,
@@ -181,13 +184,13 @@ async fn planned(
         units_per_buyer_max: UNITS_PER_BUYER_MAX,
         closed: false,
     };
-    let inserted = sales::insert(db, product, terms, sale.units, now_ms).await?;
+    let inserted = sales::insert(db, NewSale { move_id, product, terms, units_planned: sale.units }, now_ms).await?;
     Ok(inserted.map_err(|refusal| refused(demo, &refusal))?.terms)
 }
 
 /// 26 characters, the same in every run.
 fn move_id(step: char, index: usize) -> String {
-    format!("0DEMX{step}{index:020}")
+    format!("{FIXED_ID_PREFIX}X{step}{index:020}")
 }
 
 fn refused(demo: &DemoProduct, reason: &dyn std::fmt::Debug) -> OpsError {

@@ -1,5 +1,6 @@
 //! Why a store did not do what it was asked; never a business answer.
 
+use sea_orm::sqlx::error::ErrorKind;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, TransactionError};
 
 /// A store operation failed.
@@ -61,6 +62,17 @@ impl StoreError {
         }
     }
 
+    /// True if what was to be written is at fault (unreadable, or against a constraint), so that every repeat must fail.
+    /// A full disk, a read-only file or an unknown error is the store's fault and can pass.
+    #[must_use]
+    pub fn is_ticket_fault(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Database { source, .. } => breaks_constraint(source),
+            Self::Open { .. } | Self::Conflict { .. } | Self::TimedOut { .. } => false,
+        }
+    }
+
     /// True if a primary or unique key exists already: another node or an earlier delivery won.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
@@ -87,11 +99,53 @@ fn is_transient(error: &DbErr) -> bool {
     }
 }
 
+fn breaks_constraint(error: &DbErr) -> bool {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            error.as_database_error().is_some_and(|database| !matches!(database.kind(), ErrorKind::Other))
+        }
+        _ => false,
+    }
+}
+
 impl From<TransactionError<StoreError>> for StoreError {
     fn from(error: TransactionError<StoreError>) -> Self {
         match error {
             TransactionError::Connection(source) => Self::Database { operation: "transaction", source },
             TransactionError::Transaction(inner) => inner,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait as _;
+
+    use super::*;
+    use crate::persistence::testing::database;
+
+    #[actix_rt::test]
+    async fn a_broken_constraint_is_the_tickets_fault_and_a_full_disk_is_not() {
+        let (db, _dir) = database().await;
+        let run = async |statement: &str| {
+            let failure = db.writer().execute_unprepared(statement).await.map_err(StoreError::during("testing"));
+            failure.unwrap_err()
+        };
+        for broken in [
+            "INSERT INTO stock (product_id, pool, put_in, free, held, sold) VALUES (1, 0, 0, -1, 0, 0)",
+            "INSERT INTO outbox (payload, created_at_ms) VALUES (NULL, 1)",
+        ] {
+            let error = run(broken).await;
+            assert!(error.is_ticket_fault(), "{error:?}");
+        }
+        assert!(StoreError::Corrupt { what: "the test".to_owned() }.is_ticket_fault());
+        let pages = "PRAGMA max_page_count = 1"; // SQLite keeps the pages it has: the next one is too many
+        db.writer().execute_unprepared(pages).await.unwrap();
+        let full = run("INSERT INTO outbox (payload, created_at_ms) SELECT hex(randomblob(1000000)), 1").await;
+        assert!(!full.is_ticket_fault(), "{full:?}");
+        db.writer().execute_unprepared("PRAGMA query_only = ON").await.unwrap();
+        let read_only = run("INSERT INTO outbox (payload, created_at_ms) VALUES ('x', 1)").await;
+        assert!(!read_only.is_ticket_fault(), "{read_only:?}");
+        assert!(!StoreError::TimedOut { operation: "testing", timeout_ms: 1 }.is_ticket_fault());
     }
 }

@@ -7,6 +7,7 @@ use sea_orm::ConnectionTrait;
 use super::journal::{self, CommitOutcome, LoadedOrder};
 use super::ledger::{StockLedger, TicketRef};
 use super::placing::{self, GroupOutcome, OrderGroup, PlaceTerms};
+use super::sales::NewSale;
 use super::stock_moves::{self, StockPlan};
 use super::{Db, SqlLedger, effects, outbox, sales};
 use crate::config::DatabaseSettings;
@@ -76,8 +77,11 @@ impl Shop {
             units_per_buyer_max,
             closed: false,
         };
-        let sale = sales::insert(&self.db, PRODUCT, terms, units, NOW_MS).await.unwrap().unwrap();
-        self.moves(PRODUCT, StockPlan::PlanSale { terms: sale.terms, units }).await;
+        let move_id = self.next_no().to_string();
+        let new = NewSale { move_id: &move_id, product: PRODUCT, terms, units_planned: units };
+        let sale = sales::insert(&self.db, new, NOW_MS).await.unwrap().unwrap();
+        let plan = StockPlan::PlanSale { terms: sale.terms, units };
+        stock_moves::run(&self.db, &self.ledger, &move_id, PRODUCT, plan, NOW_MS).await.unwrap().unwrap();
         sale.terms.sale
     }
 

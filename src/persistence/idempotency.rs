@@ -2,8 +2,8 @@
 //!
 //! A row is written before any work, with the order numbers that the work will use and a lease. The work is idempotent
 //! by those numbers; its answer is stored afterwards. If the lease ends without an answer (a crash), the next request
-//! with the key takes the row over and works again under the *same* numbers, which finds what was done
-//! (docs/adr/0007).
+//! with the key takes the row over and works again under the *same* numbers, which finds what was done. Numbers whose
+//! units were given back are spent: [`renumber`] replaces them (docs/adr/0007).
 
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QuerySelect as _, Set};
@@ -14,8 +14,6 @@ use crate::domain::{BuyerId, OrderNo};
 
 /// How long an answer is repeated.
 pub const KEPT_MS: i64 = 24 * 3_600_000;
-/// How long a request may work before another one takes its key over.
-pub const LEASE_MS: i64 = 10_000;
 /// `http_status` of a row that has no answer yet.
 const NO_ANSWER: i16 = 0;
 
@@ -66,6 +64,17 @@ pub struct StoredAnswer {
     pub text: String,
 }
 
+/// A request that wants to work under a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// Of method, path and body; 64 characters.
+    pub fingerprint: &'a str,
+    /// The numbers to work under if nobody had the key before.
+    pub fresh: &'a [OrderNo],
+    /// How long it may work, in milliseconds, before another request takes the key over.
+    pub lease_ms: i64,
+}
+
 /// What the request with this key has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
@@ -89,31 +98,18 @@ pub enum Begun {
     },
 }
 
-/// Claims the key for a request with this fingerprint (64 characters), or says what became of it. `fresh` are the
-/// numbers to work under if nobody had the key before.
+/// Claims the key for this work, or says what became of it.
 ///
 /// # Errors
 /// [`StoreError`] if the database fails.
-pub async fn begin(
-    db: &Db,
-    key: &IdempotencyKey,
-    fingerprint: &str,
-    fresh: &[OrderNo],
-    now_ms: i64,
-) -> Result<Begun, StoreError> {
-    match begin_once(db, key, fingerprint, fresh, now_ms).await {
-        Err(error) if error.is_duplicate() => begin_once(db, key, fingerprint, fresh, now_ms).await, // it is there now
+pub async fn begin(db: &Db, key: &IdempotencyKey, work: Work<'_>, now_ms: i64) -> Result<Begun, StoreError> {
+    match begin_once(db, key, work, now_ms).await {
+        Err(error) if error.is_duplicate() => begin_once(db, key, work, now_ms).await, // it is there now
         outcome => outcome,
     }
 }
 
-async fn begin_once(
-    db: &Db,
-    key: &IdempotencyKey,
-    fingerprint: &str,
-    fresh: &[OrderNo],
-    now_ms: i64,
-) -> Result<Begun, StoreError> {
+async fn begin_once(db: &Db, key: &IdempotencyKey, work: Work<'_>, now_ms: i64) -> Result<Begun, StoreError> {
     let operation = "claiming an idempotency key";
     db.write(operation, async |tx| {
         let row = Entity::find_by_id((key.user.0, key.key.clone()))
@@ -122,12 +118,12 @@ async fn begin_once(
             .await
             .map_err(StoreError::during(operation))?;
         match row {
-            Some(row) if row.created_at_ms + KEPT_MS > now_ms => judge(tx, row, fingerprint, now_ms).await,
+            Some(row) if row.created_at_ms + KEPT_MS > now_ms => judge(tx, row, work, now_ms).await,
             Some(row) => {
                 row.delete(tx).await.map_err(StoreError::during(operation))?;
-                insert(tx, key, fingerprint, fresh, now_ms).await
+                insert(tx, key, work, now_ms).await
             }
-            None => insert(tx, key, fingerprint, fresh, now_ms).await,
+            None => insert(tx, key, work, now_ms).await,
         }
     })
     .await
@@ -136,27 +132,26 @@ async fn begin_once(
 async fn insert(
     tx: &DatabaseTransaction,
     key: &IdempotencyKey,
-    fingerprint: &str,
-    fresh: &[OrderNo],
+    work: Work<'_>,
     now_ms: i64,
 ) -> Result<Begun, StoreError> {
-    let lease_until_ms = now_ms + LEASE_MS;
+    let lease_until_ms = now_ms.saturating_add(work.lease_ms);
     let row = ActiveModel {
         user_id: Set(key.user.0),
         idempotency_key: Set(key.key.clone()),
-        fingerprint: Set(fingerprint.to_owned()),
-        order_nos: Set(joined(fresh)),
+        fingerprint: Set(work.fingerprint.to_owned()),
+        order_nos: Set(joined(work.fresh)),
         http_status: Set(NO_ANSWER),
         answer: Set(String::new()),
         lease_until_ms: Set(lease_until_ms),
         created_at_ms: Set(now_ms),
     };
     Entity::insert(row).exec_without_returning(tx).await.map_err(StoreError::during("storing an idempotency key"))?;
-    Ok(Begun::Work { order_nos: fresh.to_vec(), is_repeat: false, lease_until_ms })
+    Ok(Begun::Work { order_nos: work.fresh.to_vec(), is_repeat: false, lease_until_ms })
 }
 
-async fn judge(tx: &DatabaseTransaction, row: Model, fingerprint: &str, now_ms: i64) -> Result<Begun, StoreError> {
-    if row.fingerprint != fingerprint {
+async fn judge(tx: &DatabaseTransaction, row: Model, work: Work<'_>, now_ms: i64) -> Result<Begun, StoreError> {
+    if row.fingerprint != work.fingerprint {
         return Ok(Begun::OtherRequest);
     }
     if row.http_status != NO_ANSWER {
@@ -166,7 +161,7 @@ async fn judge(tx: &DatabaseTransaction, row: Model, fingerprint: &str, now_ms: 
     if row.lease_until_ms > now_ms {
         return Ok(Begun::Running { lease_left_ms: row.lease_until_ms - now_ms });
     }
-    let lease_until_ms = now_ms + LEASE_MS;
+    let lease_until_ms = now_ms.saturating_add(work.lease_ms);
     let taken = Entity::update_many()
         .col_expr(Column::LeaseUntilMs, Expr::value(lease_until_ms))
         .filter(Column::UserId.eq(row.user_id))
@@ -177,9 +172,23 @@ async fn judge(tx: &DatabaseTransaction, row: Model, fingerprint: &str, now_ms: 
         .await
         .map_err(StoreError::during("taking an idempotency key over"))?;
     if taken.rows_affected == 0 {
-        return Ok(Begun::Running { lease_left_ms: LEASE_MS });
+        return Ok(Begun::Running { lease_left_ms: work.lease_ms });
     }
     Ok(Begun::Work { order_nos: read(&row)?, is_repeat: true, lease_until_ms })
+}
+
+/// Replaces the numbers of the turn that ends at `lease_until_ms`: the old ones are spent, their units were given back.
+/// False if the key was taken over meanwhile. The caller makes sure that no order has one of the old numbers.
+///
+/// # Errors
+/// [`StoreError`] if the database fails; the old numbers stay then.
+pub async fn renumber(
+    db: &Db,
+    key: &IdempotencyKey,
+    lease_until_ms: i64,
+    fresh: &[OrderNo],
+) -> Result<bool, StoreError> {
+    change_turn(db, key, lease_until_ms, [(Column::OrderNos, Expr::value(joined(fresh)))]).await
 }
 
 /// Stores the answer of the turn that ends at `lease_until_ms`; false if the key was taken over meanwhile.
@@ -203,27 +212,6 @@ pub async fn finish(
 /// [`StoreError`] if the database fails; the key is then free when its lease ends.
 pub async fn abandon(db: &Db, key: &IdempotencyKey, lease_until_ms: i64) -> Result<bool, StoreError> {
     end_turn(db, key, lease_until_ms, NO_ANSWER, "").await
-}
-
-/// The turn's numbers can never become orders: later turns work under `fresh`. The turn goes on.
-///
-/// # Errors
-/// [`StoreError`] if the database fails.
-pub async fn renumber(db: &Db, key: &IdempotencyKey, lease_until_ms: i64, fresh: &[OrderNo]) -> Result<(), StoreError> {
-    let operation = "renumbering an idempotency key";
-    db.write(operation, async |tx| {
-        Entity::update_many()
-            .col_expr(Column::OrderNos, Expr::value(joined(fresh)))
-            .filter(Column::UserId.eq(key.user.0))
-            .filter(Column::IdempotencyKey.eq(key.key.as_str()))
-            .filter(Column::HttpStatus.eq(NO_ANSWER))
-            .filter(Column::LeaseUntilMs.eq(lease_until_ms))
-            .exec(tx)
-            .await
-            .map_err(StoreError::during(operation))?;
-        Ok(())
-    })
-    .await
 }
 
 /// Ends every turn without an answer: the process that worked them is dead. Only for a database that no other process
@@ -253,12 +241,28 @@ async fn end_turn(
     http_status: i16,
     answer: &str,
 ) -> Result<bool, StoreError> {
-    let operation = "storing the answer under an idempotency key";
+    let ended = [
+        (Column::HttpStatus, Expr::value(http_status)),
+        (Column::Answer, Expr::value(answer)),
+        (Column::LeaseUntilMs, Expr::value(0_i64)),
+    ];
+    change_turn(db, key, lease_until_ms, ended).await
+}
+
+/// Compare-and-swap: only while the key is this turn's and has no answer.
+async fn change_turn<const N: usize>(
+    db: &Db,
+    key: &IdempotencyKey,
+    lease_until_ms: i64,
+    changes: [(Column, Expr); N],
+) -> Result<bool, StoreError> {
+    let operation = "changing an idempotency key";
     db.write(operation, async |tx| {
-        let stored = Entity::update_many()
-            .col_expr(Column::HttpStatus, Expr::value(http_status))
-            .col_expr(Column::Answer, Expr::value(answer))
-            .col_expr(Column::LeaseUntilMs, Expr::value(0_i64))
+        let mut update = Entity::update_many();
+        for (column, value) in &changes {
+            update = update.col_expr(*column, value.clone());
+        }
+        let changed = update
             .filter(Column::UserId.eq(key.user.0))
             .filter(Column::IdempotencyKey.eq(key.key.as_str()))
             .filter(Column::HttpStatus.eq(NO_ANSWER))
@@ -266,7 +270,7 @@ async fn end_turn(
             .exec(tx)
             .await
             .map_err(StoreError::during(operation))?;
-        Ok(stored.rows_affected == 1)
+        Ok(changed.rows_affected == 1)
     })
     .await
 }
@@ -303,6 +307,7 @@ mod tests {
     use crate::random::OrderNumbers;
 
     const NOW_MS: i64 = 1_795_000_000_000;
+    const LEASE_MS: i64 = 10_000;
 
     struct Shop {
         db: Db,
@@ -320,7 +325,7 @@ mod tests {
     impl Shop {
         async fn begin(&self, key: &IdempotencyKey, body: &str, now_ms: i64) -> Begun {
             let fresh = [self.numbers.next(), self.numbers.next()];
-            begin(&self.db, key, body, &fresh, now_ms).await.unwrap()
+            begin(&self.db, key, Work { fingerprint: body, fresh: &fresh, lease_ms: LEASE_MS }, now_ms).await.unwrap()
         }
     }
 
@@ -399,6 +404,18 @@ mod tests {
         assert!(abandon(&shop.db, &key(1), lease).await.unwrap());
         let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
         assert_eq!((again, is_repeat), (numbers, true));
+    }
+
+    #[actix_rt::test]
+    async fn only_the_turn_that_has_the_key_may_change_its_numbers() {
+        let shop = shop().await;
+        let (_, _, lost) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
+        let (_, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS + LEASE_MS).await);
+        let fresh = [shop.numbers.next(), shop.numbers.next()];
+        assert!(!renumber(&shop.db, &key(1), lost, &[shop.numbers.next()]).await.unwrap());
+        assert!(renumber(&shop.db, &key(1), lease, &fresh).await.unwrap());
+        let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 2 * LEASE_MS).await);
+        assert_eq!((again.as_slice(), is_repeat), (fresh.as_slice(), true));
     }
 
     #[actix_rt::test]

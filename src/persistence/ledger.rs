@@ -174,8 +174,8 @@ pub trait StockLedger: Send + Sync {
     /// The buyer's owed tickets that are taken and not settled, newest first.
     async fn tickets_of(&self, buyer: BuyerId) -> Result<Vec<Ticket>, StoreError>;
 
-    /// Up to `limit` tickets taken before `accepted_before_ms` and not settled, oldest first. Those that cannot be read
-    /// are reported and left out.
+    /// Up to `limit` tickets taken before `accepted_before_ms` and not settled, oldest first. One that cannot be
+    /// read is kept as a dead ticket and its units go back, in one step.
     async fn orphans(&self, accepted_before_ms: i64, limit: u64) -> Result<Vec<Ticket>, StoreError>;
 
     /// Adds `units` (0 or more) to a pool, making it if need be; once for each `step_id` (up to 40 characters).

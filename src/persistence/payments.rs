@@ -238,7 +238,7 @@ pub(super) async fn record(
             ];
             change(tx, "payments", ("payment_no", payment_no(after.order_no, *attempt)), captured).await
         }
-        Event::RefundRequested { refund, attempt, amount, purpose, reason } => {
+        Event::RefundRequested { refund, attempt, amount, purpose, reason, .. } => {
             let row = vec![
                 refund_no(after.order_no, *refund).into(),
                 after.order_no.to_string().into(),

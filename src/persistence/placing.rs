@@ -7,7 +7,7 @@
 
 mod rows;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
@@ -62,7 +62,15 @@ pub enum GroupOutcome {
         failed: Vec<OrderNo>,
     },
     /// Atomic, and a unit was missing: nothing was written.
-    Refused(ClaimRejection),
+    Refused {
+        /// Of which product.
+        product: ProductId,
+        /// None left, or too few.
+        rejection: ClaimRejection,
+    },
+    /// The lines are not in the cart any more: another checkout ordered them, or they were taken out. Nothing was
+    /// written.
+    CartGone,
     /// Cannot become an order however often it is tried: nothing was written.
     Unplaceable(UnplaceableReason),
 }
@@ -82,6 +90,7 @@ struct Batch<'a> {
     free: HashMap<(ProductId, Pool), i64>,
     deltas: BTreeMap<(ProductId, Pool), StockDelta>,
     orders: Vec<NewOrder<'a>>,
+    in_cart: HashSet<(String, ProductId)>,
     carts: Vec<&'a ClearedCart>,
 }
 
@@ -109,6 +118,7 @@ pub async fn place(
     let outcomes = db
         .write(OPERATION, async |tx| {
             let mut batch = Batch::read(tx, groups.iter().flat_map(|group| &group.tickets)).await?;
+            batch.in_cart = in_cart(tx, groups).await?;
             let outcomes = groups.iter().map(|group| batch.judge(group)).collect();
             batch.write(tx, terms, now_ms).await?;
             Ok(outcomes)
@@ -157,6 +167,7 @@ impl<'a> Batch<'a> {
             free: stock.into_iter().map(|row| ((row.product, row.pool), row.free)).collect(),
             deltas: BTreeMap::new(),
             orders: Vec::new(),
+            in_cart: HashSet::new(),
             carts: Vec::new(),
         })
     }
@@ -166,15 +177,20 @@ impl<'a> Batch<'a> {
         if let Some(ticket) = unknown {
             return GroupOutcome::Unplaceable(UnplaceableReason::UnknownProduct(ticket.claim.product));
         }
-        if group.atomic
-            && let Err(rejection) = self.all_in_stock(&group.tickets)
-        {
-            return GroupOutcome::Refused(rejection);
+        // A second click on "check out" finds the lines gone (R1); a repeat of the first finds its orders.
+        let is_repeat = !group.tickets.iter().any(|ticket| self.is_new(ticket));
+        let cart = group.clears_cart_of.as_ref().filter(|_| !is_repeat);
+        if cart.is_some_and(|cart| !cart.lines().all(|line| self.in_cart.contains(&line))) {
+            return GroupOutcome::CartGone;
         }
-        let (mut placed, mut failed, mut is_repeat) = (Vec::new(), Vec::new(), true);
+        if group.atomic
+            && let Err((product, rejection)) = self.all_in_stock(&group.tickets)
+        {
+            return GroupOutcome::Refused { product, rejection };
+        }
+        let (mut placed, mut failed) = (Vec::new(), Vec::new());
         for ticket in &group.tickets {
             if self.is_new(ticket) {
-                is_repeat = false;
                 let is_short = self.free_for(ticket) < ticket.claim.quantity.units();
                 self.add(ticket, is_short.then_some(FailReason::SoldOut));
             }
@@ -182,7 +198,10 @@ impl<'a> Batch<'a> {
             if is_failed { &mut failed } else { &mut placed }.push(ticket.claim.order_no);
         }
         // A repeat must not empty a cart that was filled again meanwhile.
-        self.carts.extend(group.clears_cart_of.as_ref().filter(|_| !is_repeat));
+        if let Some(cart) = cart {
+            self.in_cart.retain(|line| !cart.lines().any(|taken| taken == *line));
+            self.carts.push(cart);
+        }
         GroupOutcome::Placed { placed, failed }
     }
 
@@ -199,7 +218,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Whether all new tickets of an atomic group find units, lines of the same pool taken together (R10).
-    fn all_in_stock(&self, tickets: &[Ticket]) -> Result<(), ClaimRejection> {
+    fn all_in_stock(&self, tickets: &[Ticket]) -> Result<(), (ProductId, ClaimRejection)> {
         let mut wanted: HashMap<(ProductId, Pool), i64> = HashMap::new();
         for ticket in tickets.iter().filter(|ticket| self.is_new(ticket)) {
             let total = wanted.entry((ticket.claim.product, ticket.claim.pool)).or_default();
@@ -207,7 +226,8 @@ impl<'a> Batch<'a> {
             let units_left = self.free_for(ticket);
             if *total > units_left {
                 let none = units_left <= 0;
-                return Err(if none { ClaimRejection::SoldOut } else { ClaimRejection::StockShort { units_left } });
+                let rejection = if none { ClaimRejection::SoldOut } else { ClaimRejection::StockShort { units_left } };
+                return Err((ticket.claim.product, rejection));
             }
         }
         Ok(())
@@ -245,6 +265,33 @@ impl<'a> Batch<'a> {
         }
         Ok(())
     }
+}
+
+impl ClearedCart {
+    fn lines(&self) -> impl Iterator<Item = (String, ProductId)> {
+        self.products.iter().map(|product| (self.owner.clone(), *product))
+    }
+}
+
+#[derive(FromQueryResult)]
+struct CartRow {
+    owner: String,
+    product_id: i64,
+}
+
+/// Which lines the carts have that these groups order.
+async fn in_cart(tx: &impl ConnectionTrait, groups: &[OrderGroup]) -> Result<HashSet<(String, ProductId)>, StoreError> {
+    let mut owners: Vec<String> =
+        groups.iter().filter_map(|group| group.clears_cart_of.as_ref()).map(|cart| cart.owner.clone()).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let rows: Vec<CartRow> = query::by_keys(tx, &owners, OPERATION, |owners| {
+        let mut select = Query::select();
+        select.columns(["owner", "product_id"]).from("cart_items").and_where(Expr::col("owner").is_in(owners));
+        query::locked(select, tx)
+    })
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.owner, ProductId(row.product_id))).collect())
 }
 
 #[derive(FromQueryResult)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::db::Db;
 use super::error::StoreError;
+use super::stock_moves::{self, StockPlan};
 use super::{query, stock};
 use crate::domain::sale::{SaleTerms, SaleWindow};
 use crate::domain::{Money, ProductId, SaleId};
@@ -124,46 +125,59 @@ async fn read(conn: &impl ConnectionTrait, select: &SelectStatement) -> Result<V
     Ok(rows.into_iter().map(SaleWithStock::from).collect())
 }
 
-/// Writes a sale's row; `terms.sale` is ignored and the new id answered in the result. Units follow by
-/// `StockPlan::PlanSale`.
+/// A sale to be planned.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSale<'a> {
+    /// Identity of the move that brings its units, 26 characters.
+    pub move_id: &'a str,
+    /// Of what.
+    pub product: ProductId,
+    /// `terms.sale` is ignored: the table gives the id.
+    pub terms: SaleTerms,
+    /// Units set aside for it.
+    pub units_planned: i64,
+}
+
+/// Writes a sale's row and begins the move of its units, in one transaction: a crash leaves no sale that waits for
+/// units for ever. End the move with `StockPlan::PlanSale` under the same id. A repeat answers the same sale.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn insert(
-    db: &Db,
-    product: ProductId,
-    terms: SaleTerms,
-    units_planned: i64,
-    now_ms: i64,
-) -> Result<Result<Sale, SaleRefusal>, StoreError> {
-    let outcome = db
-        .write("planning a sale", async |tx| {
-            stock::lock(tx, &[product]).await?; // two plans for one product follow each other
-            if let Some(other) = overlapping(tx, product, &terms, None).await? {
-                return Ok(Err(SaleRefusal::Overlaps { other }));
-            }
-            let row = vec![
-                product.0.into(),
-                terms.unit_price.fen().into(),
-                units_planned.into(),
-                terms.units_per_buyer_max.into(),
-                terms.window.opens_at_ms.into(),
-                terms.window.closes_at_ms.into(),
-                terms.closed.into(),
-                now_ms.into(),
-                now_ms.into(),
-            ];
-            let columns: Vec<&str> = COLUMNS.into_iter().skip(1).chain(["updated_at_ms"]).collect();
-            query::insert_rows(tx, "sales", &columns, vec![row], None).await?;
-            let latest = select()
-                .and_where(Expr::col(("sales", "product_id")).eq(product.0))
-                .order_by(("sales", "id"), Order::Desc)
-                .limit(1)
-                .to_owned();
-            let inserted = read(tx, &latest).await?.pop().map(|with_stock| with_stock.sale);
-            inserted.map(Ok).ok_or(StoreError::Conflict { operation: OPERATION })
-        })
-        .await?;
+pub async fn insert(db: &Db, new: NewSale<'_>, now_ms: i64) -> Result<Result<Sale, SaleRefusal>, StoreError> {
+    let NewSale { move_id, product, terms, units_planned } = new;
+    let planning = db.write("planning a sale", async |tx| {
+        stock::lock(tx, &[product]).await?; // two plans for one product follow each other
+        if let Some(StockPlan::PlanSale { terms, units }) = stock_moves::planned(tx, move_id).await? {
+            return Ok(Ok(Sale { product, terms, units_planned: units, created_at_ms: now_ms }));
+        }
+        if let Some(other) = overlapping(tx, product, &terms, None).await? {
+            return Ok(Err(SaleRefusal::Overlaps { other }));
+        }
+        let row = vec![
+            product.0.into(),
+            terms.unit_price.fen().into(),
+            units_planned.into(),
+            terms.units_per_buyer_max.into(),
+            terms.window.opens_at_ms.into(),
+            terms.window.closes_at_ms.into(),
+            terms.closed.into(),
+            now_ms.into(),
+            now_ms.into(),
+        ];
+        let columns: Vec<&str> = COLUMNS.into_iter().skip(1).chain(["updated_at_ms"]).collect();
+        query::insert_rows(tx, "sales", &columns, vec![row], None).await?;
+        let latest = select()
+            .and_where(Expr::col(("sales", "product_id")).eq(product.0))
+            .order_by(("sales", "id"), Order::Desc)
+            .limit(1)
+            .to_owned();
+        let inserted = read(tx, &latest).await?.pop().map(|with_stock| with_stock.sale);
+        let sale = inserted.ok_or(StoreError::Conflict { operation: OPERATION })?;
+        let plan = StockPlan::PlanSale { terms: sale.terms, units: units_planned };
+        stock_moves::begin(tx, move_id, product, plan, now_ms).await?;
+        Ok(Ok(sale))
+    });
+    let outcome = planning.await?;
     failpoint::reach("sales.insert.after");
     Ok(outcome)
 }

@@ -116,7 +116,8 @@ impl StockLedger for SqlLedger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
+    use crate::persistence::dead_tickets;
+    use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop, alone};
 
     #[actix_rt::test]
     async fn tickets_that_cannot_be_read_do_not_stall_those_behind_them() {
@@ -132,6 +133,25 @@ mod tests {
         assert_eq!(shop.ledger.orphans(NOW_MS + 1, 2).await.unwrap(), tickets[5..7]);
         assert_eq!(shop.ledger.orphans(NOW_MS + 1, 9).await.unwrap(), tickets[5..]);
         assert_eq!(shop.ledger.tickets_of(BuyerId(1)).await.unwrap().len(), 3);
+    }
+
+    #[actix_rt::test]
+    async fn a_ticket_that_cannot_be_read_is_buried_and_its_units_come_back() {
+        let shop = Shop::with_units(20).await;
+        let pool = Pool::Sale(shop.sale(10, 3).await);
+        let (bad, placed) = (shop.ticket(pool, 1, 3).await, shop.ticket(pool, 2, 2).await);
+        shop.place(&[alone(&placed)]).await;
+        shop.sql("UPDATE ledger_tickets SET details = '?'").await;
+        for _ in 0..2 {
+            assert_eq!(shop.ledger.orphans(NOW_MS + 1, 9).await.unwrap(), []);
+        }
+        assert_eq!(shop.free(pool).await, 8, "the order keeps its units");
+        let (dead, total) = dead_tickets::list(&shop.db, 0, 10).await.unwrap();
+        let claim = &dead[0].ticket.claim;
+        assert_eq!((total, claim.order_no, claim.quantity), (1, bad.claim.order_no, bad.claim.quantity));
+        assert!(dead[0].reason.starts_with("unreadable: ") && dead[0].reason.contains(r#""details":"?""#));
+        assert!(shop.ledger.find(bad.claim.order_no, None).await.unwrap().unwrap().returned, "a tombstone stays");
+        shop.ticket(pool, 1, 3).await; // the buyer's limit is free again
     }
 
     #[actix_rt::test]

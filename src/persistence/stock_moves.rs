@@ -20,6 +20,12 @@ use super::ledger::StockLedger;
 use crate::domain::sale::SaleTerms;
 use crate::domain::{ProductId, SaleId};
 use run::Move;
+pub(super) use run::{begin, planned};
+
+/// How long the row of an ended move is kept, in milliseconds: a repeat under its id comes long before (7 days).
+pub const KEPT_MS: i64 = 7 * 24 * 3_600_000;
+/// A move whose id begins so may be repeated at any time: its row is kept for ever.
+pub const FIXED_ID_PREFIX: &str = "0DEM";
 
 /// What an administrator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +65,13 @@ pub enum StockPlan {
         /// How many.
         units: i64,
     },
+    /// Let a sale have so many units left: the difference to what is free in it now comes from or goes to the free pool.
+    SetSale {
+        /// Which sale.
+        sale: SaleId,
+        /// How many shall be free, 0..=`POOL_UNITS_MAX`.
+        units: i64,
+    },
     /// End a sale for good and return what is left to the free pool. May be run again when cancelled orders have
     /// brought units back into a closed sale's pool.
     CloseSale {
@@ -70,7 +83,7 @@ pub enum StockPlan {
 /// The move is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MoveDone {
-    /// Units moved; negative if a `SetFree` or `RestockSale` took away.
+    /// Units moved; negative if a `SetFree`, `SetSale` or `RestockSale` took away.
     pub units: i64,
 }
 
@@ -108,8 +121,17 @@ pub async fn run(
     now_ms: i64,
 ) -> Result<Result<MoveDone, MoveRefusal>, StoreError> {
     let step = Move { db, ledger, move_id, product, now_ms };
-    step.begin(plan).await?;
+    begin(db.writer(), move_id, product, plan, now_ms).await?;
     step.finish().await
+}
+
+/// Deletes moves that ended [`KEPT_MS`] ago, except those with fixed ids, and the ledger's memory of their steps;
+/// answers how many rows went.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn purge(db: &Db, now_ms: i64) -> Result<u64, StoreError> {
+    run::purge(db, now_ms.saturating_sub(KEPT_MS)).await
 }
 
 /// Finishes moves that were begun more than `older_than_ms` ago and not ended; answers the products they touched.

@@ -221,7 +221,7 @@ impl Shop {
             wishes.push(Command::Cancel { reason: CancelReason::Buyer });
         }
         if self.buyer_wants_refund && stored.refunds.len() < 2 {
-            wishes.push(Command::RequestRefund { amount: TOTAL, reason: String::new() });
+            wishes.push(Command::RequestRefund { amount: TOTAL, reason: String::new(), request: String::new() });
         }
         if self.refunds_fail {
             wishes.push(Command::RetryRefund { refund: 1 });

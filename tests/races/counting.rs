@@ -60,27 +60,3 @@ pub async fn free_pool(books: &Books, product: &Product) -> Units {
     let pools = books.units(product.id).await;
     *pools.iter().find(|units| units.pool == 0).unwrap_or_else(|| panic!("no free pool among {pools:?}"))
 }
-
-/// Rows of everything that a refused request must leave alone.
-pub async fn everything(books: &Books) -> Vec<i64> {
-    let mut counts = Vec::new();
-    for sql in [
-        "SELECT COUNT(*) AS n FROM orders",
-        "SELECT COALESCE(SUM(version + 0), 0) AS n FROM orders",
-        "SELECT COUNT(*) AS n FROM order_events",
-        "SELECT COUNT(*) AS n FROM cart_items",
-        "SELECT COALESCE(SUM(quantity), 0) AS n FROM cart_items",
-        "SELECT COUNT(*) AS n FROM ledger_tickets",
-        "SELECT COUNT(*) AS n FROM products",
-        "SELECT COUNT(*) AS n FROM users",
-        "SELECT COUNT(*) AS n FROM sales",
-        "SELECT COALESCE(SUM(free), 0) AS n FROM stock",
-        "SELECT COALESCE(SUM(put_in), 0) AS n FROM stock",
-        "SELECT COALESCE(SUM(free), 0) AS n FROM ledger_pools",
-        "SELECT COUNT(*) AS n FROM payments",
-        "SELECT COUNT(*) AS n FROM refunds",
-    ] {
-        counts.push(books.count(sql).await);
-    }
-    counts
-}

@@ -169,15 +169,18 @@ async fn t12_r25_money_for_a_cancelled_order_buys_again_if_it_can_and_else_goes_
     let admin = shop.admin().await;
     let (product, _) = admin.make_sale("late money", 1).await;
     let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
-    let late =
-        Command::ConfirmPayment { attempt: 1, amount: Money::from_fen(990), transaction_id: "ali-late".to_owned() };
+    let late = |order_no: &str| Command::ConfirmPayment {
+        attempt: 1,
+        amount: Money::from_fen(990),
+        transaction_id: format!("ali-{order_no}"),
+    };
     let order_no = ann.buy(&product).await.order_no();
     tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Alipay }).await;
     ann.cancel(&order_no).await.accepted();
     wait_for_status(&ann, &order_no, CANCELLED).await;
     shop.at_rest().await;
     // still free: the order lives again
-    tell(&shop, &order_no, late.clone()).await;
+    tell(&shop, &order_no, late(&order_no)).await;
     wait_for_status(&ann, &order_no, PAID).await;
     shop.assert_stock_conserved(product.id).await;
     ann.pay(&order_no).await.rejected(ALREADY_PAID);
@@ -190,8 +193,8 @@ async fn t12_r25_money_for_a_cancelled_order_buys_again_if_it_can_and_else_goes_
     wait_for_status(&ann, &order_no, CANCELLED).await;
     shop.at_rest().await;
     let others = bob.buy(&product).await.order_no();
-    tell(&shop, &order_no, late.clone()).await;
-    tell(&shop, &order_no, late).await; // told twice
+    tell(&shop, &order_no, late(&order_no)).await;
+    tell(&shop, &order_no, late(&order_no)).await; // told twice
     wait_for_status(&ann, &order_no, REFUNDED).await;
     shop.at_rest().await;
     assert_eq!(bob.order_status(&others).await, UNPAID);

@@ -1,5 +1,6 @@
 //! The races of docs/RELIABILITY.md, row by row, against a running server: what many people do at the same moment, and
 //! what of it must come out exactly once. `tests/crash` kills the process; here it lives.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::counting::{ALREADY_BOUGHT, SOLD_OUT, STOCK_SHORT, accepted, by_code, everything, free_pool, sale_pool};
+use crate::counting::{ALREADY_BOUGHT, SOLD_OUT, STOCK_SHORT, accepted, by_code, free_pool, sale_pool};
 use crate::support::client::Person;
 use crate::support::shop::TestShop;
 use crate::support::verbs::{Product, SalePlan};
@@ -146,7 +146,7 @@ async fn t28_a_sale_that_is_initialised_again_forgets_nobody() {
     let sale = sale_pool(&shop.books, &product).await;
     assert_eq!((sale.free, sale.held), (4, 2), "{sale:?}");
 
-    let before = everything(&shop.books).await;
+    let before = shop.books.footprint().await;
     for stock in [json!(0), json!(-1), json!(1.5), json!("x"), json!(1_000_000_000_000_i64), Value::Null, json!([5])] {
         let answer = admin.post("/api/seckill/init", &json!({ "product_id": product.id, "stock": stock })).await;
         assert_eq!((answer.status, answer.code), (400, 60_006), "stock {stock}: {answer:?}");
@@ -156,7 +156,7 @@ async fn t28_a_sale_that_is_initialised_again_forgets_nobody() {
     admin.post("/api/seckill/init", &json!({ "product_id": 999, "stock": 5 })).await.rejected(20_001);
     ann.post("/api/seckill/init", &init).await.with_status(403).rejected(10_010);
     shop.at_rest().await;
-    assert_eq!(everything(&shop.books).await, before);
+    assert_eq!(shop.books.footprint().await, before);
 }
 
 #[tokio::test]

@@ -159,6 +159,30 @@ impl Books {
             .collect()
     }
 
+    /// Sums of everything that a refused request must leave alone.
+    pub async fn footprint(&self) -> Vec<i64> {
+        let mut counts = Vec::new();
+        for sql in [
+            "SELECT COUNT(*) AS n FROM orders",
+            "SELECT COALESCE(SUM(version + 0), 0) AS n FROM orders",
+            "SELECT COUNT(*) AS n FROM order_events",
+            "SELECT COUNT(*) AS n FROM cart_items",
+            "SELECT COALESCE(SUM(quantity), 0) AS n FROM cart_items",
+            "SELECT COUNT(*) AS n FROM ledger_tickets",
+            "SELECT COUNT(*) AS n FROM products",
+            "SELECT COUNT(*) AS n FROM users",
+            "SELECT COUNT(*) AS n FROM sales",
+            "SELECT COALESCE(SUM(free), 0) AS n FROM stock",
+            "SELECT COALESCE(SUM(put_in), 0) AS n FROM stock",
+            "SELECT COALESCE(SUM(free), 0) AS n FROM ledger_pools",
+            "SELECT COUNT(*) AS n FROM payments",
+            "SELECT COUNT(*) AS n FROM refunds",
+        ] {
+            counts.push(self.count(sql).await);
+        }
+        counts
+    }
+
     /// Every product at rest: put in = free + held + sold, nothing negative, the gate sells exactly what is free.
     pub async fn assert_conserved(&self) {
         for product_id in self.products().await {

@@ -74,8 +74,9 @@ impl Wire {
 
     /// The same, with another patience.
     pub async fn hear_within(&mut self, patience: Duration) -> Heard {
+        let until = tokio::time::Instant::now() + patience;
         loop {
-            let Ok(message) = tokio::time::timeout(patience, self.stream.next()).await else { return Heard::Silence };
+            let Ok(message) = tokio::time::timeout_at(until, self.stream.next()).await else { return Heard::Silence };
             return match message {
                 Some(Ok(Message::Text(text))) => Heard::Frame(serde_json::from_str(&text).expect("frames are JSON")),
                 Some(Ok(Message::Close(frame))) => Heard::Closed(frame.map_or(1005, |frame| frame.code.into())),

@@ -78,8 +78,10 @@ pub fn apply(order: &mut Order, event: &Event, at_ms: i64) {
             (order.status, order.shipped_at_ms) = (OrderStatus::Shipped, Some(at_ms));
         }
         Event::OrderCompleted { .. } => order.status = OrderStatus::Completed,
-        Event::RefundRequested { refund, attempt, amount, purpose, .. } => {
-            request_refund(order, *refund, *attempt, *amount, *purpose);
+        Event::RefundRequested { refund, attempt, amount, purpose, request, .. } => {
+            let (number, attempt, amount, purpose) = (*refund, *attempt, *amount, *purpose);
+            let (state, request) = (RefundState::Processing, request.clone());
+            request_refund(order, Refund { number, attempt, amount, purpose, state, request });
         }
         Event::RefundReported { refund, state } => report_refund(order, *refund, *state),
         Event::ReviewRequested { reason } => order.review = Some(*reason),
@@ -93,8 +95,9 @@ fn set_attempt(order: &mut Order, number: u16, state: AttemptState) {
     }
 }
 
-fn request_refund(order: &mut Order, number: u16, attempt: u16, amount: Money, purpose: RefundPurpose) {
-    order.refunds.push(Refund { number, attempt, amount, purpose, state: RefundState::Processing });
+fn request_refund(order: &mut Order, refund: Refund) {
+    let purpose = refund.purpose;
+    order.refunds.push(refund);
     if purpose == RefundPurpose::Order {
         if order.status != OrderStatus::Refunding {
             order.before_refund = order.status;

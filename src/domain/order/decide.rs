@@ -15,6 +15,8 @@ use crate::domain::money::Money;
 pub const ATTEMPTS_MAX: usize = 20;
 /// Most refunds of one order (WeChat Pay's own bound).
 pub const REFUNDS_MAX: usize = 50;
+/// The reason of [`Command::RetryRefund`].
+const REFUND_AGAIN: &str = "asked again after the gateway closed a refund";
 
 /// What somebody wants of, or knows about, an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +79,8 @@ pub enum Command {
         amount: Money,
         /// What the person said.
         reason: String,
+        /// Identity of the request: the same one again asks for no second refund.
+        request: String,
     },
     /// Ask again for the money of a refund that the gateway closed, under a new number.
     RetryRefund {
@@ -158,7 +162,10 @@ pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
         Command::Ship { carrier, tracking_no } => ship(order, carrier, tracking_no),
         Command::ConfirmReceipt => complete(order, CompletedBy::Buyer),
         Command::AutoComplete { after_ms } => Ok(auto_complete(order, *after_ms, now_ms)),
-        Command::RequestRefund { amount, reason } => request_refund(order, *amount, reason),
+        Command::RequestRefund { request, .. } if order.refunds.iter().any(|known| known.is_asked_by(request)) => {
+            Ok(Vec::new())
+        }
+        Command::RequestRefund { amount, reason, request } => request_refund(order, *amount, reason, request),
         Command::RetryRefund { refund } => retry_refund(order, *refund),
         Command::ReportRefund { refund, state } => report_refund(order, *refund, *state),
         Command::RequestReview { reason } => Ok(review(order, *reason).into_iter().collect()),
@@ -259,6 +266,7 @@ fn surplus(order: &Order, attempt: u16, amount: Money, transaction_id: String, r
         amount,
         purpose: RefundPurpose::Surplus,
         reason: reason.to_owned(),
+        request: String::new(),
     };
     vec![Event::SurplusPaymentCaptured { attempt, amount, transaction_id }, refund]
 }
@@ -312,6 +320,7 @@ fn refund_late(order: &Order, attempt: u16) -> Event {
         amount: order.total,
         purpose: RefundPurpose::Order,
         reason: "paid after the order was cancelled and its units were sold".to_owned(),
+        request: String::new(),
     }
 }
 
@@ -339,7 +348,7 @@ fn auto_complete(order: &Order, after_ms: i64, now_ms: i64) -> Vec<Event> {
     }
 }
 
-fn request_refund(order: &Order, amount: Money, reason: &str) -> Decision {
+fn request_refund(order: &Order, amount: Money, reason: &str, request: &str) -> Decision {
     may_refund(order)?;
     let left = order.total.minus(order.refund_promised());
     if !amount.is_positive() || amount > left {
@@ -351,6 +360,7 @@ fn request_refund(order: &Order, amount: Money, reason: &str) -> Decision {
         amount,
         purpose: RefundPurpose::Order,
         reason: reason.to_owned(),
+        request: request.to_owned(),
     }])
 }
 
@@ -372,14 +382,15 @@ fn retry_refund(order: &Order, refund: u16) -> Decision {
         return Ok(Vec::new());
     }
     match closed.purpose {
-        RefundPurpose::Order => request_refund(order, closed.amount, "asked again after the gateway closed a refund"),
+        RefundPurpose::Order => request_refund(order, closed.amount, REFUND_AGAIN, ""),
         RefundPurpose::Surplus if order.refunds.len() >= REFUNDS_MAX => Err(Rejection::TooMany),
         RefundPurpose::Surplus => Ok(vec![Event::RefundRequested {
             refund: next_refund(order),
             attempt: closed.attempt,
             amount: closed.amount,
             purpose: RefundPurpose::Surplus,
-            reason: "asked again after the gateway closed a refund".to_owned(),
+            reason: REFUND_AGAIN.to_owned(),
+            request: String::new(),
         }]),
     }
 }

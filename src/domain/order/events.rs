@@ -108,6 +108,9 @@ pub enum Event {
         purpose: RefundPurpose,
         /// What the person or rule said.
         reason: String,
+        /// Identity of the person's request; empty if a rule asked, and in older journals.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        request: String,
     },
     /// The gateway reported on a refund.
     RefundReported {

@@ -169,9 +169,17 @@ pub struct Refund {
     pub purpose: RefundPurpose,
     /// What the gateway last said.
     pub state: RefundState,
+    /// Identity of the person's request; empty if a rule asked.
+    pub request: String,
 }
 
 impl Refund {
+    /// True if this very request asked for it.
+    #[must_use]
+    pub fn is_asked_by(&self, request: &str) -> bool {
+        !request.is_empty() && self.request == request
+    }
+
     /// True until the gateway has said how it ended.
     #[must_use]
     pub const fn is_running(&self) -> bool {

@@ -16,7 +16,7 @@ async fn shop() -> Shop {
         let pay = Command::PayAtOnce { channel: PayChannel::Card, transaction_id: transaction.to_owned() };
         shop.command(order.order_no, &pay).await;
         if buyer == 3 {
-            let refund = Command::RequestRefund { amount: order.total, reason: String::new() };
+            let refund = Command::RequestRefund { amount: order.total, reason: String::new(), request: String::new() };
             shop.command(order.order_no, &refund).await;
             let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded };
             shop.command(order.order_no, &report).await;

@@ -132,7 +132,8 @@ async fn r51_a_refund_returns_the_units_exactly_once() {
     let shop = Shop::with_units(3).await;
     let order = shop.order(Pool::Free, 1, 2).await.order;
     shop.command(order.order_no, &pay()).await;
-    let refund = Command::RequestRefund { amount: order.total, reason: "changed my mind".to_owned() };
+    let refund =
+        Command::RequestRefund { amount: order.total, reason: "changed my mind".to_owned(), request: String::new() };
     let requested = shop.command(order.order_no, &refund).await;
     let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded };
     let events = decide(&requested.order, &report, NOW_MS).unwrap();

@@ -64,7 +64,7 @@ async fn r11_a_checkout_with_one_short_line_writes_nothing() {
     fill_cart(&shop).await;
     let group = checkout(&shop, 2, 2).await;
     shop.sql("UPDATE stock SET free = 1, put_in = 1 WHERE product_id = 2").await;
-    let refused = GroupOutcome::Refused(ClaimRejection::StockShort { units_left: 1 });
+    let refused = GroupOutcome::Refused { product: OTHER, rejection: ClaimRejection::StockShort { units_left: 1 } };
     assert_eq!(shop.place(std::slice::from_ref(&group)).await, [refused]);
     assert_eq!((held(&shop).await, cart_lines(&shop).await), (0, 3));
     let order_nos: Vec<OrderNo> = group.tickets.iter().map(|ticket| ticket.claim.order_no).collect();
@@ -98,7 +98,10 @@ async fn r10_two_lines_of_one_product_are_both_counted() {
     shop.sql("UPDATE stock SET free = 5, put_in = 5").await;
     let group = OrderGroup { tickets, atomic: true, clears_cart_of: None };
     let outcome = shop.place(&[group]).await;
-    assert_eq!(outcome, [GroupOutcome::Refused(ClaimRejection::StockShort { units_left: 5 })]);
+    assert_eq!(
+        outcome,
+        [GroupOutcome::Refused { product: PRODUCT, rejection: ClaimRejection::StockShort { units_left: 5 } }]
+    );
 }
 
 #[actix_rt::test]
@@ -158,4 +161,21 @@ async fn two_writers_of_the_same_tickets_place_them_once() {
     let (first, second) = futures::join!(shop.place(&groups), shop.place(&groups));
     assert_eq!(first, second);
     assert_eq!(held(&shop).await, 40);
+}
+
+#[actix_rt::test]
+async fn r1_two_checkouts_of_one_cart_order_it_once() {
+    let shop = Shop::with_units(5).await;
+    shop.product(OTHER).await;
+    shop.moves(OTHER, StockPlan::PutIn { units: 3 }).await;
+    fill_cart(&shop).await;
+    let (first, second) = (checkout(&shop, 1, 1).await, checkout(&shop, 1, 1).await);
+    let lines: Vec<&Ticket> = first.tickets.iter().collect();
+    let together = [first.clone(), second.clone()];
+    assert_eq!(shop.place(&together).await, [placed(&lines), GroupOutcome::CartGone]);
+    assert_eq!(shop.place(std::slice::from_ref(&second)).await, [GroupOutcome::CartGone], "later as well");
+    assert_eq!((held(&shop).await, cart_lines(&shop).await), (1, 1));
+    shop.ledger.settle(&first.tickets.iter().map(TicketRef::from).collect::<Vec<_>>()).await.unwrap();
+    shop.ledger.release(&second.tickets.iter().map(TicketRef::from).collect::<Vec<_>>()).await.unwrap();
+    shop.assert_sound().await;
 }

@@ -6,14 +6,14 @@ use sea_orm::DatabaseTransaction;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
 use super::accounts::Accounts;
-use super::tickets::{self, Known, OWED, PREPARED, RETURNED};
+use super::tickets::{self, Known, OWED, PREPARED, RETURNED, TicketRow};
 use crate::domain::stock::{Claim, ClaimRejection, Marker, OrderDetails, Pool, Ticket, TicketKind, judge};
-use crate::domain::{Money, OrderNo, ProductId};
+use crate::domain::{BuyerId, Money, OrderNo, ProductId};
 use crate::failpoint;
 use crate::persistence::db::Db;
 use crate::persistence::error::StoreError;
 use crate::persistence::ledger::{LedgerAnswer, TicketRef};
-use crate::persistence::query;
+use crate::persistence::{dead_tickets, query};
 
 const RELEASING: &str = "releasing tickets";
 const SETTLING: &str = "settling tickets";
@@ -73,6 +73,38 @@ async fn release_of_product(
     accounts.close(tx).await
 }
 
+/// Gives the units of a ticket that cannot be read back by its columns and keeps its raw row as a dead ticket, in one
+/// transaction. The tombstone is readable again. If its order was placed before, the ticket is settled only.
+pub(super) async fn bury_unreadable(db: &Db, ticket: &TicketRow, now_ms: i64) -> Result<(), StoreError> {
+    db.write("burying an unreadable ticket", async |tx| {
+        let (product, buyer, pool) = (ProductId(ticket.product_id), BuyerId(ticket.buyer_id), Pool::from(ticket.pool));
+        let mut accounts = Accounts::open(tx, product, &HashSet::from([(pool, buyer)])).await?;
+        let is_placed = match query::order_no(&ticket.order_no) {
+            Ok(order_no) => tickets::has_order(tx, order_no).await?,
+            Err(_) => false,
+        };
+        if is_placed {
+            return settle_in(tx, std::slice::from_ref(&ticket.order_no)).await;
+        }
+        let update = Query::update()
+            .table("ledger_tickets")
+            .value("state", RETURNED)
+            .value("details", query::to_json(&OrderDetails::default(), "order details")?)
+            .and_where(Expr::col("order_no").eq(&ticket.order_no))
+            .and_where(Expr::col("state").is_in([OWED, PREPARED]))
+            .to_owned();
+        if query::execute(tx, &update, RELEASING).await? == 0 {
+            return Ok(()); // settled or returned meanwhile
+        }
+        dead_tickets::insert_unreadable(tx, (&ticket.order_no, product, buyer), &ticket.raw(), now_ms).await?;
+        if ticket.quantity > 0 {
+            accounts.give_back(pool, buyer, ticket.quantity);
+        }
+        accounts.close(tx).await
+    })
+    .await
+}
+
 /// For a number whose claim never came (yet).
 fn tombstone(ticket: &TicketRef) -> Ticket {
     Ticket { claim: claim_of(ticket), accepted_at_ms: 0 }
@@ -92,17 +124,22 @@ pub(super) async fn settle(db: &Db, refs: &[TicketRef]) -> Result<(), StoreError
     let order_nos = query::texts(refs.iter().map(|ticket| &ticket.order_no));
     db.write(SETTLING, async |tx| {
         for order_nos in order_nos.chunks(query::KEYS_MAX) {
-            let delete = Query::delete()
-                .from_table("ledger_tickets")
-                .and_where(Expr::col("order_no").is_in(order_nos))
-                .and_where(Expr::col("state").is_in([OWED, PREPARED]))
-                .to_owned();
-            query::execute(tx, &delete, SETTLING).await?;
+            settle_in(tx, order_nos).await?;
         }
         Ok(())
     })
     .await?;
     failpoint::reach("ledger.settle.after");
+    Ok(())
+}
+
+async fn settle_in(tx: &DatabaseTransaction, order_nos: &[String]) -> Result<(), StoreError> {
+    let delete = Query::delete()
+        .from_table("ledger_tickets")
+        .and_where(Expr::col("order_no").is_in(order_nos))
+        .and_where(Expr::col("state").is_in([OWED, PREPARED]))
+        .to_owned();
+    query::execute(tx, &delete, SETTLING).await?;
     Ok(())
 }
 

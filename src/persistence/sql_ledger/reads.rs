@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query};
 use sea_orm::{FromQueryResult, TransactionTrait};
 
-use super::accounts;
 use super::tickets::{self, OWED, PREPARED, RETURNED, TicketRow};
+use super::{accounts, give_back};
 use crate::domain::stock::{Pool, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
 use crate::persistence::db::Db;
@@ -53,10 +53,26 @@ pub(super) async fn orphans(db: &Db, accepted_before_ms: i64, limit: u64) -> Res
         let rows: Vec<TicketRow> = query::all(db.reader(), &select, "reading unsettled tickets").await?;
         let Some(last) = rows.last() else { break };
         after = Some((last.accepted_at_ms, last.order_no.clone()));
-        found.extend(rows.iter().filter_map(readable));
+        for row in &rows {
+            match row.ticket() {
+                Ok(ticket) => found.push(ticket),
+                Err(error) => bury(db, row, &error, accepted_before_ms).await,
+            }
+        }
     }
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
+}
+
+/// A ticket that cannot be read would wait for ever. `now_ms` is a moment ago: the caller's bound on the age.
+async fn bury(db: &Db, row: &TicketRow, error: &StoreError, now_ms: i64) {
+    match give_back::bury_unreadable(db, row, now_ms).await {
+        Ok(()) => {
+            metrics::counter!("rushmall_dead_tickets_total").increment(1);
+            tracing::error!(order_no = row.order_no, %error, "ticket moved to the dead letters, its units are back");
+        }
+        Err(failure) => tracing::error!(order_no = row.order_no, %error, %failure, "unreadable ticket not buried"),
+    }
 }
 
 fn readable(row: &TicketRow) -> Option<Ticket> {

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::domain::stock::{Claim, Pool, Ticket, TicketKind};
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
+use crate::persistence::dead_tickets::RawTicket;
 use crate::persistence::error::StoreError;
 use crate::persistence::query;
 
@@ -44,6 +45,12 @@ impl TicketRow {
             details: query::from_json(&self.details, || format!("details of ticket {}", self.order_no))?,
         };
         Ok(Ticket { claim, accepted_at_ms: self.accepted_at_ms })
+    }
+
+    /// For a row that [`Self::ticket`] cannot read.
+    pub(super) fn raw(&self) -> RawTicket {
+        let Self { pool, quantity, unit_price_fen, accepted_at_ms, .. } = *self;
+        RawTicket { pool, quantity, unit_price_fen, accepted_at_ms, details: self.details.clone() }
     }
 }
 

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 use serde::{Deserialize, Serialize};
 
-use super::{MoveDone, MoveRefusal, StockPlan};
+use super::{FIXED_ID_PREFIX, MoveDone, MoveRefusal, StockPlan};
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{ClaimRejection, POOL_UNITS_MAX, Pool};
 use crate::domain::{ProductId, SaleId};
@@ -85,24 +85,73 @@ pub(super) async fn pending(db: &Db, begun_before_ms: i64) -> Result<Vec<(String
     Ok(rows.into_iter().map(|row| (row.move_id, ProductId(row.product_id))).collect())
 }
 
-impl Move<'_> {
-    /// Writes the row, unless it is there.
-    pub(super) async fn begin(&self, plan: StockPlan) -> Result<(), StoreError> {
-        let stored = Stored { plan, transfer: None, units: 0 };
-        let row = vec![
-            self.move_id.into(),
-            self.product.0.into(),
-            STARTED.into(),
-            query::to_json(&stored, "stock plan")?.into(),
-            "".into(),
-            self.now_ms.into(),
-            self.now_ms.into(),
-        ];
-        let columns = ["move_id", "product_id", "step", "plan", "refusal", "created_at_ms", "updated_at_ms"];
-        let keep = OnConflict::column("move_id").do_nothing_on(["move_id"]).to_owned();
-        query::insert_rows(self.db.writer(), "stock_moves", &columns, vec![row], Some(keep)).await
-    }
+/// Writes the row of a move, unless it is there.
+pub(in crate::persistence) async fn begin(
+    conn: &impl ConnectionTrait,
+    move_id: &str,
+    product: ProductId,
+    plan: StockPlan,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let stored = Stored { plan, transfer: None, units: 0 };
+    let row = vec![
+        move_id.into(),
+        product.0.into(),
+        STARTED.into(),
+        query::to_json(&stored, "stock plan")?.into(),
+        "".into(),
+        now_ms.into(),
+        now_ms.into(),
+    ];
+    let columns = ["move_id", "product_id", "step", "plan", "refusal", "created_at_ms", "updated_at_ms"];
+    let keep = OnConflict::column("move_id").do_nothing_on(["move_id"]).to_owned();
+    query::insert_rows(conn, "stock_moves", &columns, vec![row], Some(keep)).await
+}
 
+/// What the move of that id shall do, if it was begun.
+pub(in crate::persistence) async fn planned(
+    conn: &impl ConnectionTrait,
+    move_id: &str,
+) -> Result<Option<StockPlan>, StoreError> {
+    let row = row(conn, move_id).await?;
+    row.map(|row| Ok(query::from_json::<Stored>(&row.plan, || format!("stock move {move_id}"))?.plan)).transpose()
+}
+
+async fn row(conn: &impl ConnectionTrait, move_id: &str) -> Result<Option<Row>, StoreError> {
+    let select = Query::select()
+        .columns(["step", "plan", "refusal"])
+        .from("stock_moves")
+        .and_where(Expr::col("move_id").eq(move_id))
+        .to_owned();
+    query::one(conn, &select, OPERATION).await
+}
+
+/// See [`super::purge`].
+pub(super) async fn purge(db: &Db, ended_before_ms: i64) -> Result<u64, StoreError> {
+    const PURGING: &str = "forgetting moves";
+    let pending = Query::select()
+        .column("move_id")
+        .from("stock_moves")
+        .and_where(Expr::col("step").is_in([STARTED, IN_SQL, UNDOING]))
+        .to_owned();
+    let steps = Query::delete()
+        .from_table("ledger_moves")
+        .and_where(Expr::col("at_ms").lt(ended_before_ms))
+        .and_where(Expr::cust("SUBSTR(step_id, 1, 26)").not_in_subquery(pending))
+        .to_owned();
+    let moves = Query::delete()
+        .from_table("stock_moves")
+        .and_where(Expr::col("step").is_in([DONE, REFUSED]))
+        .and_where(Expr::col("updated_at_ms").lt(ended_before_ms))
+        .and_where(Expr::col("move_id").not_like(format!("{FIXED_ID_PREFIX}%")))
+        .to_owned();
+    db.write(PURGING, async |tx| {
+        Ok(query::execute(tx, &steps, PURGING).await? + query::execute(tx, &moves, PURGING).await?)
+    })
+    .await
+}
+
+impl Move<'_> {
     /// Runs step after step until the move has ended.
     pub(super) async fn finish(&self) -> Result<Result<MoveDone, MoveRefusal>, StoreError> {
         loop {
@@ -127,13 +176,8 @@ impl Move<'_> {
     }
 
     async fn load(&self) -> Result<(i16, Stored, Option<MoveRefusal>), StoreError> {
-        let select = Query::select()
-            .columns(["step", "plan", "refusal"])
-            .from("stock_moves")
-            .and_where(Expr::col("move_id").eq(self.move_id))
-            .to_owned();
         let what = || format!("stock move {}", self.move_id);
-        let row: Option<Row> = query::one(self.db.reader(), &select, OPERATION).await?;
+        let row = row(self.db.reader(), self.move_id).await?;
         let row = row.ok_or_else(|| StoreError::Corrupt { what: what() })?;
         let refusal = (!row.refusal.is_empty()).then(|| query::from_json(&row.refusal, what)).transpose()?;
         Ok((row.step, query::from_json(&row.plan, what)?, refusal))
@@ -164,11 +208,11 @@ impl Move<'_> {
         let (from, to, units) = match plan {
             StockPlan::PutIn { units } => (None, Some(Pool::Free), units),
             StockPlan::TakeOut { units } => (Some(Pool::Free), None, units),
-            StockPlan::SetFree { units } => return self.difference(units).await,
+            StockPlan::SetFree { units } => return self.difference(Pool::Free, None, units).await,
             StockPlan::PlanSale { terms, units } => (Some(Pool::Free), Some(Pool::Sale(terms.sale)), units),
             StockPlan::RestockSale { sale, units } if units < 0 => (Some(Pool::Sale(sale)), Some(Pool::Free), -units),
             StockPlan::RestockSale { sale, units } => (Some(Pool::Free), Some(Pool::Sale(sale)), units),
-            StockPlan::ChangeTerms { .. } | StockPlan::CloseSale { .. } => (None, None, 0),
+            StockPlan::ChangeTerms { .. } | StockPlan::CloseSale { .. } | StockPlan::SetSale { .. } => (None, None, 0),
         };
         if let Some(sale) = sale_of(plan) {
             let known = self.sale(sale).await?;
@@ -180,6 +224,9 @@ impl Move<'_> {
             if terms.closed {
                 return Ok(Err(MoveRefusal::SaleClosed));
             }
+            if let StockPlan::SetSale { units, .. } = plan {
+                return self.difference(Pool::Sale(sale), Some(Pool::Free), units).await;
+            }
         }
         if !(0..=POOL_UNITS_MAX).contains(&units) {
             return Ok(Err(MoveRefusal::OutOfRange));
@@ -187,15 +234,21 @@ impl Move<'_> {
         Ok(Ok(Transfer { from, to, take: Withdraw::Exactly(units) }))
     }
 
-    async fn difference(&self, wanted: i64) -> Result<Result<Transfer, MoveRefusal>, StoreError> {
+    /// What brings `pool` to `wanted` free units, to or from `other` (`None`: the outside).
+    async fn difference(
+        &self,
+        pool: Pool,
+        other: Option<Pool>,
+        wanted: i64,
+    ) -> Result<Result<Transfer, MoveRefusal>, StoreError> {
         if !(0..=POOL_UNITS_MAX).contains(&wanted) {
             return Ok(Err(MoveRefusal::OutOfRange));
         }
-        let missing = wanted - self.ledger.snapshot(self.product).await?.free(Pool::Free);
+        let missing = wanted - self.ledger.snapshot(self.product).await?.free(pool);
         Ok(Ok(if missing < 0 {
-            Transfer { from: Some(Pool::Free), to: None, take: Withdraw::UpTo(-missing) }
+            Transfer { from: Some(pool), to: other, take: Withdraw::UpTo(-missing) }
         } else {
-            Transfer { from: None, to: Some(Pool::Free), take: Withdraw::Exactly(missing) }
+            Transfer { from: other, to: Some(pool), take: Withdraw::Exactly(missing) }
         }))
     }
 
@@ -261,7 +314,9 @@ impl Move<'_> {
         }
         match stored.plan {
             StockPlan::ChangeTerms { terms } => sales::update(tx, &terms, self.now_ms).await,
-            StockPlan::RestockSale { sale, .. } => sales::restock(tx, sale, stored.signed_units(), self.now_ms).await,
+            StockPlan::RestockSale { sale, .. } | StockPlan::SetSale { sale, .. } => {
+                sales::restock(tx, sale, stored.signed_units(), self.now_ms).await
+            }
             StockPlan::CloseSale { sale } => sales::close(tx, sale, self.now_ms).await,
             _ => Ok(()),
         }
@@ -331,6 +386,7 @@ impl Stored {
     fn signed_units(&self) -> i64 {
         let took_away = match self.plan {
             StockPlan::SetFree { .. } => self.transfer.is_some_and(|transfer| transfer.to.is_none()),
+            StockPlan::SetSale { .. } => self.transfer.is_some_and(|transfer| transfer.to == Some(Pool::Free)),
             StockPlan::RestockSale { units, .. } => units < 0,
             _ => false,
         };
@@ -341,7 +397,9 @@ impl Stored {
 const fn sale_of(plan: StockPlan) -> Option<SaleId> {
     match plan {
         StockPlan::PlanSale { terms, .. } | StockPlan::ChangeTerms { terms } => Some(terms.sale),
-        StockPlan::RestockSale { sale, .. } | StockPlan::CloseSale { sale } => Some(sale),
+        StockPlan::RestockSale { sale, .. } | StockPlan::SetSale { sale, .. } | StockPlan::CloseSale { sale } => {
+            Some(sale)
+        }
         StockPlan::PutIn { .. } | StockPlan::TakeOut { .. } | StockPlan::SetFree { .. } => None,
     }
 }

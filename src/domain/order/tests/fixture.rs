@@ -158,7 +158,12 @@ pub fn ship() -> Command {
 }
 
 pub fn refund(fen: i64) -> Command {
-    Command::RequestRefund { amount: Money::from_fen(fen), reason: "changed my mind".to_owned() }
+    refund_asked_by(fen, "")
+}
+
+pub fn refund_asked_by(fen: i64, request: &str) -> Command {
+    let (amount, reason) = (Money::from_fen(fen), "changed my mind".to_owned());
+    Command::RequestRefund { amount, reason, request: request.to_owned() }
 }
 
 pub const fn reported(refund: u16, state: RefundState) -> Command {

@@ -52,8 +52,20 @@ fn golden() -> Vec<(Event, &'static str)> {
                 amount: TEN_YUAN,
                 purpose: RefundPurpose::Surplus,
                 reason: "twice".to_owned(),
+                request: String::new(),
             },
             r#"{"kind":"refund_requested","refund":1,"attempt":2,"amount":1000,"purpose":"surplus","reason":"twice"}"#,
+        ),
+        (
+            Event::RefundRequested {
+                refund: 2,
+                attempt: 1,
+                amount: TEN_YUAN,
+                purpose: RefundPurpose::Order,
+                reason: "scratched".to_owned(),
+                request: "01KX8Y5S00G0000000000000ZY".to_owned(),
+            },
+            r#"{"kind":"refund_requested","refund":2,"attempt":1,"amount":1000,"purpose":"order","reason":"scratched","request":"01KX8Y5S00G0000000000000ZY"}"#,
         ),
         (
             Event::RefundReported { refund: 1, state: RefundState::Succeeded },

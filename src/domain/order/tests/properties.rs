@@ -65,7 +65,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::ConfirmReceipt),
         1 => Just(Command::AutoComplete { after_ms: 1_000 }),
         4 => prop_oneof![Just(TOTAL.fen()), -1..TOTAL.fen()].prop_map(|fen| {
-            Command::RequestRefund { amount: Money::from_fen(fen), reason: String::new() }
+            Command::RequestRefund { amount: Money::from_fen(fen), reason: String::new(), request: String::new() }
         }),
         2 => (1..5_u16).prop_map(|refund| Command::RetryRefund { refund }),
         6 => (1..5_u16, refund_state()).prop_map(|(refund, state)| Command::ReportRefund { refund, state }),

@@ -1,6 +1,6 @@
 //! The refund rows of races.md.
 
-use super::fixture::{Saga, TOTAL, closed, paid, paid_amount, refund, reported, ship, start};
+use super::fixture::{Saga, TOTAL, closed, paid, paid_amount, refund, refund_asked_by, reported, ship, start};
 use crate::domain::money::Money;
 use crate::domain::order::REFUNDS_MAX;
 use crate::domain::order::{
@@ -16,6 +16,24 @@ fn a_whole_refund_before_shipping_frees_the_units() {
     saga.does(reported(1, R::Succeeded)).unwrap();
     saga.is(S::Refunded);
     assert_eq!(saga.owed, [Effect::SendRefund { refund: 1 }, Effect::ReleaseStock]);
+}
+
+#[test]
+fn one_request_refunds_once_whatever_happened_since() {
+    let mut saga = Saga::paid();
+    for _ in 0..2 {
+        saga.does(refund_asked_by(1_000, "a")).unwrap();
+    }
+    saga.does(refund_asked_by(1_000, "b")).unwrap();
+    saga.does(reported(1, R::Succeeded)).unwrap();
+    saga.does(reported(2, R::Succeeded)).unwrap();
+    saga.does(refund_asked_by(TOTAL.fen() - 2_000, "c")).unwrap();
+    saga.does(reported(3, R::Succeeded)).unwrap();
+    for request in ["a", "b", "c"] {
+        saga.does(refund_asked_by(1_000, request)).unwrap();
+    }
+    saga.is(S::Refunded);
+    assert_eq!((saga.order.refunds.len(), saga.order.refunded()), (3, TOTAL));
 }
 
 #[test]

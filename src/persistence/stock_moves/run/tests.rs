@@ -6,7 +6,7 @@ use crate::domain::order::{CancelReason, Command};
 use crate::domain::sale::SaleWindow;
 use crate::domain::{Money, SaleId};
 use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
-use crate::persistence::sales::SaleRefusal;
+use crate::persistence::sales::{NewSale, SaleRefusal};
 
 const ID: &str = "01JD0000000000000000000000";
 
@@ -17,6 +17,11 @@ impl Shop {
 
     async fn run(&self, move_id: &str, plan: StockPlan) -> Result<MoveDone, MoveRefusal> {
         run(&self.db, &self.ledger, move_id, PRODUCT, plan, NOW_MS).await.unwrap()
+    }
+
+    async fn plan(&self, move_id: &str, opens_at_ms: i64, units_planned: i64) -> Result<sales::Sale, SaleRefusal> {
+        let new = NewSale { move_id, product: PRODUCT, terms: terms(SaleId(0), opens_at_ms), units_planned };
+        sales::insert(&self.db, new, NOW_MS).await.unwrap()
     }
 }
 
@@ -35,18 +40,20 @@ async fn plans(shop: &Shop) -> Vec<(StockPlan, i64, i64)> {
         (StockPlan::SetFree { units: 20 }, 20, 4),
         (StockPlan::RestockSale { sale, units: 5 }, 1, 9),
         (StockPlan::RestockSale { sale, units: -4 }, 10, 0),
+        (StockPlan::SetSale { sale, units: 6 }, 4, 6),
+        (StockPlan::SetSale { sale, units: 1 }, 9, 1),
         (StockPlan::CloseSale { sale }, 10, 0),
     ]
 }
 
 #[actix_rt::test]
 async fn a_move_cut_off_after_any_step_is_finished_once() {
-    for plan_index in 0..7 {
+    for plan_index in 0..9 {
         for steps_done in 0..=3 {
             let shop = Shop::with_units(10).await;
             let (plan, free_after, sale_after) = plans(&shop).await[plan_index];
             let a_move = shop.a_move(ID);
-            a_move.begin(plan).await.unwrap();
+            begin(shop.db.writer(), ID, PRODUCT, plan, NOW_MS).await.unwrap();
             let (_, stored, _) = a_move.load().await.unwrap();
             if steps_done >= 1 {
                 let stored = a_move.resolve(stored).await.unwrap().unwrap();
@@ -80,7 +87,7 @@ async fn a_move_cut_off_after_any_step_is_finished_once() {
 async fn r15_set_free_is_a_difference_while_units_are_sold() {
     let shop = Shop::with_units(10).await;
     let a_move = shop.a_move(ID);
-    a_move.begin(StockPlan::SetFree { units: 7 }).await.unwrap();
+    begin(shop.db.writer(), ID, PRODUCT, StockPlan::SetFree { units: 7 }, NOW_MS).await.unwrap();
     let (_, stored, _) = a_move.load().await.unwrap();
     let resolved = a_move.resolve(stored).await.unwrap().unwrap();
     assert_eq!(resolved.transfer.unwrap().take, Withdraw::UpTo(3));
@@ -94,6 +101,56 @@ async fn r15_set_free_is_a_difference_while_units_are_sold() {
 }
 
 #[actix_rt::test]
+async fn a_sale_set_twice_to_the_same_units_has_them_once() {
+    let shop = Shop::with_units(10).await;
+    let sale = shop.sale(4, 2).await;
+    for (move_id, moved) in [("01JD0000000000000000000001", 2), ("01JD0000000000000000000002", 0)] {
+        let plan = StockPlan::SetSale { sale, units: 6 };
+        assert_eq!(shop.run(move_id, plan).await, Ok(MoveDone { units: moved }));
+    }
+    shop.order(Pool::Sale(sale), 1, 2).await;
+    let plan = StockPlan::SetSale { sale, units: 1 };
+    assert_eq!(shop.run("01JD0000000000000000000003", plan).await, Ok(MoveDone { units: -3 }));
+    assert_eq!((shop.free(Pool::Sale(sale)).await, shop.free(Pool::Free).await), (1, 7));
+    assert_eq!(sales::find(&shop.db, sale).await.unwrap().unwrap().sale.units_planned, 3, "1 left and 2 sold");
+    let plan = StockPlan::SetSale { sale, units: 99 };
+    assert_eq!(shop.run(ID, plan).await, Err(MoveRefusal::Short { units_left: 7 }));
+    shop.assert_sound().await;
+}
+
+#[actix_rt::test]
+async fn a_sale_gets_its_units_after_a_crash_right_behind_its_row() {
+    let shop = Shop::with_units(10).await;
+    let sale = shop.plan(ID, NOW_MS, 4).await.unwrap().terms.sale;
+    assert_eq!(shop.plan(ID, NOW_MS, 4).await.unwrap().terms.sale, sale, "a repeat");
+    resume_pending(&shop.db, &shop.ledger, 0, NOW_MS).await.unwrap();
+    assert_eq!((shop.free(Pool::Sale(sale)).await, shop.free(Pool::Free).await), (4, 6));
+    assert_eq!(sales::of_product(&shop.db, PRODUCT).await.unwrap().len(), 1);
+    shop.assert_sound().await;
+}
+
+#[actix_rt::test]
+async fn only_moves_that_ended_a_week_ago_are_forgotten() {
+    let shop = Shop::with_units(10).await;
+    let fixed = format!("{FIXED_ID_PREFIX}0000000000000000000000");
+    shop.run(&fixed, StockPlan::TakeOut { units: 1 }).await.unwrap();
+    shop.run(ID, StockPlan::TakeOut { units: 1 }).await.unwrap();
+    let pending = "01JD0000000000000000000001";
+    begin(shop.db.writer(), pending, PRODUCT, StockPlan::TakeOut { units: 3 }, NOW_MS).await.unwrap();
+    let a_move = shop.a_move(pending);
+    let stored = a_move.resolve(a_move.load().await.unwrap().1).await.unwrap().unwrap();
+    a_move.withdraw(&stored).await.unwrap().unwrap();
+    let later_ms = NOW_MS + super::super::KEPT_MS;
+    assert_eq!(purge(&shop.db, later_ms - super::super::KEPT_MS).await.unwrap(), 0, "too young");
+    assert!(super::super::purge(&shop.db, later_ms + 1).await.unwrap() > 0);
+    assert_eq!(planned(shop.db.reader(), ID).await.unwrap(), None);
+    resume_pending(&shop.db, &shop.ledger, 0, NOW_MS).await.unwrap();
+    shop.run(&fixed, StockPlan::TakeOut { units: 1 }).await.unwrap();
+    assert_eq!(shop.free(Pool::Free).await, 5, "the pending and the fixed move took their units once");
+    shop.assert_sound().await;
+}
+
+#[actix_rt::test]
 async fn short_pools_refuse_and_change_nothing() {
     let shop = Shop::with_units(3).await;
     assert_eq!(shop.run(ID, StockPlan::TakeOut { units: 4 }).await, Err(MoveRefusal::Short { units_left: 3 }));
@@ -102,9 +159,10 @@ async fn short_pools_refuse_and_change_nothing() {
     assert_eq!(shop.run("01JD0000000000000000000001", plan).await, Err(MoveRefusal::OutOfRange));
     let plan = StockPlan::CloseSale { sale: SaleId(9) };
     assert_eq!(shop.run("01JD0000000000000000000002", plan).await, Err(MoveRefusal::NoSuchSale));
-    let sale = sales::insert(&shop.db, PRODUCT, terms(SaleId(0), NOW_MS), 5, NOW_MS).await.unwrap().unwrap();
+    let move_id = "01JD0000000000000000000003";
+    let sale = shop.plan(move_id, NOW_MS, 5).await.unwrap();
     let plan = StockPlan::PlanSale { terms: sale.terms, units: 5 };
-    assert_eq!(shop.run("01JD0000000000000000000003", plan).await, Err(MoveRefusal::Short { units_left: 3 }));
+    assert_eq!(shop.run(move_id, plan).await, Err(MoveRefusal::Short { units_left: 3 }));
     assert_eq!(sales::find(&shop.db, sale.terms.sale).await.unwrap(), None, "a sale without units goes");
     shop.assert_sound().await;
 }
@@ -122,8 +180,7 @@ async fn units_that_only_the_ledger_has_are_put_back_there() {
 #[actix_rt::test]
 async fn sales_of_one_product_never_overlap() {
     let shop = Shop::with_units(10).await;
-    let insert =
-        async |opens_at_ms| sales::insert(&shop.db, PRODUCT, terms(SaleId(0), opens_at_ms), 1, NOW_MS).await.unwrap();
+    let insert = async |opens_at_ms| shop.plan(&shop.next_no().to_string(), opens_at_ms, 1).await;
     let first = insert(1_000).await.unwrap().terms.sale;
     assert_eq!(insert(1_999).await, Err(SaleRefusal::Overlaps { other: first }));
     let second = insert(2_000).await.unwrap().terms.sale;
