@@ -1,4 +1,4 @@
-# RushMall: make run | test | check | bench | chaos. Needs git and Rust only.
+# RushMall: make run | drill | test | check | bench | chaos. Needs git and Rust only.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,7 +14,7 @@ ARGS ?=
 # One TLS backend (aws-lc-rs), no system OpenSSL, no crate with an open advisory.
 BANNED := openssl-sys|native-tls|ring|rsa
 
-.PHONY: help run test check bench chaos fmt lint doc bans deny
+.PHONY: help run drill test check bench chaos fmt lint doc bans deny
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -22,6 +22,10 @@ help: ## List the targets
 run: ## Build and serve the shop (PORT=8080, ARGS="…" for flags of `rushmall serve`)
 	cargo build --release --locked
 	@exec "$$CARGO_TARGET_DIR/release/rushmall" serve --port $(PORT) $(ARGS)
+
+drill: ## Rehearse a sale against a shop (ARGS="--buyers 5000 --stock 500 --rate 3000")
+	cargo build --release --locked
+	@exec "$$CARGO_TARGET_DIR/release/rushmall" drill $(ARGS)
 
 test: ## Run every test, with the failpoints compiled in
 	cargo test --locked --features failpoints

@@ -72,13 +72,6 @@ impl OrderNo {
         let slot_and_sequence = (self.0.random() >> RANDOM_BITS) as u64 & ((1 << tail_bits) - 1);
         i64::try_from((since_epoch_ms << tail_bits) | slot_and_sequence).unwrap_or(i64::MAX)
     }
-
-    /// When the number was made, in milliseconds since 1970 (runs ahead by a little under more than 256 orders per
-    /// millisecond and node).
-    #[must_use]
-    pub fn made_at_ms(self) -> i64 {
-        i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX)
-    }
 }
 
 impl fmt::Display for OrderNo {

@@ -32,8 +32,6 @@ pub struct Claims {
     pub role: Role,
     /// His session (one a sign-in).
     pub sid: String,
-    /// Counts password changes and forced sign-outs; an older token is revoked.
-    pub epoch: i64,
     /// Always `access`.
     pub typ: String,
     /// Issuer.
@@ -55,8 +53,6 @@ pub struct Subject {
     pub role: Role,
     /// His session.
     pub sid: String,
-    /// His token epoch.
-    pub epoch: i64,
 }
 
 /// Why a token is not accepted.
@@ -130,7 +126,6 @@ impl Tokens {
             username: subject.username.clone(),
             role: subject.role,
             sid: subject.sid.clone(),
-            epoch: subject.epoch,
             typ: ACCESS.to_owned(),
             iss: self.issuer.clone(),
             iat,
@@ -260,7 +255,7 @@ mod tests {
     const NOW_MS: i64 = 1_795_000_000_000;
 
     fn subject() -> Subject {
-        Subject { buyer: BuyerId(7), username: "li".to_owned(), role: Role::User, sid: "s1".to_owned(), epoch: 3 }
+        Subject { buyer: BuyerId(7), username: "li".to_owned(), role: Role::User, sid: "s1".to_owned() }
     }
 
     fn tokens() -> Tokens {
@@ -271,7 +266,7 @@ mod tests {
     fn a_token_says_who_signed_in_until_it_expires() {
         let token = tokens().mint(&subject(), NOW_MS).unwrap();
         let claims = tokens().verify(&token, NOW_MS + 899_000).unwrap();
-        assert_eq!((claims.user_id, claims.role, claims.sid.as_str(), claims.epoch), (7, Role::User, "s1", 3));
+        assert_eq!((claims.user_id, claims.role, claims.sid.as_str()), (7, Role::User, "s1"));
         assert_eq!(tokens().verify(&token, NOW_MS + 900_000), Err(TokenRejection::Expired));
     }
 

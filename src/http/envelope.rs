@@ -34,13 +34,6 @@ pub const fn ok<T: Serialize>(data: T) -> ApiResult<T> {
     Ok(Envelope { data, status: StatusCode::OK })
 }
 
-impl<T> Envelope<T> {
-    /// What is answered.
-    pub fn into_data(self) -> T {
-        self.data
-    }
-}
-
 impl<T: Serialize> Responder for Envelope<T> {
     type Body = actix_web::body::BoxBody;
 

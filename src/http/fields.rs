@@ -14,9 +14,9 @@ use super::error::ApiError;
 pub use super::problem::{FieldError, Problem};
 use super::times::Time;
 use crate::domain::codes::Code;
-use crate::domain::money::{MoneyError, Yuan};
+use crate::domain::money::MoneyError;
 use crate::domain::stock::QUANTITY_MAX;
-use crate::domain::{Money, OrderNo, ProductId, Quantity};
+use crate::domain::{Money, ProductId, Quantity};
 
 /// A request type that knows how to read itself.
 pub trait FromFields: Sized {
@@ -209,16 +209,6 @@ impl Fields {
         self.required(name, 0, |fields| fields.time_if(name))
     }
 
-    /// An order number; `None` if absent or wrong.
-    pub fn order_no_if(&mut self, name: &'static str) -> Option<OrderNo> {
-        let raw = self.take(name)?;
-        let number = raw.get().trim_matches('"').trim().parse().ok();
-        if number.is_none() {
-            self.refuse(name, Problem::NotOrderNo);
-        }
-        number
-    }
-
     /// A list of texts, each at most `entry_max` characters; `None` if absent or wrong.
     pub fn texts_if(&mut self, name: &'static str, entries_max: usize, entry_max: usize) -> Option<Vec<String>> {
         let raw = self.take(name)?;
@@ -260,12 +250,6 @@ fn pairs(text: &str) -> BTreeMap<String, Box<RawValue>> {
     let pairs = pairs.map(actix_web::web::Query::into_inner).unwrap_or_default();
     let quoted = |value: String| serde_json::value::to_raw_value(&value).ok();
     pairs.into_iter().filter_map(|(name, value)| Some((name, quoted(value)?))).collect()
-}
-
-/// The amount on the wire.
-#[must_use]
-pub const fn yuan(money: Money) -> Yuan {
-    Yuan(money)
 }
 
 #[cfg(test)]

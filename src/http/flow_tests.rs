@@ -40,7 +40,7 @@ impl Shop {
             sessions_max: 5,
         };
         let session = sessions::open(&state.db, sign_in, now_ms).await.unwrap().unwrap();
-        let subject = Subject { buyer: user.id, username: name.to_owned(), role, sid: session.sid, epoch: 0 };
+        let subject = Subject { buyer: user.id, username: name.to_owned(), role, sid: session.sid };
         state.tokens.mint(&subject, now_ms).unwrap()
     }
 

@@ -155,7 +155,7 @@ pub async fn make_buyers(
     let detail = serde_json::json!({"count": wanted.count, "prefix": wanted.prefix});
     state.record(&admin, "rehearsal.buyers", wanted.prefix, detail).await?;
     let sign = |((buyer, username), sid): ((BuyerId, String), String)| {
-        let subject = Subject { buyer, username: username.clone(), role: Role::User, sid, epoch: 0 };
+        let subject = Subject { buyer, username: username.clone(), role: Role::User, sid };
         Ok(MadeBuyer { user_id: buyer.0, username, token: state.tokens.mint(&subject, now_ms)? })
     };
     let buyers: Result<Vec<MadeBuyer>, ApiError> = made.into_iter().zip(sids).map(sign).collect();

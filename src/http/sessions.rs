@@ -73,13 +73,7 @@ pub(super) async fn sign_in(
 }
 
 fn token_pair(state: &AppState, session: OpenSession, user: &User) -> Result<TokenPair, ApiError> {
-    let subject = Subject {
-        buyer: user.id,
-        username: user.username.clone(),
-        role: user.role,
-        sid: session.sid,
-        epoch: user.token_epoch,
-    };
+    let subject = Subject { buyer: user.id, username: user.username.clone(), role: user.role, sid: session.sid };
     let token = state.tokens.mint(&subject, state.clock.now_ms())?;
     Ok(TokenPair { token, refresh_token: session.refresh_token, expires_in: state.tokens.life_s() })
 }

@@ -190,14 +190,6 @@ pub async fn find(db: &Db, payment_no: &str) -> Result<Option<PaymentRow>, Store
     Ok(payments(db.reader(), select).await?.pop())
 }
 
-/// The order's refunds, oldest first.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn refunds_of_order(db: &Db, order_no: OrderNo) -> Result<Vec<RefundRow>, StoreError> {
-    refunds_of_orders(db.reader(), &[order_no]).await
-}
-
 /// The refunds of several orders.
 pub(crate) async fn refunds_of_orders(
     conn: &impl ConnectionTrait,

@@ -185,19 +185,6 @@ pub async fn find(db: &Db, id: BuyerId) -> Result<Option<User>, StoreError> {
     row.map(read).transpose()
 }
 
-/// The users with these ids, in no order; unknown ids are left out.
-///
-/// # Errors
-/// [`StoreError`] if the database fails.
-pub async fn find_many(db: &Db, ids: &[BuyerId]) -> Result<Vec<User>, StoreError> {
-    let rows = Entity::find()
-        .filter(Column::Id.is_in(ids.iter().map(|id| id.0)))
-        .all(db.reader())
-        .await
-        .map_err(StoreError::during("finding users"))?;
-    rows.into_iter().map(read).collect()
-}
-
 /// The user who signs in as `login`. A mobile number is first looked for among the numbers, then among the names.
 ///
 /// # Errors

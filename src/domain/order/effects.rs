@@ -21,11 +21,11 @@ pub enum Effect {
     },
     /// Give the order's units back to the ledger (keyed by the order number, once).
     ReleaseStock,
-    /// Look for units for a late payment. The first ticket was given back, so these are taken under a second one
-    /// (keyed by the order number and "late").
+    /// Look for units for a late payment. The order's ticket was given back; its number is taken anew, and the
+    /// tombstone lifted.
     RetakeStock,
-    /// Give back what [`Effect::RetakeStock`] took (keyed by the second ticket, once): a slow repeat of the first
-    /// release must not touch these units.
+    /// Give back what [`Effect::RetakeStock`] took under the same number; an effect of its own, so that it comes
+    /// after the retake.
     ReleaseRetakenStock,
 }
 
