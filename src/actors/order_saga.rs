@@ -177,18 +177,14 @@ impl SagaDeps {
         if let Some(loaded) = cached {
             return Ok(loaded);
         }
-        for look in 0..LOOKS_MAX {
+        for _ in 0..LOOKS_MAX {
             if let Some(loaded) = journal::load(&self.db, order_no).await? {
                 return Ok(loaded);
             }
-            let is_owed = self.ledger.find(order_no, None).await?.is_some_and(|record| !record.returned);
-            // Settled between the two looks: one more look at the journal finds it.
-            if !is_owed && look > 0 {
-                return Err(SagaRejection::NotFound);
+            if self.ledger.find(order_no, None).await?.is_none_or(|record| record.returned) {
+                return self.read(order_no).await; // settled between the two looks: the order is there now
             }
-            if is_owed {
-                actix_rt::time::sleep(LOOK_EVERY).await;
-            }
+            actix_rt::time::sleep(LOOK_EVERY).await;
         }
         Err(SagaRejection::Contended)
     }

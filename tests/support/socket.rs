@@ -150,7 +150,7 @@ impl Listener {
         let mut found = Vec::new();
         collect(frame, seq.unwrap_or(0), &mut found);
         for push in found {
-            let told = self.told.insert(push.order_no.clone(), push.version).unwrap_or(0);
+            let told = self.told.insert(push.order_no.clone(), push.version).unwrap_or(-1); // 0: accepted, not written
             assert!(push.version > told, "{push:?} goes back: version {told} was told before");
             if push.version > self.version_of(&push.order_no) {
                 self.pushes.push(push);
