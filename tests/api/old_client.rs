@@ -12,9 +12,10 @@ const CATEGORIES: [&str; 8] =
     ["手机数码", "电脑办公", "家用电器", "服饰鞋包", "美妆护肤", "食品生鲜", "家居家装", "礼品鲜花"];
 
 async fn demo() -> TestShop {
-    let shop = TestShop::open().await;
+    let mut shop = TestShop::open().await;
     let ledger = SqlLedger::new(shop.books.db().clone());
     seed::fill(shop.books.db(), &ledger, shop.clock.now_ms()).await.expect("the demo catalogue");
+    shop.restart().await; // seeded behind its back
     shop
 }
 
