@@ -85,7 +85,7 @@ async fn a_token_of_another_shop_or_another_issuer_is_refused() {
     let shop = TestShop::open().await;
     let (ann, _) = enter(&shop, "ann").await;
     let sid = ann.get("/api/auth/sessions").await.accepted()[0]["sid"].as_str().expect("a session").to_owned();
-    let subject = Subject { buyer: BuyerId(ann.user_id), username: "ann".to_owned(), role: Role::Admin, sid, epoch: 0 };
+    let subject = Subject { buyer: BuyerId(ann.user_id), username: "ann".to_owned(), role: Role::Admin, sid };
     let foreign = Tokens::new(b"another shop's key, 32 bytes long", &AuthSettings::default());
     let token = foreign.mint(&subject, shop.clock.now_ms()).expect("signed");
     profile(&ann, &token).await.with_status(401).rejected(INVALID);
