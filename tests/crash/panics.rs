@@ -15,8 +15,9 @@ const RESTARTS_MAX: u32 = 8;
 const PANICS_A_LIFE: usize = 5;
 /// Longest wait for an answer after a panic, retries of the client included.
 const SILENT_MAX: Duration = Duration::from_secs(5);
-/// A request that dies itself frees its idempotency key, and a move of stock its product, only by the end of a lease.
-const LEASE_MAX: Duration = Duration::from_secs(15);
+/// A request that dies itself frees its idempotency key, and a move of stock its product, only by the end of a lease:
+/// the time limit of a request and of an actor's answer, 15 s together, and the next attempt.
+const LEASE_MAX: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r57_a_panic_at_every_point_is_survived() {
