@@ -225,8 +225,7 @@ impl Handler<ReserveInSale> for InventoryActor {
 }
 
 impl Handler<MoveStock> for InventoryActor {
-    // Atomic: "set to n" is resolved against what the move before it left.
-    type Result = AtomicResponse<Self, Result<MoveDone, MoveStockError>>;
+    type Result = ResponseActFuture<Self, Result<MoveDone, MoveStockError>>;
 
     fn handle(&mut self, MoveStock { move_id, plan }: MoveStock, _ctx: &mut Self::Context) -> Self::Result {
         let (deps, product) = (self.deps.clone(), self.product);
@@ -235,7 +234,7 @@ impl Handler<MoveStock> for InventoryActor {
             Ok(stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??)
         };
         let moved = moving.into_actor(self);
-        AtomicResponse::new(Box::pin(moved.then(|outcome, actor, _| actor.refresh().map(move |(), _, _| outcome))))
+        Box::pin(moved.then(|outcome, actor, _| actor.refresh().map(move |(), _, _| outcome)))
     }
 }
 

@@ -84,10 +84,14 @@ async fn t6_a_message_about_a_product_that_never_was_does_not_stop_the_queue() {
 
 #[tokio::test]
 async fn t6_a_ticket_that_cannot_be_read_stands_in_nobodys_way() {
-    let shop = TestShop::with(|settings| settings.orders.ticket_orphan_after_ms = 200).await;
+    let mut shop = TestShop::with(|settings| settings.orders.ticket_orphan_after_ms = 200).await;
+    shop.leaves.anything = true; // the broken row ends among the dead letters
     let admin = shop.admin().await;
     let (product, sale) = admin.make_sale("healthy", 5).await;
     let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
+    let taken =
+        format!("UPDATE ledger_pools SET free = free - 1 WHERE product_id = {} AND pool = {}", product.id, sale.id);
+    execute(&shop, &taken).await;
     execute(
         &shop,
         &format!(
@@ -114,7 +118,7 @@ async fn t6_a_ticket_that_cannot_be_read_stands_in_nobodys_way() {
     // the buyer whose row is broken can still look and buy
     assert_eq!(ann.orders().await.len(), 0);
     ann.buy(&product).await.order_no();
-    execute(&shop, "DELETE FROM ledger_tickets WHERE details = 'not JSON at all'").await;
+    // its unit went back to the gate with the burial
     shop.assert_stock_conserved(product.id).await;
 }
 
