@@ -8,6 +8,7 @@ pub mod config;
 pub mod failpoint;
 pub mod passwords;
 pub mod random;
+pub mod redis_link;
 
 pub mod messaging;
 pub mod persistence;

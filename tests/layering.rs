@@ -6,13 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Everybody may read the time, draw randomness and mark a crash point; these import nothing but each other and `domain`.
-const GROUND: &[&str] = &["assets", "clock", "random", "failpoint", "passwords", "domain"];
+const GROUND: &[&str] = &["assets", "clock", "random", "failpoint", "passwords", "redis_link", "domain"];
 
 /// What a floor may import besides itself and [`GROUND`].
 fn allowed(floor: &str) -> Option<&'static [&'static str]> {
     match floor {
         "assets" | "clock" | "random" | "failpoint" | "passwords" | "config" | "domain" => Some(&[]),
-        "persistence" | "messaging" | "telemetry" => Some(&["config"]),
+        "redis_link" | "persistence" | "messaging" | "telemetry" => Some(&["config"]),
         "actors" => Some(&["config", "persistence", "messaging"]),
         "http" => Some(&["config", "persistence", "messaging", "actors", "telemetry"]),
         "ops" => Some(&["config", "persistence", "messaging", "actors", "telemetry"]),

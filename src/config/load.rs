@@ -245,6 +245,14 @@ fn cross_check(settings: &Settings, provenance: &Provenance) -> Vec<Problem> {
     } else if production && is_well_known(secret) {
         refuse("auth.jwt_secret", "a well-known or repetitive text".to_owned(), "at least 32 random bytes");
     }
+    let (redis, amqp) = (settings.redis.url.is_empty(), settings.amqp.url.is_empty());
+    if redis != amqp {
+        let key = if redis { "redis.url" } else { "amqp.url" };
+        refuse(key, "\"\"".to_owned(), "redis.url and amqp.url together, or neither (the embedded back ends)");
+    }
+    if settings.database.url.is_empty() && !settings.database.read_url.is_empty() {
+        refuse("database.read_url", "a URL".to_owned(), "a replica only beside database.url");
+    }
     if settings.auth.refresh_token_s < settings.auth.access_token_s {
         let got = settings.auth.refresh_token_s.to_string();
         refuse("auth.refresh_token_s", got, "at least auth.access_token_s");

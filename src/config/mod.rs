@@ -28,6 +28,10 @@ pub struct Settings {
     pub http: HttpSettings,
     /// The SQL database.
     pub database: DatabaseSettings,
+    /// Redis: with RabbitMQ the back ends of a cluster.
+    pub redis: RedisSettings,
+    /// RabbitMQ: with Redis the back ends of a cluster.
+    pub amqp: AmqpSettings,
     /// Tokens and passwords.
     pub auth: AuthSettings,
     /// Orders and their deadlines.
@@ -118,6 +122,8 @@ pub struct DatabaseSettings {
     pub url: String,
     /// SQLite only: `full` survives a power cut, `normal` survives a killed process.
     pub synchronous: Synchronous,
+    /// A read replica of a MySQL or PostgreSQL `url`; empty: reads go to `url`.
+    pub read_url: String,
     /// Connections for reading (and, beyond SQLite, writing).
     pub connections_max: u32,
     /// Longest wait for a connection.
@@ -130,11 +136,53 @@ impl Default for DatabaseSettings {
     fn default() -> Self {
         Self {
             url: String::new(),
+            read_url: String::new(),
             synchronous: Synchronous::Full,
             connections_max: 8,
             acquire_timeout_ms: 5_000,
             transaction_timeout_ms: 10_000,
         }
+    }
+}
+
+/// Redis: stock ledger, carts, rate limits and messages between nodes. Set together with [`AmqpSettings`] or not at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisSettings {
+    /// `redis://[user:password@]host:port[/db]`; several, with commas between, are seeds of a Redis Cluster. Empty:
+    /// the embedded back ends.
+    pub url: String,
+    /// First part of every key and channel: shops with different prefixes share a Redis.
+    pub prefix: String,
+    /// Longest wait for a connection.
+    pub connect_timeout_ms: u64,
+    /// Longest wait for the answer to a command.
+    pub command_timeout_ms: u64,
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        Self { url: String::new(), prefix: "rushmall".to_owned(), connect_timeout_ms: 2_000, command_timeout_ms: 1_000 }
+    }
+}
+
+/// RabbitMQ: order queue and domain events. Set together with [`RedisSettings`] or not at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AmqpSettings {
+    /// `amqp://user:password@host:port/vhost`. Empty: the embedded back ends.
+    pub url: String,
+    /// First part of every exchange's and queue's name.
+    pub prefix: String,
+    /// Longest wait for a connection.
+    pub connect_timeout_ms: u64,
+    /// Longest wait for a publisher's confirm.
+    pub confirm_timeout_ms: u64,
+}
+
+impl Default for AmqpSettings {
+    fn default() -> Self {
+        Self { url: String::new(), prefix: "rushmall".to_owned(), connect_timeout_ms: 5_000, confirm_timeout_ms: 2_000 }
     }
 }
 
@@ -350,6 +398,12 @@ pub struct FeatureSettings {
 }
 
 impl Settings {
+    /// True if Redis and RabbitMQ carry ledger, queue and messages between nodes.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        !self.redis.url.is_empty() && !self.amqp.url.is_empty()
+    }
+
     /// True if simulated payment is offered.
     #[must_use]
     pub fn simulated_payment(&self) -> bool {

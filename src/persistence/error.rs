@@ -3,6 +3,8 @@
 use sea_orm::sqlx::error::ErrorKind;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, TransactionError};
 
+use crate::domain::ProductId;
+
 /// A store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -36,6 +38,21 @@ pub enum StoreError {
         /// What was being done.
         operation: &'static str,
     },
+    /// Redis refused a command or could not be reached: what happened is unknown until asked.
+    #[error("{operation} failed in Redis")]
+    Redis {
+        /// What was being done.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: redis::RedisError,
+    },
+    /// The ledger has lost what it knew of a product, or never knew it: it is to be rebuilt from the database first.
+    #[error("the ledger has no valid account of product {product}")]
+    LedgerLost {
+        /// Which product.
+        product: ProductId,
+    },
     /// No answer in time: the outcome is unknown until asked.
     #[error("{operation} got no answer in {timeout_ms} ms")]
     TimedOut {
@@ -56,7 +73,11 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Open { .. } | Self::Conflict { .. } | Self::TimedOut { .. } => true,
+            Self::Open { .. }
+            | Self::Conflict { .. }
+            | Self::TimedOut { .. }
+            | Self::Redis { .. }
+            | Self::LedgerLost { .. } => true,
             Self::Corrupt { .. } => false,
             Self::Database { source, .. } => is_transient(source),
         }
@@ -69,7 +90,11 @@ impl StoreError {
         match self {
             Self::Corrupt { .. } => true,
             Self::Database { source, .. } => breaks_constraint(source),
-            Self::Open { .. } | Self::Conflict { .. } | Self::TimedOut { .. } => false,
+            Self::Open { .. }
+            | Self::Conflict { .. }
+            | Self::TimedOut { .. }
+            | Self::Redis { .. }
+            | Self::LedgerLost { .. } => false,
         }
     }
 

@@ -1,0 +1,147 @@
+//! The connection to Redis, one server or a cluster, shared by all that stands on it: every command and every
+//! connection attempt has a time limit, a lost connection is made again, every key has the shop's prefix.
+//!
+//! A command whose answer did not come in time may have run: what is sent must be repeatable by its own ids.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, ScriptInvocation, Value};
+
+use crate::config::RedisSettings;
+
+/// Reconnection attempts for one command before it fails.
+const RETRIES_MAX: usize = 2;
+
+/// Handle to Redis; clones share the connection, on which commands are pipelined.
+#[derive(Clone)]
+pub struct RedisLink {
+    connection: Connection,
+    prefix: String,
+    urls: Vec<String>,
+    connect_timeout: Duration,
+}
+
+#[derive(Clone)]
+enum Connection {
+    Server(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+impl RedisLink {
+    /// Connects to `settings.url`; with commas in it, to a Redis Cluster.
+    ///
+    /// # Errors
+    /// [`RedisError`] if it cannot be reached within the connect timeout.
+    pub async fn connect(settings: &RedisSettings) -> Result<Self, RedisError> {
+        let urls: Vec<String> = settings.url.split(',').map(|url| url.trim().to_owned()).collect();
+        let connect_timeout = Duration::from_millis(settings.connect_timeout_ms);
+        let response_timeout = Duration::from_millis(settings.command_timeout_ms);
+        let connection = match urls.as_slice() {
+            [url] => {
+                let config = ConnectionManagerConfig::new()
+                    .set_connection_timeout(Some(connect_timeout))
+                    .set_response_timeout(Some(response_timeout))
+                    .set_number_of_retries(RETRIES_MAX);
+                let connecting = ConnectionManager::new_with_config(Client::open(url.as_str())?, config);
+                Connection::Server(within(connect_timeout, connecting).await?)
+            }
+            seeds => {
+                let client = ClusterClientBuilder::new(seeds.to_vec())
+                    .connection_timeout(connect_timeout)
+                    .response_timeout(response_timeout)
+                    .retries(u32::try_from(RETRIES_MAX).unwrap_or(0))
+                    .build()?;
+                Connection::Cluster(within(connect_timeout, client.get_async_connection()).await?)
+            }
+        };
+        Ok(Self { connection, prefix: settings.prefix.clone(), urls, connect_timeout })
+    }
+
+    /// `rest` under the shop's prefix. A part in braces decides the slot in a cluster.
+    #[must_use]
+    pub fn key(&self, rest: &str) -> String {
+        format!("{}:{rest}", self.prefix)
+    }
+
+    /// True if it is a Redis Cluster: commands and pipelines must keep to one slot.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
+        matches!(self.connection, Connection::Cluster(_))
+    }
+
+    /// Runs one command.
+    ///
+    /// # Errors
+    /// [`RedisError`]; after a timeout or a lost connection the command may have run.
+    pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        command.query_async(&mut self.connection.clone()).await
+    }
+
+    /// Sends commands together; in a cluster their keys must share a slot.
+    ///
+    /// # Errors
+    /// As [`RedisLink::query`].
+    pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, RedisError> {
+        pipeline.query_async(&mut self.connection.clone()).await
+    }
+
+    /// Runs a script by its hash, loading it where it is not known (after a restart, a failover, `SCRIPT FLUSH`).
+    ///
+    /// # Errors
+    /// As [`RedisLink::query`].
+    pub async fn script<T: FromRedisValue>(&self, invocation: &ScriptInvocation<'_>) -> Result<T, RedisError> {
+        invocation.invoke_async(&mut self.connection.clone()).await
+    }
+
+    /// A connection of its own to one server, for subscriptions, which block it. Any server of a cluster will do: all
+    /// of them hear what is published to one. The seeds are tried in turn.
+    ///
+    /// # Errors
+    /// [`RedisError`] of the last seed, if none can be reached within the connect timeout.
+    pub async fn subscriber(&self) -> Result<redis::aio::PubSub, RedisError> {
+        let mut failure = RedisError::from((redis::ErrorKind::Io, "no server to subscribe at"));
+        for url in &self.urls {
+            match within(self.connect_timeout, Client::open(url.as_str())?.get_async_pubsub()).await {
+                Ok(subscriber) => return Ok(subscriber),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+}
+
+async fn within<T>(limit: Duration, connecting: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
+    let timed_out = |_| RedisError::from((redis::ErrorKind::Io, "no connection within redis.connect_timeout_ms"));
+    tokio::time::timeout(limit, connecting).await.map_err(timed_out)?
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Server(server) => server.req_packed_command(command),
+            Self::Cluster(cluster) => cluster.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Server(server) => server.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Server(server) => server.get_db(),
+            Self::Cluster(cluster) => cluster.get_db(),
+        }
+    }
+}
