@@ -80,6 +80,13 @@ pub enum StockPlan {
     },
 }
 
+impl StockPlan {
+    /// True if what moves depends on what is free when it begins.
+    const fn is_difference(self) -> bool {
+        matches!(self, Self::SetFree { .. } | Self::SetSale { .. })
+    }
+}
+
 /// The move is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MoveDone {

@@ -1,6 +1,7 @@
 //! The steps of one move, each of which may be repeated.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
@@ -24,6 +25,9 @@ const IN_SQL: i16 = 1;
 const UNDOING: i16 = 2;
 const DONE: i16 = 3;
 const REFUSED: i16 = 4;
+/// How often, and with what pause, a difference looks whether the one before it has ended.
+const TURNS_MAX: u32 = 20;
+const TURN_EVERY: Duration = Duration::from_millis(50);
 /// Moves resumed at once.
 const PENDING_MAX: u64 = 1_000;
 
@@ -157,7 +161,7 @@ impl Move<'_> {
         loop {
             let (step, stored, refusal) = self.load().await?;
             match step {
-                STARTED => match self.resolve(stored).await? {
+                STARTED => match self.resolve_in_turn(stored).await? {
                     Ok(stored) => match self.withdraw(&stored).await? {
                         Ok(units) => self.write(Stored { units, ..stored }).await?,
                         Err(refusal) => self.refuse(&stored, refusal, STARTED).await?,
@@ -183,25 +187,68 @@ impl Move<'_> {
         Ok((row.step, query::from_json(&row.plan, what)?, refusal))
     }
 
+    /// Waits for an earlier difference to end, for a while.
+    async fn resolve_in_turn(&self, stored: Stored) -> Result<Result<Stored, MoveRefusal>, StoreError> {
+        for _ in 1..TURNS_MAX {
+            match self.resolve(stored).await {
+                Err(StoreError::Conflict { .. }) => tokio::time::sleep(TURN_EVERY).await,
+                outcome => return outcome,
+            }
+        }
+        self.resolve(stored).await
+    }
+
     /// Says which pools give and get, once: a difference is taken against what is free at this moment (R15).
     async fn resolve(&self, stored: Stored) -> Result<Result<Stored, MoveRefusal>, StoreError> {
         if stored.transfer.is_some() {
             return Ok(Ok(stored));
         }
-        let transfer = match self.transfer(stored.plan).await? {
-            Ok(transfer) => transfer,
-            Err(refusal) => return Ok(Err(refusal)),
+        let resolving = async |conn: &DatabaseTransaction| {
+            let transfer = match self.transfer(stored.plan).await? {
+                Ok(transfer) => transfer,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let resolved = Stored { transfer: Some(transfer), ..stored };
+            let update = Query::update()
+                .table("stock_moves")
+                .value("plan", query::to_json(&resolved, "stock plan")?)
+                .and_where(Expr::col("move_id").eq(self.move_id))
+                .and_where(Expr::col("plan").eq(query::to_json(&stored, "stock plan")?))
+                .to_owned();
+            query::execute(conn, &update, OPERATION).await.map(|_| Ok(()))
         };
-        let resolved = Stored { transfer: Some(transfer), ..stored };
-        let update = Query::update()
-            .table("stock_moves")
-            .value("plan", query::to_json(&resolved, "stock plan")?)
-            .and_where(Expr::col("move_id").eq(self.move_id))
-            .and_where(Expr::col("plan").eq(query::to_json(&stored, "stock plan")?))
+        let resolved = self.db.write(OPERATION, async |tx| {
+            self.await_turn(tx, stored.plan).await?;
+            resolving(tx).await
+        });
+        match resolved.await? {
+            Ok(()) => Ok(Ok(self.load().await?.1)), // read again: if another node resolved it meanwhile, its word counts
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// A difference holds only while no other one is under way: of two "let there be n" the later must see what the
+    /// earlier moved, or both add. The product's rows are locked meanwhile.
+    async fn await_turn(&self, tx: &DatabaseTransaction, plan: StockPlan) -> Result<(), StoreError> {
+        if !plan.is_difference() {
+            return Ok(());
+        }
+        stock::lock(tx, &[self.product]).await?;
+        let select = Query::select()
+            .columns(["step", "plan", "refusal"])
+            .from("stock_moves")
+            .and_where(Expr::col("product_id").eq(self.product.0))
+            .and_where(Expr::col("step").is_in([STARTED, IN_SQL, UNDOING]))
+            .and_where(Expr::col("move_id").ne(self.move_id))
             .to_owned();
-        query::execute(self.db.writer(), &update, OPERATION).await?;
-        // Read again: if another node resolved it meanwhile, its word counts.
-        Ok(Ok(self.load().await?.1))
+        let others: Vec<Row> = query::all(tx, &select, OPERATION).await?;
+        for other in others {
+            let stored: Stored = query::from_json(&other.plan, || format!("a stock move of product {}", self.product))?;
+            if stored.transfer.is_some() && stored.plan.is_difference() {
+                return Err(StoreError::Conflict { operation: OPERATION });
+            }
+        }
+        Ok(())
     }
 
     async fn transfer(&self, plan: StockPlan) -> Result<Result<Transfer, MoveRefusal>, StoreError> {

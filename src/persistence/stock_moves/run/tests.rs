@@ -217,3 +217,17 @@ async fn units_cancelled_into_a_closed_sale_are_found_and_brought_home() {
     assert_eq!(shop.run(ID, plan).await, Err(MoveRefusal::SaleClosed));
     shop.assert_sound().await;
 }
+
+#[actix_rt::test]
+async fn r15_of_two_settings_that_overlap_the_later_sees_the_earlier() {
+    let shop = Shop::with_units(10).await;
+    let ids: Vec<String> = (0..6).map(|number| format!("01JD{number:022}")).collect();
+    let wanted = [40, 3, 25, 0, 12, 30];
+    let moves = ids.iter().zip(wanted).map(|(id, units)| shop.run(id, StockPlan::SetFree { units }));
+    for outcome in futures::future::join_all(moves).await {
+        outcome.unwrap();
+    }
+    let free = stock::of_product(&shop.db, PRODUCT).await.unwrap()[0].free;
+    assert!(wanted.contains(&free), "{free} is what nobody set");
+    assert_eq!(shop.ledger.snapshot(PRODUCT).await.unwrap().free(Pool::Free), free);
+}
