@@ -25,6 +25,12 @@ seconds() {
 }
 now_ms() { date +%s%3N; }
 
+# Enough descriptors for thousands of connections, where the limit allows; not the millions of some machines, for which
+# old servers make tables.
+raise_limits() {
+    ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
+}
+
 # absolute DIR: makes it and prints its absolute path. Paths go into configuration files and lines for `eval`.
 absolute() {
     mkdir -p -- "$1" || return 1
@@ -56,7 +62,7 @@ running() {
 spawn() {
     local dir=$1 child
     shift
-    setsid -- "$@" </dev/null >>"$dir/log" 2>&1 9>&- &
+    setsid -- "$@" </dev/null >>"$dir/log" 2>&1 8>&- 9>&- &
     child=$!
     identity "$child" >"$dir/pid.new" || die "$1 ended at once; see $dir/log"
     mv -- "$dir/pid.new" "$dir/pid"
