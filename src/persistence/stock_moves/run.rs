@@ -70,6 +70,13 @@ struct Row {
 }
 
 #[derive(FromQueryResult)]
+struct OpenRow {
+    move_id: String,
+    step: i16,
+    plan: String,
+}
+
+#[derive(FromQueryResult)]
 struct Pending {
     move_id: String,
     product_id: i64,
@@ -87,6 +94,41 @@ pub(super) async fn pending(db: &Db, begun_before_ms: i64) -> Result<Vec<(String
         .to_owned();
     let rows: Vec<Pending> = query::all(db.reader(), &select, "reading pending moves").await?;
     Ok(rows.into_iter().map(|row| (row.move_id, ProductId(row.product_id))).collect())
+}
+
+/// The ledger's step that a move has next, which may have been taken already.
+pub(in crate::persistence) struct OpenStep {
+    /// As the ledger knows it.
+    pub(in crate::persistence) step_id: String,
+    /// Units that SQL has in a pool, and the ledger only once the step is taken.
+    pub(in crate::persistence) in_sql_only: Option<(Pool, i64)>,
+}
+
+/// The open steps of a product's moves.
+pub(in crate::persistence) async fn open_steps(
+    conn: &impl ConnectionTrait,
+    product: ProductId,
+) -> Result<Vec<OpenStep>, StoreError> {
+    let select = Query::select()
+        .columns(["move_id", "step", "plan"])
+        .from("stock_moves")
+        .and_where(Expr::col("product_id").eq(product.0))
+        .and_where(Expr::col("step").is_in([STARTED, IN_SQL, UNDOING]))
+        .order_by("move_id", Order::Asc)
+        .to_owned();
+    let rows: Vec<OpenRow> = query::all(conn, &select, OPERATION).await?;
+    rows.into_iter()
+        .map(|OpenRow { move_id, step, plan }| {
+            let stored: Stored = query::from_json(&plan, || format!("stock move {move_id}"))?;
+            let gains = |pool: Option<Pool>| pool.map(|pool| (pool, stored.units));
+            let (letter, in_sql_only) = match (step, stored.transfer) {
+                (IN_SQL, Some(transfer)) => ('d', gains(transfer.to)),
+                (UNDOING, Some(transfer)) => ('u', gains(transfer.from)),
+                _ => ('w', None),
+            };
+            Ok(OpenStep { step_id: format!("{move_id}:{letter}"), in_sql_only })
+        })
+        .collect()
 }
 
 /// Writes the row of a move, unless it is there.
