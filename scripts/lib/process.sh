@@ -62,6 +62,8 @@ running() {
 spawn() {
     local dir=$1 child
     shift
+    printf '%s started %s\n' "$(date -u +%FT%TZ)" "$1" >>"$dir/log"
+    stat -c %s -- "$dir/log" >"$dir/log.start"
     setsid -- "$@" </dev/null >>"$dir/log" 2>&1 8>&- 9>&- &
     child=$!
     identity "$child" >"$dir/pid.new" || die "$1 ended at once; see $dir/log"
@@ -137,9 +139,10 @@ until_ready() {
     running "$dir" >/dev/null || { not_ready "$dir" "ended while it started"; return 1; }
 }
 
+# not_ready DIR WHAT: with what it logged since its last start, at most 30 lines
 not_ready() {
     say "${1##*/} $2; the end of $1/log:"
-    tail -n 30 -- "$1/log" >&2 || true
+    tail -c "+$(($(cat -- "$1/log.start" 2>/dev/null || echo 0) + 1))" -- "$1/log" | tail -n 30 >&2 || true
 }
 
 # port FILE: the port kept in FILE; at the first call a free one
