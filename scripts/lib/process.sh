@@ -123,20 +123,21 @@ children_of() {
 
 # until_ready DIR SECONDS CHECK...: repeats CHECK until it succeeds; tells the end of the log if it does not
 until_ready() {
-    local dir=$1 deadline=$(($(now_ms) + $2 * 1000)) bound=$2
+    # not named dir: CHECK sees our variables
+    local of=$1 deadline=$(($(now_ms) + $2 * 1000)) bound=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
-        if ! running "$dir" >/dev/null; then
-            not_ready "$dir" "ended while it started"
+        if ! running "$of" >/dev/null; then
+            not_ready "$of" "ended while it started"
             return 1
         elif (($(now_ms) >= deadline)); then
-            not_ready "$dir" "was not ready within $bound s"
+            not_ready "$of" "was not ready within $bound s"
             return 1
         fi
         sleep 0.03
     done
     # the answer must be ours, not that of a stranger who took the port first
-    running "$dir" >/dev/null || { not_ready "$dir" "ended while it started"; return 1; }
+    running "$of" >/dev/null || { not_ready "$of" "ended while it started"; return 1; }
 }
 
 # not_ready DIR WHAT: with what it logged since its last start, at most 30 lines
