@@ -206,8 +206,8 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::persistence::testing::{OwnDatabase, database};
     use crate::domain::Pool;
+    use crate::persistence::testing::{OwnDatabase, database};
 
     const NOW_MS: i64 = 1_795_000_000_000;
 

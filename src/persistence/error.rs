@@ -215,7 +215,8 @@ mod tests {
             _ => "SET SESSION TRANSACTION READ ONLY",
         };
         if db.backend() != DbBackend::Sqlite {
-            let long = "INSERT INTO ledger_moves (step_id, units, at_ms) VALUES ('{}', 1, 1)".replace("{}", &"x".repeat(41));
+            let long =
+                "INSERT INTO ledger_moves (step_id, units, at_ms) VALUES ('{}', 1, 1)".replace("{}", &"x".repeat(41));
             let too_long = run(&long).await; // SQLite takes any length
             assert!(too_long.is_ticket_fault(), "{too_long:?}");
         }

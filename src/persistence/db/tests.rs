@@ -7,8 +7,7 @@ use crate::persistence::testing::database;
 async fn migrating_twice_changes_nothing() {
     let (db, _own) = database().await;
     db.migrate().await.unwrap();
-    let rows =
-        db.reader().query_all_raw(sea_orm::Statement::from_string(db.backend(), "SELECT * FROM outbox")).await;
+    let rows = db.reader().query_all_raw(sea_orm::Statement::from_string(db.backend(), "SELECT * FROM outbox")).await;
     assert!(rows.unwrap().is_empty());
     db.close().await;
 }
@@ -25,7 +24,6 @@ async fn a_failed_transaction_leaves_nothing() {
         })
         .await;
     assert!(outcome.is_err());
-    let rows =
-        db.reader().query_all_raw(sea_orm::Statement::from_string(db.backend(), "SELECT * FROM outbox")).await;
+    let rows = db.reader().query_all_raw(sea_orm::Statement::from_string(db.backend(), "SELECT * FROM outbox")).await;
     assert!(rows.unwrap().is_empty());
 }

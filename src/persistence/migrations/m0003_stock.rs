@@ -26,7 +26,15 @@ impl MigrationTrait for Migration {
 }
 
 fn tables(engine: Engine) -> Vec<TableCreateStatement> {
-    vec![stock(), stock_moves(engine), ledger_pools(engine), ledger_tickets(engine), ledger_buyers(), ledger_moves(), dead_tickets(engine)]
+    vec![
+        stock(),
+        stock_moves(engine),
+        ledger_pools(engine),
+        ledger_tickets(engine),
+        ledger_buyers(),
+        ledger_moves(),
+        dead_tickets(engine),
+    ]
 }
 
 fn stock() -> TableCreateStatement {

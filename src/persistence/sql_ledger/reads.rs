@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query};
 use sea_orm::FromQueryResult;
+use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query};
 
 use super::tickets::{self, OWED, PREPARED, RETURNED, TicketRow};
 use super::{accounts, give_back};
