@@ -56,6 +56,7 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("database.synchronous", OneOf(&["full", "normal"])),
     ("database.connections_max", Whole(1, 1_000)),
     ("database.acquire_timeout_ms", Whole(10, WAIT_MS_MAX)),
+    ("database.read_timeout_ms", Whole(10, WAIT_MS_MAX)),
     ("database.transaction_timeout_ms", Whole(10, WAIT_MS_MAX)),
     ("redis.url", Url(&["redis"])),
     ("redis.prefix", SomeText),

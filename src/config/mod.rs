@@ -128,6 +128,8 @@ pub struct DatabaseSettings {
     pub connections_max: u32,
     /// Longest wait for a connection.
     pub acquire_timeout_ms: u64,
+    /// Longest wait for the answer to a read.
+    pub read_timeout_ms: u64,
     /// Longest that one writing transaction may take; after it the outcome is unknown and is asked for.
     pub transaction_timeout_ms: u64,
 }
@@ -140,6 +142,7 @@ impl Default for DatabaseSettings {
             synchronous: Synchronous::Full,
             connections_max: 8,
             acquire_timeout_ms: 5_000,
+            read_timeout_ms: 5_000,
             transaction_timeout_ms: 10_000,
         }
     }

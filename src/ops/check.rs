@@ -10,7 +10,6 @@ mod stream;
 
 use std::fmt;
 
-use sea_orm::{DbBackend, IsolationLevel, TransactionOptions, TransactionTrait};
 use serde::Serialize;
 
 use crate::persistence::{Db, StoreError};
@@ -109,17 +108,15 @@ impl fmt::Display for CheckReport {
 /// [`StoreError`] if the store cannot be read; a stored value that cannot be read is a violation instead where it
 /// belongs to one order.
 pub async fn check(db: &Db, options: CheckOptions) -> Result<CheckReport, StoreError> {
-    let failed = StoreError::during("checking the invariants");
-    let isolation_level = (db.backend() != DbBackend::Sqlite).then_some(IsolationLevel::RepeatableRead);
-    let snapshot = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-    let tx = db.reader().begin_with_options(snapshot).await.map_err(&failed)?;
+    const OPERATION: &str = "checking the invariants";
+    let tx = db.snapshot(OPERATION).await?;
     let mut orders = stream::Orders::default();
     let needs_review = orders.read(&tx).await?;
     let mut invariants = stock::check(&tx, &orders).await?;
     invariants.extend(orders.finish(&tx).await?);
     let (at_rest, dead_tickets) = rest::check(&tx, options).await?;
     invariants.extend(at_rest);
-    tx.commit().await.map_err(&failed)?;
+    tx.commit().await.map_err(StoreError::during(OPERATION))?;
     Ok(CheckReport { invariants, dead_tickets, needs_review })
 }
 

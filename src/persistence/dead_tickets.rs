@@ -117,7 +117,7 @@ pub(super) async fn insert_unreadable(
             buyer.0.into(),
             text.into(),
             UNREADABLE.into(),
-            0.into(),
+            0_i32.into(),
             now_ms.into(),
         ],
     )

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sea_orm::FromQueryResult;
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query};
-use sea_orm::{FromQueryResult, TransactionTrait};
 
 use super::tickets::{self, OWED, PREPARED, RETURNED, TicketRow};
 use super::{accounts, give_back};
@@ -86,8 +86,8 @@ struct Unsettled {
 }
 
 pub(super) async fn snapshot(db: &Db, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
-    let failed = StoreError::during("reading the ledger");
-    let tx = db.reader().begin().await.map_err(&failed)?;
+    const OPERATION: &str = "reading the ledger";
+    let tx = db.snapshot(OPERATION).await?;
     let pools = accounts::pools(&tx, product, false).await?;
     let select = Query::select()
         .columns(["pool", "quantity"])
@@ -95,8 +95,8 @@ pub(super) async fn snapshot(db: &Db, product: ProductId) -> Result<LedgerSnapsh
         .and_where(Expr::col("state").is_in([OWED, PREPARED]))
         .and_where(Expr::col("product_id").eq(product.0))
         .to_owned();
-    let tickets: Vec<Unsettled> = query::all(&tx, &select, "reading the ledger").await?;
-    tx.commit().await.map_err(&failed)?;
+    let tickets: Vec<Unsettled> = query::all(&tx, &select, OPERATION).await?;
+    tx.commit().await.map_err(StoreError::during(OPERATION))?;
     let mut unsettled: BTreeMap<Pool, i64> = BTreeMap::new();
     for ticket in tickets {
         *unsettled.entry(Pool::from(ticket.pool)).or_default() += ticket.quantity;
