@@ -17,7 +17,9 @@ use async_trait::async_trait;
 
 use super::db::Db;
 use super::error::StoreError;
-use super::ledger::{LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw};
+use super::ledger::{
+    BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
+};
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{Claim, ClaimRejection, Pool, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
@@ -111,6 +113,14 @@ impl StockLedger for SqlLedger {
 
     async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
         reads::epoch(&self.db, product).await
+    }
+
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {
+        reads::buyers(&self.db, product).await
+    }
+
+    async fn suspend(&self, _: ProductId) -> Result<(), StoreError> {
+        Ok(()) // it lies in the database itself
     }
 
     fn is_shared(&self) -> bool {
