@@ -1,4 +1,4 @@
-//! What outlives the process: one file a table, the SQL ledger, the migrations.
+//! What outlives the process: one file a table, both stock ledgers, the migrations.
 
 pub mod addresses;
 pub mod audit;
@@ -23,6 +23,7 @@ pub mod positions;
 pub mod product_list;
 pub mod products;
 pub(crate) mod query;
+pub mod redis_ledger;
 pub mod rehearsal;
 pub mod sales;
 pub mod sessions;
@@ -37,6 +38,7 @@ pub use db::Db;
 pub use error::StoreError;
 pub use ledger::StockLedger;
 pub use page::Page;
+pub use redis_ledger::RedisLedger;
 pub use sql_ledger::SqlLedger;
 
 use page::contains;
