@@ -24,6 +24,8 @@ pub mod product_list;
 pub mod products;
 pub(crate) mod query;
 pub mod redis_ledger;
+pub mod recovering;
+pub mod recovery;
 pub mod rehearsal;
 pub mod sales;
 pub mod sessions;
@@ -39,6 +41,7 @@ pub use error::StoreError;
 pub use ledger::StockLedger;
 pub use page::Page;
 pub use redis_ledger::RedisLedger;
+pub use recovering::Recovering;
 pub use sql_ledger::SqlLedger;
 
 use page::contains;
