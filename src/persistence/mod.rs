@@ -1,4 +1,4 @@
-//! What outlives the process: one file a table, the SQL ledger, the migrations.
+//! What outlives the process: one file a table, both stock ledgers, the migrations.
 
 pub mod addresses;
 pub mod audit;
@@ -24,6 +24,7 @@ pub mod positions;
 pub mod product_list;
 pub mod products;
 pub(crate) mod query;
+pub mod redis_ledger;
 pub mod recovering;
 pub mod recovery;
 pub mod rehearsal;
@@ -41,6 +42,7 @@ pub use error::StoreError;
 pub use ledger::StockLedger;
 pub use open_ledger::open_ledger;
 pub use page::Page;
+pub use redis_ledger::RedisLedger;
 pub use recovering::Recovering;
 pub use sql_ledger::SqlLedger;
 

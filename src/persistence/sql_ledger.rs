@@ -13,6 +13,8 @@ mod rebuild;
 mod reserve;
 mod tickets;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::db::Db;
@@ -23,6 +25,11 @@ use super::ledger::{
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{Claim, ClaimRejection, Pool, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
+
+/// The tickets of those numbers that have become orders, as the orders tell them: the lasting memory of either ledger.
+pub(super) async fn placed_tickets(db: &Db, order_nos: &[OrderNo]) -> Result<HashMap<OrderNo, Ticket>, StoreError> {
+    tickets::of_orders(db.writer(), order_nos).await // a replica may not have them yet
+}
 
 /// The ledger in the shop's own database; clones share the connections.
 #[derive(Clone, Debug)]
