@@ -53,7 +53,8 @@ pub async fn rebuild(
     product: ProductId,
     now_ms: i64,
 ) -> Result<Rebuilt, StoreError> {
-    let epoch = Ord::max(ledger.epoch(product).await?.unwrap_or(0).saturating_add(1), now_ms);
+    // Two nodes that find the same loss write the same epoch: the second one is turned away.
+    let epoch = ledger.epoch(product).await?.unwrap_or(0).saturating_add(1);
     let unsettled = ledger.unsettled(product).await?;
     let account = account(db, product, &unsettled, now_ms).await?;
     if account.pools.is_empty() {

@@ -11,6 +11,7 @@
 //! **One clock a question.** The window of a sale is judged by the caller's `now_ms` in the step that takes the units, so
 //! its edge is as sharp as the nodes' clocks agree (NTP: milliseconds); marks are dated by Redis' own clock.
 
+mod accounts;
 mod call;
 mod give_back;
 mod moves;
@@ -29,7 +30,9 @@ use self::call::Redis;
 use self::products::Products;
 use super::db::Db;
 use super::error::StoreError;
-use super::ledger::{LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw};
+use super::ledger::{
+    BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
+};
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{Claim, ClaimRejection, Pool, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
@@ -130,6 +133,14 @@ impl StockLedger for RedisLedger {
 
     async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
         self.read_epoch(product).await
+    }
+
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {
+        self.all_buyers(product).await
+    }
+
+    async fn suspend(&self, product: ProductId) -> Result<(), StoreError> {
+        self.suspend_account(product).await
     }
 
     fn is_shared(&self) -> bool {
