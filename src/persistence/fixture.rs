@@ -141,7 +141,7 @@ impl Shop {
     }
 
     pub(crate) async fn report(&self) -> CheckReport {
-        check(&self.db, CheckOptions { now_ms: NOW_MS + 1, grace_ms: 0 }).await.unwrap()
+        check(&self.db, &self.ledger, CheckOptions { now_ms: NOW_MS + 1, grace_ms: 0 }).await.unwrap()
     }
 
     /// Every invariant holds, at rest.
