@@ -2,6 +2,7 @@
 
 pub mod in_process;
 pub mod order_queue;
+pub mod rabbitmq;
 mod ticket_message;
 pub mod trace_context;
 
