@@ -8,10 +8,12 @@
 //! A crash loses the gathered groups: tickets are still owed in the ledger, a checkout's caller asks the database.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures::FutureExt as _;
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -223,7 +225,9 @@ impl WriterDeps {
     }
 
     async fn place(&self, groups: &[OrderGroup]) -> Result<Vec<GroupOutcome>, StoreError> {
-        placing::place(&self.db, groups, self.terms, self.clock.now_ms()).await
+        // One writer serves everybody: a group that brings out a bug must fail alone, not take the actor along (R57).
+        let placing = AssertUnwindSafe(placing::place(&self.db, groups, self.terms, self.clock.now_ms()));
+        placing.catch_unwind().await.unwrap_or(Err(StoreError::Panicked { operation: "placing orders" }))
     }
 
     /// Repeats a group that failed on its own. A store that is away is not the group's fault and buries nothing.

@@ -53,6 +53,12 @@ pub enum StoreError {
         /// Which product.
         product: ProductId,
     },
+    /// The operation panicked, which is a bug that what it was given brings out; nothing was committed.
+    #[error("{operation} panicked")]
+    Panicked {
+        /// What was being done.
+        operation: &'static str,
+    },
     /// No answer in time: the outcome is unknown until asked.
     #[error("{operation} got no answer in {timeout_ms} ms")]
     TimedOut {
@@ -78,7 +84,7 @@ impl StoreError {
             | Self::TimedOut { .. }
             | Self::Redis { .. }
             | Self::LedgerLost { .. } => true,
-            Self::Corrupt { .. } => false,
+            Self::Corrupt { .. } | Self::Panicked { .. } => false,
             Self::Database { source, .. } => is_transient(source),
         }
     }
@@ -88,7 +94,7 @@ impl StoreError {
     #[must_use]
     pub fn is_ticket_fault(&self) -> bool {
         match self {
-            Self::Corrupt { .. } => true,
+            Self::Corrupt { .. } | Self::Panicked { .. } => true,
             Self::Database { source, .. } => breaks_constraint(source),
             Self::Open { .. }
             | Self::Conflict { .. }

@@ -23,6 +23,8 @@ pub mod positions;
 pub mod product_list;
 pub mod products;
 pub(crate) mod query;
+pub mod recovering;
+pub mod recovery;
 pub mod rehearsal;
 pub mod sales;
 pub mod sessions;
@@ -37,6 +39,7 @@ pub use db::Db;
 pub use error::StoreError;
 pub use ledger::StockLedger;
 pub use page::Page;
+pub use recovering::Recovering;
 pub use sql_ledger::SqlLedger;
 
 use page::contains;

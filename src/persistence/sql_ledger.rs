@@ -9,6 +9,7 @@ mod accounts;
 mod give_back;
 mod moves;
 mod reads;
+mod rebuild;
 mod reserve;
 mod tickets;
 
@@ -16,9 +17,7 @@ use async_trait::async_trait;
 
 use super::db::Db;
 use super::error::StoreError;
-use super::ledger::{
-    BuyerState, LedgerAnswer, LedgerSnapshot, PoolState, StockLedger, TicketRecord, TicketRef, Withdraw,
-};
+use super::ledger::{LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw};
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{Claim, ClaimRejection, Pool, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
@@ -102,14 +101,20 @@ impl StockLedger for SqlLedger {
         reads::snapshot(&self.db, product).await
     }
 
-    async fn rebuild(
-        &self,
-        product: ProductId,
-        pools: &[PoolState],
-        buyers: &[BuyerState],
-        epoch: i64,
-    ) -> Result<(), StoreError> {
-        moves::rebuild(&self.db, product, pools, buyers, epoch).await
+    async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
+        rebuild::rebuild(&self.db, product, rebuild).await
+    }
+
+    async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError> {
+        reads::unsettled(&self.db, product).await
+    }
+
+    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
+        reads::epoch(&self.db, product).await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 }
 

@@ -113,3 +113,18 @@ pub(super) async fn snapshot(db: &Db, product: ProductId) -> Result<LedgerSnapsh
         .collect();
     Ok(LedgerSnapshot { pools })
 }
+
+pub(super) async fn unsettled(db: &Db, product: ProductId) -> Result<Vec<Ticket>, StoreError> {
+    let select = tickets::select()
+        .and_where(Expr::col("product_id").eq(product.0))
+        .and_where(Expr::col("state").is_in([OWED, PREPARED]))
+        .order_by("accepted_at_ms", Order::Asc)
+        .order_by("order_no", Order::Asc)
+        .to_owned();
+    let rows: Vec<TicketRow> = query::all(db.reader(), &select, "reading a product's unsettled tickets").await?;
+    Ok(rows.iter().filter_map(readable).collect())
+}
+
+pub(super) async fn epoch(db: &Db, product: ProductId) -> Result<Option<i64>, StoreError> {
+    Ok(accounts::pools(db.reader(), product, false).await?.values().map(|account| account.epoch).max())
+}
