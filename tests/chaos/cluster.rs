@@ -18,6 +18,8 @@ use crate::support::client::Person;
 const ADMIN: &str = "boss";
 const ADMIN_PASSWORD: &str = "boss-of-the-shop";
 const NAME: &str = "rushmall_chaos";
+/// The order queue, by the prefix.
+pub const AMQP_QUEUE: &str = "rushmall_chaos.orders";
 /// Time to pay: short, so that orders run into it while everything else goes wrong.
 pub const PAY_DEADLINE: Duration = Duration::from_secs(12);
 /// Longest that a node works at one request; a client waits a little longer.
@@ -58,11 +60,7 @@ impl Cluster {
     pub async fn start(database: Database) -> Self {
         let services = Services::start(database).await;
         let url = make_database(&services).await;
-        let beside = prepare_node(NODES, &services, |node, engine| {
-            let _ = node;
-            services.address(engine).to_string()
-        })
-        .await;
+        let beside = prepare_node(NODES, &services, |_, engine| services.address(engine).to_string()).await;
         run(&beside, &["migrate"], "").await;
         run(&beside, &["admin", "create", "--username", ADMIN, "--password-stdin"], ADMIN_PASSWORD).await;
         let mut nodes = Vec::new();
@@ -79,13 +77,20 @@ impl Cluster {
 
     /// The administrator, signed in.
     pub async fn admin(&self) -> Person {
-        Person::visitor(&self.nodes[0].address).log_in(ADMIN, ADMIN_PASSWORD).await
+        let patience = REQUEST_TIMEOUT + Duration::from_secs(2);
+        Person::visitor_who_waits(&self.nodes[0].address, patience).log_in(ADMIN, ADMIN_PASSWORD).await
     }
 
     /// `rushmall check` with the nodes' settings.
     pub async fn check(&self) -> Output {
         let mut command = self.beside.command(&["check"]);
         tokio::task::spawn_blocking(move || command.output().expect("the binary runs")).await.expect("it ends")
+    }
+
+    /// Ends what would survive this process.
+    pub async fn end_everything(&self) {
+        futures::future::join_all(self.nodes.iter().map(|node| node.kill())).await;
+        self.services.stop();
     }
 
     /// What happened at the nodes that no fault explains: ends and panics.

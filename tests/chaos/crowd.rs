@@ -305,6 +305,18 @@ impl Crowd {
         latest.is_none_or(|latest| latest.elapsed() > PAY_DEADLINE)
     }
 
+    /// What is wrong with how an order is seen at each node.
+    pub async fn find_everywhere(&self, who: &Person, order_no: &str) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for node in 0..self.doors.len() {
+            let told = self.send(who, node, Method::GET, &format!("/api/order/{order_no}"), None, None).await;
+            if told.answer.data["order_no"].as_str() != Some(order_no) {
+                wrong.push(format!("order {order_no} is not seen at node {node}: {:?}", told.answer));
+            }
+        }
+        wrong
+    }
+
     fn violation(&self, what: String) {
         self.tally.violations.lock().unwrap().push(what);
     }

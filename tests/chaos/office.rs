@@ -80,7 +80,7 @@ impl Office {
         let done = match current {
             None => {
                 let plan = SalePlan::open_now(20 + dice.below(100) as i64).per_buyer(1 + dice.below(3) as i64);
-                self.admin.try_plan_sale(&product, plan).await
+                self.admin.plan_sale_by_clock(&product, plan).await
             }
             Some(sale) => {
                 let sale = Sale { id: sale["id"].as_i64().unwrap_or_default(), product };

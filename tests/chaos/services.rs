@@ -98,6 +98,11 @@ impl Services {
         }
     }
 
+    /// Ends them all and removes their data.
+    pub fn stop(&self) {
+        run(&self.dir.path().to_owned(), &["stop", "--remove"], &[]);
+    }
+
     async fn script(self: &Arc<Self>, command: &'static [&'static str], engine: Engine) {
         let (path, name) = (self.dir.path().to_owned(), self.name(engine));
         let done = in_background(move || run(&path, command, &[name])).await;
