@@ -21,12 +21,18 @@ use tokio::task::JoinHandle;
 use crate::actors::kit::Host;
 use crate::actors::shop::{Foundations, Shop};
 use crate::clock::Clock;
-use crate::config::Setup;
+use crate::config::{Settings, Setup};
 use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, SqlLedger, StockLedger, effects, idempotency};
+use crate::persistence::carts::CartTerms;
+use crate::persistence::limits::{ClickLimit, SharedClicks};
+use crate::persistence::{
+    CartStore, Db, MemoryLimiter, RateLimiter, RedisCarts, RedisLimiter, SqlCarts, SqlLedger, StockLedger, effects,
+    idempotency,
+};
+use crate::redis_link::RedisLink;
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -109,12 +115,74 @@ async fn end_leases(db: &Db) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What stands behind the ports.
+pub struct BackEnds {
+    /// The gate.
+    pub ledger: Arc<dyn StockLedger>,
+    /// Carts.
+    pub carts: Arc<dyn CartStore>,
+    /// How often somebody may do something.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Flash-sale clicks of all nodes; `None` where there is only this one.
+    pub shared_clicks: Option<Arc<SharedClicks>>,
+}
+
+impl BackEnds {
+    /// Those that the settings name: of one machine or of a cluster.
+    ///
+    /// # Errors
+    /// If Redis cannot be reached within its time.
+    pub async fn of(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Result<Self> {
+        let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
+        if !settings.is_cluster() {
+            let carts = Arc::new(SqlCarts::new(db.clone()));
+            return Ok(Self { ledger, carts, limiter: Arc::new(MemoryLimiter::new(clock.clone())), shared_clicks: None });
+        }
+        let link = RedisLink::connect(&settings.redis).await.context("cannot reach redis (redis.url)")?;
+        Ok(Self::on_redis(&link, ledger, settings, db, clock))
+    }
+
+    /// Carts and limits on `link`.
+    #[must_use]
+    pub fn on_redis(
+        link: &RedisLink,
+        ledger: Arc<dyn StockLedger>,
+        settings: &Settings,
+        db: &Db,
+        clock: &Clock,
+    ) -> Self {
+        let terms = CartTerms {
+            lines_max: settings.orders.cart_lines_max,
+            cut_off_after_ms: settings.orders.prepared_expires_ms.saturating_mul(3) / 2,
+        };
+        let carts = Arc::new(RedisCarts::new(link.clone(), db.clone(), Arc::clone(&ledger), terms));
+        let limit = ClickLimit::of_bucket(settings.limits.seckill_per_second, settings.limits.seckill_burst);
+        let shared_clicks = Some(Arc::new(SharedClicks::new(link.clone(), limit)));
+        Self { ledger, carts, limiter: Arc::new(RedisLimiter::new(link.clone(), clock.clone())), shared_clicks }
+    }
+}
+
 impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
     /// # Errors
     /// If the signing key is refused or the port is taken.
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
+        let back_ends = BackEnds::of(&setup.settings, &db, &clock).await?;
+        Self::start_on(back_ends, setup, db, clock, metrics).await
+    }
+
+    /// The same on chosen back ends.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_on(
+        back_ends: BackEnds,
+        setup: Setup,
+        db: Db,
+        clock: Clock,
+        metrics: Option<PrometheusHandle>,
+    ) -> anyhow::Result<Self> {
         let lock = lock(&setup.data_dir)?;
         let key = signing_key(&setup)?;
         let settings = setup.settings;
@@ -123,9 +191,11 @@ impl App {
         let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
             .context("cannot start the actor host")?;
-        let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&key, &settings.auth);
-        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
+        let BackEnds { ledger, carts, limiter, shared_clicks } = back_ends;
+        let foundations =
+            Foundations { settings: settings.clone(), db, ledger, carts, limiter, shared_clicks, clock, host };
+        let shop = Shop::open(foundations);
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();

@@ -16,7 +16,9 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::BuyerId;
 use crate::passwords::Passwords;
+use crate::domain::codes::Code;
 use crate::persistence::Db;
+use crate::persistence::limits::{Limit, LimitClass, Subject, TooMany};
 
 /// Shared by all workers; handlers take `web::Data<AppState>`.
 #[expect(missing_debug_implementations, reason = "holds secrets and the metrics recorder")]
@@ -84,6 +86,18 @@ impl AppState {
         self.shop.close_sockets();
     }
 
+    /// Counts one more event of `key`.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS` with the time to wait.
+    pub async fn let_in(&self, class: LimitClass, key: &str, limit: Limit) -> Result<(), ApiError> {
+        let admitted = self.shop.limiter.admit(Subject { class, key }, limit).await;
+        admitted.map_err(|TooMany { retry_after_ms }| {
+            metrics::counter!("rushmall_held_up_total", "class" => class.name()).increment(1);
+            ApiError::from(Code::TOO_MANY_REQUESTS).retry_after_ms(retry_after_ms)
+        })
+    }
+
     /// Who a verified token speaks for, if its session still lives.
     ///
     /// # Errors
@@ -104,7 +118,7 @@ mod tests {
     use super::*;
     use crate::actors::kit::Host;
     use crate::actors::shop::Foundations;
-    use crate::persistence::SqlLedger;
+    use crate::persistence::{MemoryLimiter, SqlCarts, SqlLedger};
 
     /// A state on a database of its own.
     pub(crate) async fn for_tests() -> (AppState, tempfile::TempDir) {
@@ -115,7 +129,9 @@ mod tests {
         let host = Host::start(vec![Arbiter::current()], clock.clone()).unwrap();
         let ledger = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
-        let shop = Shop::open(Foundations { settings, db, ledger, clock, host });
+        let (carts, limiter) = (Arc::new(SqlCarts::new(db.clone())), Arc::new(MemoryLimiter::new(clock.clone())));
+        let shop =
+            Shop::open(Foundations { settings, db, ledger, carts, limiter, shared_clicks: None, clock, host });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

@@ -13,6 +13,7 @@ pub(crate) mod fixture;
 pub mod idempotency;
 pub mod journal;
 pub mod ledger;
+pub mod limits;
 pub mod migrations;
 pub mod orders;
 pub mod outbox;
@@ -33,9 +34,11 @@ pub mod stock_moves;
 pub(crate) mod testing;
 pub mod users;
 
+pub use carts::{CartStore, RedisCarts, SqlCarts};
 pub use db::Db;
 pub use error::StoreError;
 pub use ledger::StockLedger;
+pub use limits::{MemoryLimiter, RateLimiter, RedisLimiter};
 pub use page::Page;
 pub use sql_ledger::SqlLedger;
 
