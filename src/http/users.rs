@@ -196,8 +196,8 @@ pub async fn log_in(
 ) -> Result<CustomizeResponder<Envelope<SignedIn>>, ApiError> {
     let user = users::find_by_login(&state.db, &Login::read(&form.username)).await?;
     // one account has up to three names
-    let account = user.as_ref().map_or_else(|| form.username.trim().to_lowercase(), |user| account(user.id));
-    state.let_in(LimitClass::SignIn, &account, Limit::per_minute(state.settings.limits.sign_ins_per_minute)).await?;
+    let nobody = || format!("?{}", form.username.trim().to_lowercase());
+    let_try_password(&state, &user.as_ref().map_or_else(nobody, |user| account(user.id))).await?;
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
     let fits = state.passwords.verify(form.password, hash).await?;
     let user = user.filter(|_| fits).ok_or(ApiError::from(Code::WRONG_CREDENTIALS))?;
@@ -319,9 +319,18 @@ pub async fn change_user(
     ok(user.into())
 }
 
-/// The key of an account among those who try passwords; nobody's name begins so.
+/// The key of an account among those whose passwords are tried.
 pub(super) fn account(id: BuyerId) -> String {
     format!("#{id}")
+}
+
+/// Lets in one more try of a password.
+///
+/// # Errors
+/// `TOO_MANY_REQUESTS`.
+pub(super) async fn let_try_password(state: &AppState, account: &str) -> Result<(), ApiError> {
+    let limit = Limit::per_minute(state.settings.limits.sign_ins_per_minute);
+    state.let_in(LimitClass::SignIn, account, limit).await
 }
 
 fn taken(rejection: UserRejection) -> ApiError {
