@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod checkout;
+pub mod click_sharing;
 pub mod consumer;
 pub mod feed;
 pub mod inventory;

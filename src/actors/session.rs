@@ -26,6 +26,7 @@ use crate::domain::user::Role;
 use crate::domain::{BuyerId, OrderNo, Pool, ProductId, Quantity};
 use crate::failpoint;
 use crate::persistence::ledger::StockLedger;
+use crate::persistence::limits::SharedClicks;
 use crate::persistence::orders::{self, Slice};
 use crate::persistence::outbox::FeedEvent;
 use crate::persistence::sessions::{self, UserAccess};
@@ -99,6 +100,14 @@ pub struct PushEvents {
     pub commit_no: i64,
     /// What happened in it.
     pub events: Vec<FeedEvent>,
+}
+
+/// Too many clicks over all nodes: nothing more is let in for a while.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct CloseBucket {
+    /// For so long.
+    pub for_ms: i64,
 }
 
 /// Sign-ins, role or status changed: read them again and drop the sockets of revoked ones.
@@ -178,6 +187,8 @@ pub struct SessionDeps {
     pub clicks_per_second: u32,
     /// Clicks of one user: at once.
     pub clicks_burst: u32,
+    /// Clicks of one user on all nodes; `None` where there is only this one.
+    pub shared_clicks: Option<Arc<SharedClicks>>,
     /// Sockets of one user.
     pub sockets_max: usize,
     /// Longest wait for another actor.
@@ -263,6 +274,9 @@ impl Handler<BuyInSale> for SessionActor {
         if let Err(retry_after_ms) = self.clicks.take(self.deps.clock.now_ms()) {
             return Box::pin(actix::fut::ready(Err(BuyRejection::TooFrequent { retry_after_ms })));
         }
+        if let Some(shared) = &self.deps.shared_clicks {
+            shared.note(self.buyer);
+        }
         if let Some(waiting) = self.in_flight.get_mut(&request.product) {
             return Box::pin(second_click(waiting).into_actor(self));
         }
@@ -270,6 +284,14 @@ impl Handler<BuyInSale> for SessionActor {
         let (deps, buyer, product) = (self.deps.clone(), self.buyer, request.product);
         let buying = async move { deps.buy_in_sale(buyer, request).await };
         Box::pin(buying.into_actor(self).map(move |outcome, actor, _| actor.conclude(product, outcome)))
+    }
+}
+
+impl Handler<CloseBucket> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, CloseBucket { for_ms }: CloseBucket, _ctx: &mut Self::Context) -> Self::Result {
+        self.clicks.close(self.deps.clock.now_ms() + for_ms);
     }
 }
 

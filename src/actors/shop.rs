@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::background::{Stop, StopSwitch, supervise};
 use super::checkout::Checkout;
+use super::click_sharing;
 use super::consumer;
 use super::feed::Feed;
 use super::inventory::{InventoryActor, InventoryDeps};
@@ -23,15 +24,31 @@ use super::sweep::SweepDeps;
 use crate::clock::{self, Clock};
 use crate::config::Settings;
 use crate::messaging::OrderQueue;
-use crate::persistence::Db;
 use crate::persistence::ledger::StockLedger;
+use crate::persistence::limits::SharedClicks;
 use crate::persistence::placing::PlaceTerms;
+use crate::persistence::{CartStore, Db, RateLimiter};
 use crate::random::OrderNumbers;
 
 /// Products with a live inventory actor on one node.
 const INVENTORY_LIVE_MAX: usize = 20_000;
 /// Requests that may wait for the order writer.
 const WRITER_IN_FLIGHT_MAX: usize = 4_096;
+
+/// What stands behind the ports: the database and memory, or Redis and RabbitMQ. Chosen by `app/back_ends.rs`.
+#[derive(Clone)]
+pub struct BackEnds {
+    /// The gate.
+    pub ledger: Arc<dyn StockLedger>,
+    /// Tickets on their way to the writer.
+    pub queue: Arc<dyn OrderQueue>,
+    /// Carts.
+    pub carts: Arc<dyn CartStore>,
+    /// How often somebody may do something.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Flash-sale clicks of all nodes; `None` where there is only this one.
+    pub shared_clicks: Option<Arc<SharedClicks>>,
+}
 
 /// What a node is made of, chosen by `app.rs`.
 #[derive(Clone)]
@@ -40,10 +57,8 @@ pub struct Foundations {
     pub settings: Settings,
     /// Orders, users and catalogue.
     pub db: Db,
-    /// The gate.
-    pub ledger: Arc<dyn StockLedger>,
-    /// Tickets on their way to the writer.
-    pub queue: Arc<dyn OrderQueue>,
+    /// What stands behind the ports.
+    pub back_ends: BackEnds,
     /// Time.
     pub clock: Clock,
     /// Arbiters and watch of the actors.
@@ -58,6 +73,10 @@ pub struct Shop {
     pub db: Db,
     /// The gate.
     pub ledger: Arc<dyn StockLedger>,
+    /// Carts.
+    pub carts: Arc<dyn CartStore>,
+    /// How often somebody may do something.
+    pub limiter: Arc<dyn RateLimiter>,
     /// Time.
     pub clock: Clock,
     /// New order numbers.
@@ -82,6 +101,7 @@ pub struct Shop {
     sweeps: StopSwitch,
     pipeline: StopSwitch,
     relay: StopSwitch,
+    shared_clicks: Option<Arc<SharedClicks>>,
     bell: RelayBell,
     loops: Mutex<Loops>,
 }
@@ -98,7 +118,8 @@ impl Shop {
     /// an actix system.
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
-        let Foundations { settings, db, ledger, queue, clock, host } = foundations;
+        let Foundations { settings, db, back_ends, clock, host } = foundations;
+        let BackEnds { ledger, queue, carts, limiter, shared_clicks } = back_ends;
         let bell = RelayBell::default();
         let limits = Limits { settings: &settings };
         let writer = Directory::new(&host, writer_deps(&settings, &db, &ledger, &bell, &clock), limits.writer());
@@ -123,6 +144,7 @@ impl Shop {
             clock: clock.clone(),
             clicks_per_second: settings.limits.seckill_per_second,
             clicks_burst: settings.limits.seckill_burst,
+            shared_clicks: shared_clicks.clone(),
             sockets_max: settings.feed.sockets_per_user_max,
             ask_timeout,
         };
@@ -135,8 +157,11 @@ impl Shop {
         let checkout = Checkout {
             db: db.clone(),
             ledger: Arc::clone(&ledger),
+            carts: Arc::clone(&carts),
             inventory: inventory.clone(),
             writer: writer.clone(),
+            clock: clock.clone(),
+            prepared_expires_ms: settings.orders.prepared_expires_ms,
             ask_timeout,
         };
         let numbers = Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot));
@@ -144,6 +169,9 @@ impl Shop {
             settings,
             db,
             ledger,
+            carts,
+            limiter,
+            shared_clicks,
             clock,
             numbers,
             sessions,
@@ -181,6 +209,7 @@ impl Shop {
         let deps = SweepDeps {
             db: self.db.clone(),
             ledger: Arc::clone(&self.ledger),
+            carts: Arc::clone(&self.carts),
             orders: self.orders.clone(),
             inventory: self.inventory.clone(),
             queue: Arc::clone(&self.queue),
@@ -190,17 +219,25 @@ impl Shop {
             settings: self.settings.orders.clone(),
         };
         let stop = self.sweeps.stop();
-        let (deadlines, effects, tickets, rows) = (deps.clone(), deps.clone(), deps.clone(), deps);
-        let stops = [stop.clone(), stop.clone(), stop.clone(), stop.clone()];
-        let [stop_deadlines, stop_effects, stop_tickets, stop_rows] = stops;
-        vec![
+        let (deadlines, effects, tickets, rows) = (deps.clone(), deps.clone(), deps.clone(), deps.clone());
+        let stops = [stop.clone(), stop.clone(), stop.clone(), stop.clone(), stop.clone()];
+        let [stop_deadlines, stop_effects, stop_tickets, stop_carts, stop_rows] = stops;
+        let mut sweeps = vec![
+            supervise("sweep_carts", stop.clone(), move || deps.clone().sweep_carts(stop_carts.clone())),
             supervise("sweep_deadlines", stop.clone(), move || {
                 deadlines.clone().sweep_deadlines(stop_deadlines.clone())
             }),
             supervise("sweep_effects", stop.clone(), move || effects.clone().sweep_effects(stop_effects.clone())),
             supervise("sweep_tickets", stop.clone(), move || tickets.clone().sweep_tickets(stop_tickets.clone())),
-            supervise("keep_house", stop, move || rows.clone().keep_house(stop_rows.clone())),
-        ]
+            supervise("keep_house", stop.clone(), move || rows.clone().keep_house(stop_rows.clone())),
+        ];
+        if let Some(clicks) = self.shared_clicks.clone() {
+            let (sessions, stop_clicks) = (self.sessions.clone(), stop.clone());
+            sweeps.push(supervise("share_clicks", stop, move || {
+                click_sharing::run(Arc::clone(&clicks), sessions.clone(), stop_clicks.clone())
+            }));
+        }
+        sweeps
     }
 
     /// Raised when WebSockets are to close because the node stops.

@@ -179,6 +179,8 @@ pub fn settings_for_tests() -> Settings {
     settings.orders.sweep_interval_ms = 50;
     settings.limits.seckill_per_second = 10_000;
     settings.limits.seckill_burst = 10_000;
+    settings.limits.sign_ins_per_minute = 1_000;
+    settings.limits.registrations_per_minute = 1_000;
     settings
 }
 
