@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::kit::{KitActor, LoadError, Vitals};
+use super::peers::{NodeMessage, Peers};
 use crate::clock::Clock;
 use crate::domain::sale::{SalePhase, SaleTerms};
 use crate::domain::stock::{Claim, ClaimRejection, OrderDetails, Ticket, TicketKind};
@@ -109,6 +110,8 @@ pub struct InventoryDeps {
     pub ledger: Arc<dyn StockLedger>,
     /// Where accepted tickets go.
     pub queue: OrderQueue,
+    /// The other nodes, told when units moved here.
+    pub peers: Peers,
     /// Time.
     pub clock: Clock,
     /// Most claims in one ledger call.
@@ -231,7 +234,9 @@ impl Handler<MoveStock> for InventoryActor {
         let (deps, product) = (self.deps.clone(), self.product);
         let moving = async move {
             let now_ms = deps.clock.now_ms();
-            Ok(stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??)
+            let moved = stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??;
+            deps.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
+            Ok(moved)
         };
         let moved = moving.into_actor(self);
         Box::pin(moved.then(|outcome, actor, _| actor.refresh().map(move |(), _, _| outcome)))

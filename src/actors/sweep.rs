@@ -15,6 +15,7 @@ use super::background::Stop;
 use super::inventory::{InventoryActor, MoveStock, RefreshInventory};
 use super::kit::Directory;
 use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
+use super::peers::{NodeMessage, Peers};
 use crate::clock::Clock;
 use crate::config::OrderSettings;
 use crate::domain::OrderNo;
@@ -62,6 +63,8 @@ pub struct SweepDeps {
     pub orders: Directory<OrderSagaActor>,
     /// Inventory actors, told when a move of their units was resumed.
     pub inventory: Directory<InventoryActor>,
+    /// The other nodes, told likewise.
+    pub peers: Peers,
     /// Where tickets without an order go.
     pub queue: OrderQueue,
     /// Time.
@@ -198,6 +201,7 @@ impl SweepDeps {
             if let Err(error) = self.inventory.ask(&product, RefreshInventory, ASK_TIMEOUT).await {
                 tracing::warn!(%product, %error, "inventory not told of a resumed move");
             }
+            self.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
         }
         Ok(())
     }

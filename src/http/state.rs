@@ -53,7 +53,7 @@ impl AppState {
         let (settings, clock, db) = (shop.settings.clone(), shop.clock.clone(), shop.db.clone());
         Ok(Self {
             passwords: Passwords::new(settings.auth.hashing_concurrency)?,
-            ws_tickets: WsTickets::new(settings.feed.tickets_max),
+            ws_tickets: WsTickets::new(settings.feed.tickets_max, shop.redis.clone()),
             product_cards: ProductCards::new(),
             started: crate::clock::monotonic(),
             stopping: AtomicBool::new(false),
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::actors::kit::Host;
-    use crate::actors::shop::Foundations;
+    use crate::actors::shop::{Foundations, Surroundings};
     use crate::persistence::SqlLedger;
 
     /// A state on a database of its own.
@@ -115,7 +115,7 @@ mod tests {
         let host = Host::start(vec![Arbiter::current()], clock.clone()).unwrap();
         let ledger = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
-        let shop = Shop::open(Foundations { settings, db, ledger, clock, host });
+        let shop = Shop::open(Foundations { settings, db, ledger, clock, host, surroundings: Surroundings::alone() });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

@@ -1,5 +1,12 @@
-//! Between the ledger and the order writer: tickets that owe an order.
+//! What goes between the parts of a node and between nodes: tickets that owe an order, and news that others must hear.
 
+pub mod broadcast;
 pub mod in_process;
+pub mod one_node;
+pub mod redis_broadcast;
+pub mod registry;
+mod roster;
 
+pub use broadcast::{Broadcast, BroadcastError, Hearing, Heard};
 pub use in_process::{OrderQueue, TicketStream};
+pub use registry::{NodeInfo, Nodes};
