@@ -4,7 +4,7 @@
 //! Shutdown goes the other way: readiness says no, sockets close, running requests finish, the queue is emptied into
 //! orders, their events are told, the actors and the database close. So no accepted request fails.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,14 +19,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::actors::kit::Host;
-use crate::actors::shop::{Foundations, Shop};
+use crate::actors::shop::{Foundations, Shop, Surroundings};
 use crate::clock::Clock;
-use crate::config::Setup;
+use crate::config::{NodeSettings, Settings, Setup};
 use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
+use crate::messaging::redis_broadcast::RedisBroadcast;
+use crate::messaging::{NodeInfo, Nodes};
 use crate::ops::{admin, banner, seed};
 use crate::persistence::{Db, SqlLedger, StockLedger, effects, idempotency};
+use crate::redis_link::RedisLink;
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -109,6 +112,36 @@ async fn end_leases(db: &Db) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The other nodes: none, or those that meet in Redis.
+async fn surroundings(settings: &Settings, data_dir: &Path) -> anyhow::Result<Surroundings> {
+    if !settings.is_cluster() {
+        return Ok(Surroundings::alone());
+    }
+    anyhow::ensure!(
+        !settings.auth.jwt_secret.is_empty(),
+        "auth.jwt_secret must be set, the same on every node: a sign-in at one must count at all"
+    );
+    let link = RedisLink::connect(&settings.redis).await.context("cannot reach Redis at redis.url")?;
+    let nodes = Nodes::registered(link.clone(), node_token(data_dir)?);
+    let (broadcast, hearing) = RedisBroadcast::start(link.clone(), &settings.node.name);
+    let hearing = Arc::new(tokio::sync::Mutex::new(hearing));
+    Ok(Surroundings { broadcast: Arc::new(broadcast), hearing, nodes, redis: Some(link) })
+}
+
+/// Tells the node of this data directory, in all its lives, from others with its slot.
+fn node_token(data_dir: &Path) -> anyhow::Result<String> {
+    let path = data_dir.join("node.token");
+    match fs::read_to_string(&path) {
+        Ok(token) if !token.is_empty() => return Ok(token),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+    let token = crate::random::token();
+    fs::write(&path, &token).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(token)
+}
+
 impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
@@ -117,7 +150,7 @@ impl App {
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         let lock = lock(&setup.data_dir)?;
         let key = signing_key(&setup)?;
-        let settings = setup.settings;
+        let Setup { settings, data_dir } = setup;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or_cores = |wanted: usize| if wanted == 0 { cores } else { wanted };
         let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();
@@ -125,7 +158,10 @@ impl App {
             .context("cannot start the actor host")?;
         let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&key, &settings.auth);
-        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
+        let surroundings = surroundings(&settings, &data_dir).await?;
+        let nodes = surroundings.nodes.clone();
+        let started_at_ms = clock.now_ms();
+        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host, surroundings });
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();
@@ -139,7 +175,9 @@ impl App {
             .bind((host, port))
             .with_context(|| format!("cannot listen on {host}:{port}"))?;
         let address = *bound.addrs().first().context("bound to no address")?;
-        // Lock and port are ours: from here on this process is the shop.
+        let NodeSettings { name, slot } = settings.node.clone();
+        nodes.enter(NodeInfo { name, slot, address: address.to_string(), started_at_ms }).await?;
+        // Lock, port and slot are ours: from here on this process is a node of the shop.
         end_leases(&state.db).await?;
         state.shop.start_loops().await;
         let running = bound.run();

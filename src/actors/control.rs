@@ -1,14 +1,14 @@
 //! What an administrator asks of the actors of a node, and how the node answers: the same words whether the question
 //! was asked here or came from another node.
 //!
-//! Answers are bounded: a list holds at most [`LISTED_MAX`] actors of a node, so that it fits into one message.
+//! A list that travels holds at most [`LISTED_MAX`] actors of a node, so that it fits into one message.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::kit::{ActorState, ControlError, Kinds, Order, Target, VitalsSnapshot};
 
-/// Actors of one node in one answer.
+/// Actors of one node in an answer to another.
 pub const LISTED_MAX: usize = 2_000;
 
 /// What to do on each node.
@@ -79,6 +79,17 @@ pub enum ActorAnswer {
     UnknownKind,
 }
 
+impl ActorCommand {
+    /// The same, with an answer that fits into one message.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        match self {
+            Self::List { kind, state, sort, limit } => Self::List { kind, state, sort, limit: limit.min(LISTED_MAX) },
+            other => other,
+        }
+    }
+}
+
 impl Sort {
     /// Sorts listed actors, of one node or of several.
     pub fn apply(self, actors: &mut [Value]) {
@@ -111,7 +122,7 @@ pub async fn carry_out(kinds: &Kinds, command: &ActorCommand) -> ActorAnswer {
             let mut actors = kinds.list(kind.as_deref(), *state);
             sort.sort(&mut actors);
             let total = actors.len() as u64;
-            actors.truncate((*limit).min(LISTED_MAX));
+            actors.truncate(*limit);
             let actors = actors.iter().filter_map(|actor| serde_json::to_value(actor).ok()).collect();
             ActorAnswer::Listed { actors, total }
         }

@@ -153,7 +153,8 @@ impl Listener {
         let this = self.clone();
         actix_rt::spawn(async move {
             let within = Duration::from_millis(question.within_ms);
-            let answer = tokio::time::timeout(within, control::carry_out(&this.kinds, &question.command)).await;
+            let command = question.command.clone().bounded();
+            let answer = tokio::time::timeout(within, control::carry_out(&this.kinds, &command)).await;
             if let Ok(answer) = answer {
                 this.peers.answer(&question, answer).await;
             }

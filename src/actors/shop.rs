@@ -12,13 +12,14 @@ use tokio::task::JoinHandle;
 use super::background::{Stop, StopSwitch, supervise};
 use super::checkout::Checkout;
 use super::consumer;
+use super::control::{self, ActorCommand};
 use super::gaps::Gaps;
 use super::inventory::{InventoryActor, InventoryDeps};
 use super::kit::{AnyDirectory, Directory, Host, KindLimits, Kinds};
 use super::listener::Listener;
 use super::order_saga::{OrderSagaActor, SagaDeps};
 use super::order_writer::{OrderWriterActor, WriterDeps};
-use super::peers::{NodeMessage, Peers};
+use super::peers::{NodeAnswer, NodeMessage, Peers};
 use super::relay::{Relay, RelayBell};
 use super::session::{SessionActor, SessionDeps};
 use super::sweep::SweepDeps;
@@ -163,17 +164,7 @@ impl Shop {
             SagaDeps { db: db.clone(), ledger: Arc::clone(&ledger), bell: bell.clone(), clock: clock.clone() };
         let orders = Directory::new(&host, saga_deps, limits.orders());
         let ask_timeout = Duration::from_millis(settings.actors.ask_timeout_ms);
-        let session_deps = SessionDeps {
-            db: db.clone(),
-            ledger: Arc::clone(&ledger),
-            inventory: inventory.clone(),
-            gaps: gaps.clone(),
-            clock: clock.clone(),
-            clicks_per_second: settings.limits.seckill_per_second,
-            clicks_burst: settings.limits.seckill_burst,
-            sockets_max: settings.feed.sockets_per_user_max,
-            ask_timeout,
-        };
+        let session_deps = session_deps(&settings, &db, &ledger, &inventory, &gaps, &clock);
         let sessions = Directory::new(&host, session_deps, limits.sessions());
         let mut kinds = Kinds::default();
         kinds.register(&inventory);
@@ -188,8 +179,7 @@ impl Shop {
             ask_timeout,
         };
         let numbers = Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot));
-        let listener =
-            Listener::new(sessions.clone(), inventory.clone(), kinds.clone(), gaps.clone(), peers.clone());
+        let listener = Listener::new(sessions.clone(), inventory.clone(), kinds.clone(), gaps.clone(), peers.clone());
         Arc::new(Self {
             settings,
             db,
@@ -224,7 +214,8 @@ impl Shop {
     /// Starts the loops on this thread; once.
     pub async fn start_loops(&self) {
         let (listener, hearing, stop) = (self.listener.clone(), Arc::clone(&self.hearing), self.ears.stop());
-        let ears = supervise("listener", stop.clone(), move || listener.clone().run(Arc::clone(&hearing), stop.clone()));
+        let ears =
+            supervise("listener", stop.clone(), move || listener.clone().run(Arc::clone(&hearing), stop.clone()));
         let relay = Relay { db: self.db.clone(), bell: self.bell.clone(), listener: self.listener.clone() };
         let stop = self.relay.stop();
         let relay = supervise("relay", stop.clone(), move || relay.clone().run(stop.clone()));
@@ -269,6 +260,16 @@ impl Shop {
         self.peers.tell(&[message]).await;
     }
 
+    /// Carries a command out on every node; this one's answer first, then the others' by slot.
+    pub async fn ask_nodes(&self, command: ActorCommand) -> Vec<NodeAnswer> {
+        let (answer, others) =
+            futures::join!(control::carry_out(&self.kinds, &command), self.peers.ask_all(command.clone()));
+        let node = self.settings.node.clone();
+        let mut answers = vec![NodeAnswer { node: node.name, slot: node.slot, answer: Some(answer) }];
+        answers.extend(others);
+        answers
+    }
+
     /// Raised when WebSockets are to close because the node stops.
     #[must_use]
     pub fn closing(&self) -> Stop {
@@ -308,6 +309,27 @@ async fn join(loops: &mut Vec<JoinHandle<()>>, give_up_at: Instant) {
         if tokio::time::timeout_at(give_up_at.into(), running).await.is_err() {
             tracing::warn!("a background loop did not stop in time");
         }
+    }
+}
+
+fn session_deps(
+    settings: &Settings,
+    db: &Db,
+    ledger: &Arc<dyn StockLedger>,
+    inventory: &Directory<InventoryActor>,
+    gaps: &Gaps,
+    clock: &Clock,
+) -> SessionDeps {
+    SessionDeps {
+        db: db.clone(),
+        ledger: Arc::clone(ledger),
+        inventory: inventory.clone(),
+        gaps: gaps.clone(),
+        clock: clock.clone(),
+        clicks_per_second: settings.limits.seckill_per_second,
+        clicks_burst: settings.limits.seckill_burst,
+        sockets_max: settings.feed.sockets_per_user_max,
+        ask_timeout: Duration::from_millis(settings.actors.ask_timeout_ms),
     }
 }
 

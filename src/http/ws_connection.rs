@@ -449,6 +449,9 @@ mod tests {
     #[test]
     fn a_client_that_says_what_it_knows_is_told_exactly_the_rest() {
         assert_eq!(told(&[(A, 1), (B, 4)]), []);
-        assert_eq!(told(&[(A, 0), (B, 1)]), [A, B, B, B].map(str::to_owned).into_iter().zip([1, 2, 3, 4]).collect::<Vec<_>>());
+        assert_eq!(
+            told(&[(A, 0), (B, 1)]),
+            [A, B, B, B].map(str::to_owned).into_iter().zip([1, 2, 3, 4]).collect::<Vec<_>>()
+        );
     }
 }

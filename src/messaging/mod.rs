@@ -7,6 +7,6 @@ pub mod redis_broadcast;
 pub mod registry;
 mod roster;
 
-pub use broadcast::{Broadcast, BroadcastError, Hearing, Heard};
+pub use broadcast::{Broadcast, BroadcastError, Heard, Hearing};
 pub use in_process::{OrderQueue, TicketStream};
 pub use registry::{NodeInfo, Nodes};

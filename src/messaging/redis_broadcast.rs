@@ -93,10 +93,7 @@ impl RedisBroadcast {
             line: Arc::clone(&line),
         };
         let listener = Listener { link: link.clone(), channels: [channel, address.clone()], life, ear };
-        let tasks = vec![
-            tokio::spawn(speaker.run(waiting, stopped.clone())),
-            tokio::spawn(listener.run(stopped)),
-        ];
+        let tasks = vec![tokio::spawn(speaker.run(waiting, stopped.clone())), tokio::spawn(listener.run(stopped))];
         (Self { link, address, outbound, line, stop, tasks: Mutex::new(tasks) }, hearing)
     }
 

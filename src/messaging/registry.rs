@@ -114,8 +114,7 @@ impl Nodes {
     #[must_use]
     pub fn registered(link: RedisLink, token: String) -> Self {
         let (stop, _) = watch::channel(false);
-        let registry =
-            Registry { link, token, seen: Mutex::default(), stop, renewing: Mutex::default() };
+        let registry = Registry { link, token, seen: Mutex::default(), stop, renewing: Mutex::default() };
         Self { this: Arc::default(), registry: Some(Arc::new(registry)) }
     }
 
@@ -240,9 +239,13 @@ async fn renew(registry: Arc<Registry>, this: NodeInfo, mut stopped: watch::Rece
         metrics::gauge!("rushmall_node_registered").set(if is_held { 1.0 } else { 0.0 });
         match held {
             Ok(Ok(Holding::Renewed)) => {}
-            Ok(Ok(Holding::Written)) => tracing::warn!(slot = this.slot, "Redis had lost this node's entry, written again"),
+            Ok(Ok(Holding::Written)) => {
+                tracing::warn!(slot = this.slot, "Redis had lost this node's entry, written again")
+            }
             Ok(Ok(Holding::Other(other))) => tracing::error!(
-                slot = this.slot, name = other.name, address = other.address,
+                slot = this.slot,
+                name = other.name,
+                address = other.address,
                 "another node has this node's slot: integer order ids may meet, restart one of them with another slot"
             ),
             Ok(Err(error)) => tracing::debug!(%error, "this node's entry not renewed"),
