@@ -77,25 +77,25 @@ impl Listener {
     }
 
     /// Delivers one message on this node; only actors in memory are asked.
-    pub async fn deliver(&self, message: NodeMessage) {
+    pub async fn deliver(&self, message: &NodeMessage) {
         match message {
-            NodeMessage::Committed(row) => self.feed.publish(&row).await,
+            NodeMessage::Committed(row) => self.feed.publish(row).await,
             NodeMessage::InventoryChanged { product } => {
-                if self.inventory.is_live(&product)
-                    && let Err(error) = self.inventory.ask(&product, RefreshInventory, ASK_TIMEOUT).await
+                if self.inventory.is_live(product)
+                    && let Err(error) = self.inventory.ask(product, RefreshInventory, ASK_TIMEOUT).await
                 {
                     tracing::warn!(%product, %error, "inventory not told of a change");
                 }
             }
             NodeMessage::SessionsChanged { user } => {
-                if self.sessions.is_live(&user)
-                    && let Err(error) = self.sessions.ask(&user, SessionsChanged, ASK_TIMEOUT).await
+                if self.sessions.is_live(user)
+                    && let Err(error) = self.sessions.ask(user, SessionsChanged, ASK_TIMEOUT).await
                 {
                     tracing::warn!(%user, %error, "session not told of a change; it looks again within seconds");
                 }
             }
-            NodeMessage::Question(question) => self.take_question(question),
-            NodeMessage::Answer(answer) => self.peers.take_answer(answer),
+            NodeMessage::Question(question) => self.take_question(question.clone()),
+            NodeMessage::Answer(answer) => self.peers.take_answer(answer.clone()),
         }
     }
 
@@ -110,7 +110,7 @@ impl Listener {
             tokio::select! {
                 heard = hearing.next() => match heard {
                     Some(Heard::Message(text)) => match read(&text) {
-                        Some(message) => self.deliver(message).await,
+                        Some(message) => self.deliver(&message).await,
                         None => is_missed = true,
                     },
                     Some(Heard::Missed) => is_missed = true,
@@ -138,8 +138,8 @@ impl Listener {
             }
             *refreshed = count;
             stream::iter(this.inventory.keys())
-                .for_each_concurrent(REFRESHED_AT_ONCE, |product| {
-                    this.deliver(NodeMessage::InventoryChanged { product })
+                .for_each_concurrent(REFRESHED_AT_ONCE, async |product| {
+                    this.deliver(&NodeMessage::InventoryChanged { product }).await;
                 })
                 .await;
         });

@@ -72,7 +72,7 @@ impl Relay {
     /// The one place that every commit passes on its way out. An error keeps the rows, which are carried again.
     async fn hand_on(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
         let messages: Vec<NodeMessage> = rows.into_iter().map(NodeMessage::Committed).collect();
-        join_all(messages.iter().map(|message| self.listener.deliver(message.clone()))).await;
+        join_all(messages.iter().map(|message| self.listener.deliver(message))).await;
         self.listener.peers.tell(&messages).await;
         Ok(())
     }

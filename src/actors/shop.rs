@@ -256,7 +256,7 @@ impl Shop {
 
     /// Delivers on this node what happened here, and tells the others.
     pub async fn announce(&self, message: NodeMessage) {
-        self.listener.deliver(message.clone()).await;
+        self.listener.deliver(&message).await;
         self.peers.tell(&[message]).await;
     }
 
