@@ -23,10 +23,11 @@ use tokio::task::JoinHandle;
 use crate::actors::kit::Host;
 use crate::actors::shop::{BackEnds, Foundations, Shop};
 use crate::clock::Clock;
-use crate::config::Setup;
+use crate::config::{NodeSettings, Setup};
 use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
+use crate::messaging::NodeInfo;
 use crate::ops::{admin, banner, seed};
 use crate::persistence::{Db, SqlLedger, effects, idempotency};
 use crate::telemetry::metrics::Metrics;
@@ -117,7 +118,7 @@ impl App {
     /// # Errors
     /// If the signing key is refused or the port is taken.
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
-        let back_ends = back_ends::open(&setup.settings, &db, &clock).await?;
+        let back_ends = back_ends::open(&setup, &db, &clock).await?;
         Self::start_on(back_ends, setup, db, clock, metrics).await
     }
 
@@ -141,6 +142,7 @@ impl App {
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
             .context("cannot start the actor host")?;
         let tokens = Tokens::new(&key, &settings.auth);
+        let (nodes, started_at_ms) = (back_ends.surroundings.nodes.clone(), clock.now_ms());
         let shop = Shop::open(Foundations { settings: settings.clone(), db, back_ends, clock, host });
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
@@ -155,7 +157,9 @@ impl App {
             .bind((host, port))
             .with_context(|| format!("cannot listen on {host}:{port}"))?;
         let address = *bound.addrs().first().context("bound to no address")?;
-        // Lock and port are ours: from here on this process is the shop.
+        let NodeSettings { name, slot } = settings.node.clone();
+        nodes.enter(NodeInfo { name, slot, address: address.to_string(), started_at_ms }).await?;
+        // Lock, port and slot are ours: from here on this process is a node of the shop.
         end_leases(&state.db).await?;
         state.shop.start_loops().await;
         let running = bound.run();
