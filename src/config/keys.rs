@@ -86,6 +86,8 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("orders.low_stock_units", Whole(0, 100_000_000)),
     ("limits.seckill_per_second", Whole(1, 1_000_000)),
     ("limits.seckill_burst", Whole(1, 1_000_000)),
+    ("limits.sign_ins_per_minute", Whole(1, 1_000)),
+    ("limits.registrations_per_minute", Whole(1, 1_000)),
     ("limits.exempt", Addresses),
     ("actors.arbiters", Whole(0, 1_024)),
     ("actors.inventory_in_flight_max", Whole(1, 10_000_000)),

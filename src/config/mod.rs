@@ -292,13 +292,23 @@ pub struct LimitSettings {
     pub seckill_per_second: u32,
     /// Flash-sale claims of one user: at once.
     pub seckill_burst: u32,
+    /// Tries to sign in to one account in any minute.
+    pub sign_ins_per_minute: u32,
+    /// Tries to register under one name in any minute.
+    pub registrations_per_minute: u32,
     /// Addresses that per-address limits never apply to. Unset: the loopback outside production.
     pub exempt: Option<Vec<IpAddr>>,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { seckill_per_second: 5, seckill_burst: 10, exempt: None }
+        Self {
+            seckill_per_second: 5,
+            seckill_burst: 10,
+            sign_ins_per_minute: 10,
+            registrations_per_minute: 10,
+            exempt: None,
+        }
     }
 }
 

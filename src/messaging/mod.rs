@@ -1,5 +1,6 @@
-//! Between the ledger and the order writer: tickets that owe an order.
+//! What goes between the parts of a node and between nodes: tickets that owe an order, and news that others must hear.
 
+pub mod broadcast;
 pub mod in_process;
 pub mod order_queue;
 pub mod rabbitmq;
@@ -8,3 +9,11 @@ pub mod trace_context;
 
 pub use in_process::InProcessQueue;
 pub use order_queue::{DeadMessage, Delivery, OrderQueue, QueueError, Receipt};
+pub mod one_node;
+pub mod redis_broadcast;
+pub mod registry;
+mod roster;
+
+pub use broadcast::{Broadcast, BroadcastError, Heard, Hearing};
+pub use in_process::{OrderQueue, TicketStream};
+pub use registry::{NodeInfo, Nodes};
