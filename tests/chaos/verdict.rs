@@ -29,7 +29,6 @@ pub struct Verdict {
     /// Orders by status.
     pub ends: BTreeMap<i64, u64>,
     pub rested_after: Duration,
-    pub left: Unfinished,
 }
 
 /// Waits for the end of every order.
@@ -49,7 +48,7 @@ pub async fn rest(cluster: &Cluster, crowd: &Crowd) -> (Duration, Unfinished) {
 /// Everything that contradicts what people were told.
 pub async fn judge(cluster: &Cluster, crowd: &Arc<Crowd>, office: &Office, injected: &[Injected]) -> Verdict {
     let (rested_after, left) = rest(cluster, crowd).await;
-    let mut verdict = Verdict { rested_after, left: left.clone(), ..Verdict::default() };
+    let mut verdict = Verdict { rested_after, ..Verdict::default() };
     if left != Unfinished::default() {
         verdict.violations.push(format!("not at rest after {rested_after:.0?}: {left:?}"));
     }
