@@ -26,7 +26,7 @@ use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, SqlLedger, StockLedger, effects, idempotency};
+use crate::persistence::{Db, effects, idempotency, nothing_under_way, open_ledger};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -60,8 +60,8 @@ pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
     let db = open_database(&setup).await?;
     let clock = Clock::default();
     if options.demo {
-        let ledger = SqlLedger::new(db.clone());
-        seed::fill(&db, &ledger, clock.now_ms()).await?;
+        let ledger = open_ledger(&setup.settings, &db, &clock, nothing_under_way()).await?;
+        seed::fill(&db, &*ledger, clock.now_ms()).await?;
     }
     let app = App::start(setup, db.clone(), clock.clone(), Some(metrics.handle())).await?;
     // only now: a start that fails must not make a password that nobody ever sees
@@ -113,7 +113,7 @@ impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
     /// # Errors
-    /// If the signing key is refused or the port is taken.
+    /// If the signing key is refused, the port is taken, or a back end cannot be reached.
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         let lock = lock(&setup.data_dir)?;
         let key = signing_key(&setup)?;
@@ -123,7 +123,7 @@ impl App {
         let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
             .context("cannot start the actor host")?;
-        let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
+        let ledger = open_ledger(&settings, &db, &clock, nothing_under_way()).await?;
         let tokens = Tokens::new(&key, &settings.auth);
         let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
