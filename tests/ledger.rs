@@ -7,8 +7,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "ledger/faults.rs"]
+mod faults;
 #[path = "ledger/reference.rs"]
 mod reference;
+#[path = "ledger/server.rs"]
+mod server;
 #[path = "ledger/setup.rs"]
 mod setup;
 

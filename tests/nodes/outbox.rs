@@ -79,7 +79,7 @@ async fn a_lower_number_that_commits_later_is_carried_and_blocks_nobody() {
     for server in &services.databases {
         let schema = Schema::make(server).await;
         let db = schema.db().await;
-        let slow = db.writer().begin().await.expect("a transaction");
+        let slow = db.begin("testing").await.expect("a transaction");
         slow.execute_unprepared(INSERT).await.expect("inserted, not committed");
         sql(&db, INSERT).await;
         let first = carried(&db).await;

@@ -7,7 +7,7 @@
 --                        "<opens ms> <closes ms> <price fen> <units a buyer> <1 if closed>"
 --   3 buyers     hash    <pool>:<buyer> -> "<units> <latest order> <owed unsettled orders, 26 letters each>"
 --   4 tickets    hash    order -> "<pool>:<buyer> <units> <o|p> <price fen> <accepted ms> <details as JSON>", unsettled only
---   5 ages       zset    order by accepted ms, the same orders as in tickets
+--   5 ages       zset    the orders taken by one call, 26 letters each, by accepted ms; kept until none is unsettled
 --   6 marks      zset    order by 4 * ms of marking + state: 1 settled, 2 returned unsettled, 3 returned settled
 --   7 gone       hash    order -> its ticket as above, for state 2 only
 --   8 steps      hash    step -> units moved

@@ -39,7 +39,6 @@ local mark = (time[1] * 1000 + math.floor(time[2] / 1000)) * 4 + 3 -- returned, 
 for _ = 1, tonumber(next_argument()) do
   local order = next_argument()
   call('HDEL', TICKETS, order)
-  call('ZREM', AGES, order)
   call('HDEL', GONE, order)
   call('ZADD', MARKS, mark, order)
 end
