@@ -21,10 +21,11 @@ use tokio::task::JoinHandle;
 use crate::actors::kit::Host;
 use crate::actors::shop::{Foundations, Shop};
 use crate::clock::Clock;
-use crate::config::Setup;
+use crate::config::{Settings, Setup};
 use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
+use crate::messaging::{InProcessQueue, OrderQueue};
 use crate::ops::{admin, banner, seed};
 use crate::persistence::{Db, SqlLedger, StockLedger, effects, idempotency};
 use crate::telemetry::metrics::Metrics;
@@ -109,6 +110,10 @@ async fn end_leases(db: &Db) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn order_queue(settings: &Settings, clock: &Clock) -> Arc<dyn OrderQueue> {
+    Arc::new(InProcessQueue::new(settings.amqp.deliveries_max, settings.node.name.clone(), clock.clone()))
+}
+
 impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
@@ -124,8 +129,9 @@ impl App {
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
             .context("cannot start the actor host")?;
         let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
+        let queue = order_queue(&settings, &clock);
         let tokens = Tokens::new(&key, &settings.auth);
-        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, clock, host });
+        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, queue, clock, host });
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();

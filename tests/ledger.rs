@@ -1,8 +1,9 @@
-//! The contract of a stock ledger, as functions over `&dyn StockLedger`: run against the SQL ledger, and against a
-//! plain reference in memory, which proves the suite itself. A new ledger passes by joining `ledgers` below.
+//! The contract of a stock ledger, as functions over `&dyn StockLedger`: run against the SQL ledger, the Redis ledger on a
+//! server and on a Redis Cluster, and against a plain reference in memory, which proves the suite itself. A new ledger
+//! passes by joining `ledgers` in setup.rs.
 //!
-//! `settle` says that an order exists. The SQL ledger remembers a settled number by that order, so the suite has a
-//! hook that makes the order first.
+//! `settle` says that an order exists. Both ledgers remember a settled number by that order, so the suite has a hook
+//! that makes the order first.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -28,6 +29,7 @@ macro_rules! contract {
             $(#[actix_rt::test]
             async fn $name() {
                 for bench in super::ledgers().await {
+                    eprintln!("{} on {}", stringify!($name), bench.name);
                     super::$name(&bench).await;
                 }
             })*

@@ -423,6 +423,8 @@ impl SessionDeps {
             Ok(Err(ReserveRefusal::OffShelf)) => Err(BuyRejection::OffShelf),
             Ok(Err(ReserveRefusal::NoProduct)) => Err(BuyRejection::NoProduct),
             Ok(Err(ReserveRefusal::TotalTooLarge)) => Err(BuyRejection::TotalTooLarge),
+            // The ledger has the ticket, but that alone is no promise: the buyer is told to ask again.
+            Ok(Err(ReserveRefusal::NotSafe)) => Err(BuyRejection::OutcomeUnknown { order_no }),
             Ok(Err(ReserveRefusal::OutcomeUnknown)) | Err(AskError::Died | AskError::TimedOut) => {
                 self.find_ticket(product, order_no).await.ok_or(BuyRejection::OutcomeUnknown { order_no })
             }

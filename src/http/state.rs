@@ -114,8 +114,9 @@ mod tests {
         db.migrate().await.unwrap();
         let host = Host::start(vec![Arbiter::current()], clock.clone()).unwrap();
         let ledger = Arc::new(SqlLedger::new(db.clone()));
+        let queue = Arc::new(crate::messaging::InProcessQueue::new(3, settings.node.name.clone(), clock.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
-        let shop = Shop::open(Foundations { settings, db, ledger, clock, host });
+        let shop = Shop::open(Foundations { settings, db, ledger, queue, clock, host });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

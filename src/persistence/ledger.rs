@@ -247,6 +247,13 @@ pub trait StockLedger: Send + Sync {
     /// account is lost.
     async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError>;
 
+    /// The accounts of all buyers of a product's sales who hold or bought units; for checks.
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError>;
+
+    /// Treats the account of a product as lost: nobody can claim until it is rebuilt. A ledger that cannot lose
+    /// anything has nothing to suspend.
+    async fn suspend(&self, product: ProductId) -> Result<(), StoreError>;
+
     /// True if other nodes use the same ledger: what it says may be old the next moment, and a question that goes over
     /// all products ([`StockLedger::tickets_of`]) costs one look-up for each.
     fn is_shared(&self) -> bool;

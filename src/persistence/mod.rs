@@ -1,4 +1,4 @@
-//! What outlives the process: one file a table, the SQL ledger, the migrations.
+//! What outlives the process: one file a table, both stock ledgers, the migrations.
 
 pub mod addresses;
 pub mod audit;
@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod journal;
 pub mod ledger;
 pub mod migrations;
+pub mod open_ledger;
 pub mod orders;
 pub mod outbox;
 pub mod page;
@@ -25,6 +26,7 @@ pub mod products;
 pub(crate) mod query;
 pub mod recovering;
 pub mod recovery;
+pub mod redis_ledger;
 pub mod rehearsal;
 pub mod sales;
 pub mod sessions;
@@ -38,8 +40,10 @@ pub mod users;
 pub use db::Db;
 pub use error::StoreError;
 pub use ledger::StockLedger;
+pub use open_ledger::open_ledger;
 pub use page::Page;
 pub use recovering::Recovering;
+pub use redis_ledger::RedisLedger;
 pub use sql_ledger::SqlLedger;
 
 use page::contains;
