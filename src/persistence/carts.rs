@@ -1,6 +1,7 @@
 //! Carts: lines of products that somebody means to buy. A cart belongs to a user or, until he signs in, to a guest's
 //! token. It promises no units and no price: both are read when it is shown, and decided when the order is placed.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -137,6 +138,7 @@ pub async fn add(db: &Db, change: &CartChange<'_>, now_ms: i64) -> Result<Result
         Err(rejection) => return Ok(Err(rejection)),
     };
     let owner = change.owner.to_string();
+    let earlier = Cell::new(None);
     let attempt = async || {
         db.write(operation, async |tx| {
             let failed = StoreError::during(operation);
@@ -145,6 +147,12 @@ pub async fn add(db: &Db, change: &CartChange<'_>, now_ms: i64) -> Result<Result
             let present = lines.iter().find(|line| line.product_id == change.product.0);
             let (more, units_max) = (change.quantity.units(), Ord::min(stock, QUANTITY_MAX));
             let units = more + present.map_or(0, |line| line.quantity);
+            let expires_at_ms = now_ms.saturating_add(CART_LIFE_MS);
+            if let (Some(done), Some(line)) = (earlier.get(), present)
+                && (line.quantity, line.expires_at_ms) == (done, expires_at_ms)
+            {
+                return Ok(Ok(done)); // the first try's commit came through without an answer
+            }
             if units > units_max {
                 return Ok(Err(too_many(stock)));
             }
@@ -165,6 +173,7 @@ pub async fn add(db: &Db, change: &CartChange<'_>, now_ms: i64) -> Result<Result
                 Entity::insert(row).exec_without_returning(tx).await.map_err(&failed)?;
             }
             touch(tx, &owner, now_ms).await?;
+            earlier.set(Some(units));
             Ok(Ok(units))
         })
         .await
