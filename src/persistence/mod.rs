@@ -4,6 +4,8 @@ pub mod addresses;
 pub mod audit;
 pub mod carts;
 pub mod categories;
+#[cfg(test)]
+mod crowd;
 pub mod db;
 pub mod dead_tickets;
 pub mod effects;

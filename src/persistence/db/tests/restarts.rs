@@ -74,6 +74,21 @@ impl Server {
     fn signal(&self, signal: &str) {
         assert!(Command::new("kill").arg(signal).args(self.pids()).status().unwrap().success());
     }
+
+    /// Stops it, and waits until its last thread has stopped.
+    fn stop(&self) {
+        self.signal("-STOP");
+        while self.pids().iter().any(|pid| is_running(pid)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Whether a thread of that process is not stopped.
+fn is_running(pid: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    stats.into_iter().any(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
 }
 
 impl Drop for Server {
@@ -133,7 +148,7 @@ async fn a_busy_pool_survives_a_quick_restart() {
 async fn a_stopped_server_hangs_nobody() {
     let Some((server, db)) = Server::start().await else { return reopened().await };
     warm(&db).await;
-    server.signal("-STOP");
+    server.stop();
     for _ in 0..2 {
         let start = monotonic();
         let (reading, writing) = futures::join!(read(&db), write(&db, "meanwhile"));
