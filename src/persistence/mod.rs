@@ -5,6 +5,8 @@ pub mod audit;
 pub mod carts;
 pub mod categories;
 pub mod choice;
+#[cfg(test)]
+mod crowd;
 pub mod db;
 pub mod dead_tickets;
 pub mod effects;
