@@ -8,7 +8,7 @@
 --   S              taken before, settled                W          given back before, or presumed taken
 --   P no such pool or no terms    N<ms> opens then    E ended    B<order> has his units    L<units> over the limit
 --   O sold out                    K<units> only so many left
--- Cost: 11 commands for a batch, 5 of them growing with it.
+-- Cost: 10 to 12 commands for a batch, 3 to 5 of them growing with it: about 20 us a call and 3 us a claim.
 local now = tonumber(ARGV[1])
 local orders, keys, runs = {}, {}, {}
 local at, count = 2, 0
@@ -26,9 +26,25 @@ while at <= #ARGV do
     at = at + 2
   end
 end
-local tickets = call('HMGET', TICKETS, unpack(orders))
-local marks = call('ZMSCORE', MARKS, unpack(orders))
 read_buyers(keys)
+
+-- Most numbers are newer than all that ever came here: these are not looked up.
+local tickets, marks, older, places = {}, {}, {}, {}
+local before = newest
+for i = 1, count do
+  if orders[i] <= before then
+    older[#older + 1], places[#places + 1] = orders[i], i
+  elseif orders[i] > newest then
+    newest = orders[i]
+  end
+end
+if #older > 0 then
+  local known_tickets = call('HMGET', TICKETS, unpack(older))
+  local known_marks = call('ZMSCORE', MARKS, unpack(older))
+  for i = 1, #older do
+    tickets[places[i]], marks[places[i]] = known_tickets[i], known_marks[i]
+  end
+end
 
 local reply, fresh, values, taken = { 'OK' }, {}, {}, {}
 local i = 0
@@ -70,5 +86,6 @@ if #taken > 0 then
   call('HSET', TICKETS, unpack(values))
   call('ZADD', AGES, ARGV[1], table.concat(taken))
   write_accounts()
+  if newest ~= before then call('HSET', META, 'newest', newest) end
 end
 return reply
