@@ -18,6 +18,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::actors::announcer::Announcer;
 use crate::actors::kit::Host;
 use crate::actors::shop::{Foundations, Shop};
 use crate::clock::Clock;
@@ -25,6 +26,7 @@ use crate::config::{Settings, Setup};
 use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
+use crate::messaging::rabbitmq::Broker;
 use crate::messaging::{InProcessQueue, OrderQueue};
 use crate::ops::{admin, banner, seed};
 use crate::persistence::{Db, SqlLedger, StockLedger, effects, idempotency};
@@ -110,8 +112,17 @@ async fn end_leases(db: &Db) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn order_queue(settings: &Settings, clock: &Clock) -> Arc<dyn OrderQueue> {
-    Arc::new(InProcessQueue::new(settings.amqp.deliveries_max, settings.node.name.clone(), clock.clone()))
+/// Order queue and domain events: RabbitMQ on a cluster, else this process. (That `redis.url` belongs to `amqp.url` was
+/// checked with the settings.)
+async fn messaging(settings: &Settings, clock: &Clock) -> anyhow::Result<(Arc<dyn OrderQueue>, Option<Announcer>)> {
+    let node = settings.node.name.as_str();
+    if settings.amqp.url.is_empty() {
+        let queue = InProcessQueue::new(settings.amqp.deliveries_max, node.to_owned(), clock.clone());
+        return Ok((Arc::new(queue), None));
+    }
+    let Broker { queue, events } = Broker::connect(&settings.amqp, node, clock.clone()).await?;
+    let announcer = Announcer { publisher: events, low_stock_units: settings.orders.low_stock_units };
+    Ok((queue, Some(announcer)))
 }
 
 impl App {
@@ -129,9 +140,9 @@ impl App {
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
             .context("cannot start the actor host")?;
         let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
-        let queue = order_queue(&settings, &clock);
+        let (queue, announcer) = messaging(&settings, &clock).await?;
         let tokens = Tokens::new(&key, &settings.auth);
-        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, queue, clock, host });
+        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, queue, announcer, clock, host });
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::announcer::Announcer;
 use super::background::Stop;
 use super::feed::Feed;
 use crate::persistence::{Db, StoreError, outbox};
@@ -32,9 +33,15 @@ impl RelayBell {
 ///
 /// # Errors
 /// [`StoreError`] if the outbox cannot be read; the supervisor starts it again.
-pub async fn run(db: Db, bell: RelayBell, feed: Feed, mut stop: Stop) -> Result<(), StoreError> {
+pub async fn run(
+    db: Db,
+    bell: RelayBell,
+    feed: Feed,
+    announcer: Option<Announcer>,
+    mut stop: Stop,
+) -> Result<(), StoreError> {
     while !stop.is_set() {
-        if !carry(&db, &feed).await? {
+        if !carry(&db, &feed, announcer.as_ref()).await? {
             tokio::select! {
                 () = bell.0.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -42,18 +49,24 @@ pub async fn run(db: Db, bell: RelayBell, feed: Feed, mut stop: Stop) -> Result<
             }
         }
     }
-    while carry(&db, &feed).await? {} // what the last requests committed
+    while carry(&db, &feed, announcer.as_ref()).await? {} // what the last requests committed
     Ok(())
 }
 
-/// False if nothing was there.
-async fn carry(db: &Db, feed: &Feed) -> Result<bool, StoreError> {
+/// False if nothing was there, or other systems could not be told: then the rows stay and are carried again.
+async fn carry(db: &Db, feed: &Feed, announcer: Option<&Announcer>) -> Result<bool, StoreError> {
     let rows = outbox::oldest(db, ROWS_MAX).await?;
     if rows.is_empty() {
         return Ok(false);
     }
     for row in &rows {
         feed.publish(row).await;
+    }
+    if let Some(announcer) = announcer
+        && let Err(error) = announcer.announce(&rows).await
+    {
+        tracing::warn!(commits = rows.len(), %error, "other systems not told, trying again");
+        return Ok(false);
     }
     let carried: Vec<i64> = rows.iter().map(|row| row.commit_no).collect();
     outbox::remove(db, &carried).await?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use super::announcer::Announcer;
 use super::background::{Stop, StopSwitch, supervise};
 use super::checkout::Checkout;
 use super::consumer;
@@ -44,6 +45,8 @@ pub struct Foundations {
     pub ledger: Arc<dyn StockLedger>,
     /// Tickets on their way to the writer.
     pub queue: Arc<dyn OrderQueue>,
+    /// Tells other systems; on a cluster only.
+    pub announcer: Option<Announcer>,
     /// Time.
     pub clock: Clock,
     /// Arbiters and watch of the actors.
@@ -83,6 +86,7 @@ pub struct Shop {
     pipeline: StopSwitch,
     relay: StopSwitch,
     bell: RelayBell,
+    announcer: Option<Announcer>,
     loops: Mutex<Loops>,
 }
 
@@ -98,7 +102,7 @@ impl Shop {
     /// an actix system.
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
-        let Foundations { settings, db, ledger, queue, clock, host } = foundations;
+        let Foundations { settings, db, ledger, queue, announcer, clock, host } = foundations;
         let bell = RelayBell::default();
         let limits = Limits { settings: &settings };
         let writer = Directory::new(&host, writer_deps(&settings, &db, &ledger, &bell, &clock), limits.writer());
@@ -159,6 +163,7 @@ impl Shop {
             pipeline: StopSwitch::default(),
             relay: StopSwitch::default(),
             bell,
+            announcer,
             loops: Mutex::default(),
         })
     }
@@ -166,9 +171,10 @@ impl Shop {
     /// Starts the loops on this thread; once.
     pub async fn start_loops(&self) {
         let (db, bell, feed) = (self.db.clone(), self.bell.clone(), Feed::new(self.sessions.clone()));
-        let stop = self.relay.stop();
-        let relay =
-            supervise("relay", stop.clone(), move || relay::run(db.clone(), bell.clone(), feed.clone(), stop.clone()));
+        let (announcer, stop) = (self.announcer.clone(), self.relay.stop());
+        let relay = supervise("relay", stop.clone(), move || {
+            relay::run(db.clone(), bell.clone(), feed.clone(), announcer.clone(), stop.clone())
+        });
         let (queue, writer, stop) = (Arc::clone(&self.queue), self.writer.clone(), self.pipeline.stop());
         let tickets_max = self.settings.orders.batch_tickets_max;
         let consumer = supervise("consumer", stop.clone(), move || {

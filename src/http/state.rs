@@ -116,7 +116,7 @@ mod tests {
         let ledger = Arc::new(SqlLedger::new(db.clone()));
         let queue = Arc::new(crate::messaging::InProcessQueue::new(3, settings.node.name.clone(), clock.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
-        let shop = Shop::open(Foundations { settings, db, ledger, queue, clock, host });
+        let shop = Shop::open(Foundations { settings, db, ledger, queue, announcer: None, clock, host });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

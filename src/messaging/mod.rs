@@ -1,5 +1,6 @@
 //! Between the ledger and the order writer: tickets that owe an order.
 
+pub mod domain_event;
 pub mod in_process;
 pub mod order_queue;
 pub mod rabbitmq;

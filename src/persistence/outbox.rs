@@ -12,7 +12,7 @@ use super::db::Db;
 use super::error::StoreError;
 use super::query;
 use crate::domain::order::{self, OrderStatus};
-use crate::domain::stock::Quantity;
+use crate::domain::stock::{Pool, Quantity};
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
 use crate::failpoint;
 
@@ -65,6 +65,22 @@ impl FeedEvent {
 pub struct OutboxPayload {
     /// In the order in which they happened.
     pub events: Vec<FeedEvent>,
+    /// Pools that the commit took units from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<PoolLevel>,
+}
+
+/// How a commit changed the free units of a pool in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolLevel {
+    /// Of which product.
+    pub product: ProductId,
+    /// Which pool.
+    pub pool: Pool,
+    /// Free units before the commit.
+    pub before: i64,
+    /// And after it.
+    pub after: i64,
 }
 
 /// One commit that is not told yet.
