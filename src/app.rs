@@ -29,7 +29,7 @@ use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::messaging::NodeInfo;
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, SqlLedger, effects, idempotency};
+use crate::persistence::{Db, effects, idempotency, nothing_under_way, open_ledger};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -63,8 +63,8 @@ pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
     let db = open_database(&setup).await?;
     let clock = Clock::default();
     if options.demo {
-        let ledger = SqlLedger::new(db.clone());
-        seed::fill(&db, &ledger, clock.now_ms()).await?;
+        let ledger = open_ledger(&setup.settings, &db, &clock, nothing_under_way()).await?;
+        seed::fill(&db, &*ledger, clock.now_ms()).await?;
     }
     let app = App::start(setup, db.clone(), clock.clone(), Some(metrics.handle())).await?;
     // only now: a start that fails must not make a password that nobody ever sees
@@ -116,7 +116,7 @@ impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
     /// # Errors
-    /// If the signing key is refused or the port is taken.
+    /// If the signing key is refused, the port is taken, or a back end cannot be reached.
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
         let back_ends = back_ends::open(&setup, &db, &clock).await?;
         Self::start_on(back_ends, setup, db, clock, metrics).await

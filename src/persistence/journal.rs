@@ -8,6 +8,7 @@
 pub(crate) mod chain;
 pub(crate) mod projection;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Order as Sort, Query};
@@ -134,15 +135,47 @@ pub(crate) fn first_broken(entries: &[Entry]) -> Option<u32> {
 /// nothing: the commit number is 0 then.
 ///
 /// # Errors
-/// [`StoreError`]; if the commit's own answer was lost, loading the order tells whether it happened.
+/// [`StoreError`]; [`StoreError::TimedOut`] leaves open whether it happened: loading the order tells.
 pub async fn commit(db: &Db, loaded: &LoadedOrder, events: &[Event], now_ms: i64) -> Result<CommitOutcome, StoreError> {
     if events.is_empty() {
         return Ok(CommitOutcome::Committed { loaded: loaded.clone(), commit_no: 0 });
     }
     failpoint::reach("journal.commit.before");
-    let outcome = db.write(OPERATION, async |tx| commit_in(tx, loaded, events, now_ms).await).await?;
+    let earlier = Cell::new(None);
+    let outcome = db.write(OPERATION, async |tx| {
+        if let Some(outcome) = found_committed(tx, loaded, events, now_ms, earlier.get()).await? {
+            return Ok(outcome);
+        }
+        let outcome = commit_in(tx, loaded, events, now_ms).await?;
+        if let CommitOutcome::Committed { commit_no, .. } = outcome {
+            earlier.set(Some(commit_no)); // in case this try's commit is not answered
+        }
+        Ok(outcome)
+    });
+    let outcome = outcome.await?;
     failpoint::reach("journal.commit.after");
     Ok(outcome)
+}
+
+/// What an earlier try did whose commit was not answered: its events, under its number. Another writer's events have
+/// another number, even if they say the same.
+async fn found_committed(
+    tx: &DatabaseTransaction,
+    loaded: &LoadedOrder,
+    events: &[Event],
+    now_ms: i64,
+    earlier: Option<i64>,
+) -> Result<Option<CommitOutcome>, StoreError> {
+    let (Some(commit_no), before) = (earlier, &loaded.order) else { return Ok(None) };
+    let expected = chain::entries(before.order_no, before.version, &loaded.last_hash, events, now_ms)?;
+    let stored = chain::read(tx, &[before.order_no.to_string()]).await?;
+    let is_stored = |own: &Entry| {
+        stored.iter().any(|entry| entry.seq == own.seq && entry.hash == own.hash && entry.commit_no == commit_no)
+    };
+    let (Some(last), true) = (expected.last(), expected.iter().all(is_stored)) else { return Ok(None) };
+    let Some(step) = steps(before, events, now_ms).pop() else { return Ok(None) };
+    let loaded = LoadedOrder { order: step.after, last_hash: last.hash.clone() };
+    Ok(Some(CommitOutcome::Committed { loaded, commit_no }))
 }
 
 #[derive(FromQueryResult)]
@@ -170,7 +203,7 @@ async fn commit_in(
         return Err(StoreError::Conflict { operation: OPERATION }); // tried again, and found lost then
     }
     let feed = steps.iter().map(|step| FeedEvent::new(&step.after, step.event, now_ms)).collect();
-    let commit_no = outbox::insert(tx, &OutboxPayload { events: feed }, now_ms).await?;
+    let commit_no = outbox::insert(tx, &OutboxPayload { events: feed, ..OutboxPayload::default() }, now_ms).await?;
     let entries = chain::entries(before.order_no, before.version, &loaded.last_hash, events, now_ms)?;
     let last_hash = entries.last().map_or_else(String::new, |entry| entry.hash.clone());
     chain::insert(tx, entries, commit_no).await?;
