@@ -208,7 +208,7 @@ pub fn plan(seed: u64, seconds: u64) -> Vec<Planned> {
     let (mut plan, mut cards): (Vec<Planned>, _) = (Vec::new(), Vec::new());
     let mut at_ms = 1_000; // a moment of peace: first orders
     loop {
-        at_ms += 150 + dice.below(900);
+        at_ms += 300 + dice.below(1_000);
         if cards.is_empty() {
             cards = shuffled(&mut dice);
         }
