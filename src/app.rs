@@ -136,7 +136,12 @@ impl BackEnds {
         let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
         if !settings.is_cluster() {
             let carts = Arc::new(SqlCarts::new(db.clone()));
-            return Ok(Self { ledger, carts, limiter: Arc::new(MemoryLimiter::new(clock.clone())), shared_clicks: None });
+            return Ok(Self {
+                ledger,
+                carts,
+                limiter: Arc::new(MemoryLimiter::new(clock.clone())),
+                shared_clicks: None,
+            });
         }
         let link = RedisLink::connect(&settings.redis).await.context("cannot reach redis (redis.url)")?;
         Ok(Self::on_redis(&link, ledger, settings, db, clock))

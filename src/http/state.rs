@@ -15,8 +15,8 @@ use crate::actors::shop::Shop;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::BuyerId;
-use crate::passwords::Passwords;
 use crate::domain::codes::Code;
+use crate::passwords::Passwords;
 use crate::persistence::Db;
 use crate::persistence::limits::{Limit, LimitClass, Subject, TooMany};
 
@@ -130,8 +130,7 @@ mod tests {
         let ledger = Arc::new(SqlLedger::new(db.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
         let (carts, limiter) = (Arc::new(SqlCarts::new(db.clone())), Arc::new(MemoryLimiter::new(clock.clone())));
-        let shop =
-            Shop::open(Foundations { settings, db, ledger, carts, limiter, shared_clicks: None, clock, host });
+        let shop = Shop::open(Foundations { settings, db, ledger, carts, limiter, shared_clicks: None, clock, host });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use rushmall::domain::ProductId;
 use rushmall::domain::stock::QUANTITY_MAX;
+use rushmall::persistence::StoreError;
 use rushmall::persistence::carts::{Ending, Taken};
 use rushmall::persistence::ledger::TicketRef;
-use rushmall::persistence::StoreError;
 use rushmall::redis_link::RedisLink;
 
 use crate::bench::{Bench, CUT_OFF_MS, LINES_MAX, NOW_MS, redis_stores};

@@ -9,17 +9,20 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
 use rushmall::actors::shop::Shop;
-use rushmall::app::{self, App};
+use rushmall::app::{self, App, BackEnds};
 use rushmall::clock::Clock;
-use rushmall::config::{Settings, Setup, Synchronous};
+use rushmall::config::{RedisSettings, Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
 use rushmall::ops::{CheckOptions, admin, check};
+use rushmall::persistence::SqlLedger;
+use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::books::{Books, Unfinished};
 use super::client::{Address, Person};
+use super::services::{REDIS, REDIS_CLUSTER, redis_settings, url_of};
 
 /// What a test says it leaves behind; everything else must be finished.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +42,7 @@ pub struct TestShop {
     pub leaves: Leaves,
     admin_password: String,
     settings: Settings,
+    redis: Option<RedisSettings>,
     running: Option<Running>,
     dir: TempDir,
 }
@@ -63,16 +67,33 @@ impl TestShop {
 
     /// The same after a change of the settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::on(None, change).await
+    }
+
+    /// The same with carts and limits in that Redis, or all in the database.
+    pub async fn on(redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings_for_tests();
         change(&mut settings);
         let dir = tempfile::tempdir().expect("a directory for the shop");
         let (clock, address) = (Clock::default(), Address::default());
-        let (running, started) = start(settings.clone(), dir.path().to_owned(), clock.clone());
+        let setup = Setup { settings: settings.clone(), data_dir: dir.path().to_owned() };
+        let (running, started) = start(setup, redis.clone(), clock.clone());
         address.is_now(&started.base);
         let books = Books::open(dir.path()).await;
         let admin_password = started.admin_password.expect("an empty shop makes its first administrator");
         let leaves = Leaves::default();
-        Self { clock, address, books, leaves, admin_password, settings, running: Some(running), dir }
+        Self { clock, address, books, leaves, admin_password, settings, redis, running: Some(running), dir }
+    }
+
+    /// A shop for each place where carts may lie: the database, and every Redis that there is.
+    pub async fn each_cart_store() -> Vec<Self> {
+        let mut shops = vec![Self::open().await];
+        for variable in [REDIS, REDIS_CLUSTER] {
+            if let Some(url) = url_of(variable) {
+                shops.push(Self::on(Some(redis_settings(&url)), |_| {}).await);
+            }
+        }
+        shops
     }
 
     /// Somebody who is not signed in.
@@ -102,9 +123,9 @@ impl TestShop {
 
     /// Stops it gracefully and starts it again on the same data.
     pub async fn restart(&mut self) {
-        let (clock, dir, settings) = (self.clock.clone(), self.dir.path().to_owned(), self.settings.clone());
+        let setup = Setup { settings: self.settings.clone(), data_dir: self.dir.path().to_owned() };
         self.running.take().expect("the shop is open").stop();
-        let (running, started) = start(settings, dir, clock);
+        let (running, started) = start(setup, self.redis.clone(), self.clock.clone());
         self.address.is_now(&started.base);
         self.running = Some(running);
     }
@@ -182,12 +203,12 @@ pub fn settings_for_tests() -> Settings {
     settings
 }
 
-fn start(settings: Settings, data_dir: PathBuf, clock: Clock) -> (Running, Started) {
+fn start(setup: Setup, redis: Option<RedisSettings>, clock: Clock) -> (Running, Started) {
     let (report, started) = std_mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("shop".to_owned())
-        .spawn(move || actix_rt::System::new().block_on(run(Setup { settings, data_dir }, clock, report, stopped)))
+        .spawn(move || actix_rt::System::new().block_on(run(setup, redis, clock, (report, stopped))))
         .expect("a thread for the shop");
     let started: Started = started.recv().expect("the shop's thread lives").expect("the shop opens");
     (Running { shop: Arc::clone(&started.shop), stop, thread }, started)
@@ -195,14 +216,21 @@ fn start(settings: Settings, data_dir: PathBuf, clock: Clock) -> (Running, Start
 
 async fn run(
     setup: Setup,
+    redis: Option<RedisSettings>,
     clock: Clock,
-    report: std_mpsc::Sender<anyhow::Result<Started>>,
-    stopped: oneshot::Receiver<()>,
+    (report, stopped): (std_mpsc::Sender<anyhow::Result<Started>>, oneshot::Receiver<()>),
 ) {
     let opened = async {
         let db = app::open_database(&setup).await?;
         let first_admin = admin::create_first(&db, clock.now_ms()).await?;
-        let app = App::start(setup, db, clock, Some(Metrics::install().handle())).await?;
+        let back_ends = match redis {
+            Some(redis) => {
+                let (link, ledger) = (RedisLink::connect(&redis).await?, Arc::new(SqlLedger::new(db.clone())));
+                BackEnds::on_redis(&link, ledger, &setup.settings, &db, &clock)
+            }
+            None => BackEnds::of(&setup.settings, &db, &clock).await?,
+        };
+        let app = App::start_on(back_ends, setup, db, clock, Some(Metrics::install().handle())).await?;
         let admin_password = first_admin.map(|credentials| credentials.password);
         anyhow::Ok((app, admin_password))
     };

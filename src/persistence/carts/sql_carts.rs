@@ -62,36 +62,37 @@ impl CartStore for SqlCarts {
         };
         let owner = change.owner.to_string();
         let attempt = async || {
-            self.db.write(operation, async |tx| {
-                let failed = StoreError::during(operation);
-                forget_expired(tx, &owner, now_ms).await?;
-                let lines = lines_of(tx, &owner, now_ms).await?;
-                let present = lines.iter().find(|line| line.product_id == change.product.0);
-                let (more, units_max) = (change.quantity.units(), Ord::min(stock, QUANTITY_MAX));
-                let units = more + present.map_or(0, |line| line.quantity);
-                if units > units_max {
-                    return Ok(Err(too_many(stock)));
-                }
-                if present.is_some() {
-                    // Relative and bounded in the statement: two clicks that both came this far still add up.
-                    let update = Entity::update_many()
-                        .col_expr(Column::Quantity, ExprTrait::add(Expr::col(Column::Quantity), more))
-                        .filter(Column::Owner.eq(&owner))
-                        .filter(Column::ProductId.eq(change.product.0))
-                        .filter(Column::Quantity.lte(units_max - more));
-                    if update.exec(tx).await.map_err(&failed)?.rows_affected == 0 {
+            self.db
+                .write(operation, async |tx| {
+                    let failed = StoreError::during(operation);
+                    forget_expired(tx, &owner, now_ms).await?;
+                    let lines = lines_of(tx, &owner, now_ms).await?;
+                    let present = lines.iter().find(|line| line.product_id == change.product.0);
+                    let (more, units_max) = (change.quantity.units(), Ord::min(stock, QUANTITY_MAX));
+                    let units = more + present.map_or(0, |line| line.quantity);
+                    if units > units_max {
                         return Ok(Err(too_many(stock)));
                     }
-                } else if lines.len() as u64 >= change.lines_max {
-                    return Ok(Err(CartRejection::TooManyLines));
-                } else {
-                    let row = row(&owner, change.product.0, units, now_ms);
-                    Entity::insert(row).exec_without_returning(tx).await.map_err(&failed)?;
-                }
-                touch(tx, &owner, now_ms).await?;
-                Ok(Ok(units))
-            })
-            .await
+                    if present.is_some() {
+                        // Relative and bounded in the statement: two clicks that both came this far still add up.
+                        let update = Entity::update_many()
+                            .col_expr(Column::Quantity, ExprTrait::add(Expr::col(Column::Quantity), more))
+                            .filter(Column::Owner.eq(&owner))
+                            .filter(Column::ProductId.eq(change.product.0))
+                            .filter(Column::Quantity.lte(units_max - more));
+                        if update.exec(tx).await.map_err(&failed)?.rows_affected == 0 {
+                            return Ok(Err(too_many(stock)));
+                        }
+                    } else if lines.len() as u64 >= change.lines_max {
+                        return Ok(Err(CartRejection::TooManyLines));
+                    } else {
+                        let row = row(&owner, change.product.0, units, now_ms);
+                        Entity::insert(row).exec_without_returning(tx).await.map_err(&failed)?;
+                    }
+                    touch(tx, &owner, now_ms).await?;
+                    Ok(Ok(units))
+                })
+                .await
         };
         again_if_duplicate(attempt).await
     }
@@ -106,19 +107,20 @@ impl CartStore for SqlCarts {
         if units > stock {
             return Ok(Err(CartRejection::StockShort { units_left: stock }));
         }
-        self.db.write(operation, async |tx| {
-            let update = Entity::update_many()
-                .col_expr(Column::Quantity, Expr::value(units))
-                .filter(Column::Owner.eq(&owner))
-                .filter(Column::ProductId.eq(change.product.0))
-                .filter(Column::ExpiresAtMs.gt(now_ms));
-            if update.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected == 0 {
-                return Ok(Err(CartRejection::LineMissing));
-            }
-            touch(tx, &owner, now_ms).await?;
-            Ok(Ok(units))
-        })
-        .await
+        self.db
+            .write(operation, async |tx| {
+                let update = Entity::update_many()
+                    .col_expr(Column::Quantity, Expr::value(units))
+                    .filter(Column::Owner.eq(&owner))
+                    .filter(Column::ProductId.eq(change.product.0))
+                    .filter(Column::ExpiresAtMs.gt(now_ms));
+                if update.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected == 0 {
+                    return Ok(Err(CartRejection::LineMissing));
+                }
+                touch(tx, &owner, now_ms).await?;
+                Ok(Ok(units))
+            })
+            .await
     }
 
     async fn remove(&self, owner: &CartOwner, product: ProductId, now_ms: i64) -> Result<bool, StoreError> {
@@ -149,35 +151,36 @@ impl CartStore for SqlCarts {
         let operation = "merging carts";
         let (guest, owner) = (CartOwner::Guest(guest.to_owned()).to_string(), CartOwner::User(user).to_string());
         let attempt = async || {
-            self.db.write(operation, async |tx| {
-                let user = users::entity::Entity::find_by_id(user.0).lock_exclusive(); // one merge at a time
-                user.one(tx).await.map_err(StoreError::during(operation))?;
-                let brought = lines_of(tx, &guest, now_ms).await?;
-                if brought.is_empty() {
-                    return Ok(());
-                }
-                forget_expired(tx, &owner, now_ms).await?;
-                let own = lines_of(tx, &owner, now_ms).await?;
-                let mut room = usize::try_from(lines_max).unwrap_or(usize::MAX).saturating_sub(own.len());
-                for line in brought {
-                    let present = own.iter().find(|other| other.product_id == line.product_id);
-                    match present {
-                        Some(present) => {
-                            set_in(tx, present, Ord::min(present.quantity + line.quantity, QUANTITY_MAX)).await?
-                        }
-                        None if room == 0 => {}
-                        None => {
-                            room -= 1;
-                            let row = row(&owner, line.product_id, line.quantity, now_ms);
-                            let inserted = Entity::insert(row).exec_without_returning(tx).await;
-                            inserted.map_err(StoreError::during(operation))?;
+            self.db
+                .write(operation, async |tx| {
+                    let user = users::entity::Entity::find_by_id(user.0).lock_exclusive(); // one merge at a time
+                    user.one(tx).await.map_err(StoreError::during(operation))?;
+                    let brought = lines_of(tx, &guest, now_ms).await?;
+                    if brought.is_empty() {
+                        return Ok(());
+                    }
+                    forget_expired(tx, &owner, now_ms).await?;
+                    let own = lines_of(tx, &owner, now_ms).await?;
+                    let mut room = usize::try_from(lines_max).unwrap_or(usize::MAX).saturating_sub(own.len());
+                    for line in brought {
+                        let present = own.iter().find(|other| other.product_id == line.product_id);
+                        match present {
+                            Some(present) => {
+                                set_in(tx, present, Ord::min(present.quantity + line.quantity, QUANTITY_MAX)).await?
+                            }
+                            None if room == 0 => {}
+                            None => {
+                                room -= 1;
+                                let row = row(&owner, line.product_id, line.quantity, now_ms);
+                                let inserted = Entity::insert(row).exec_without_returning(tx).await;
+                                inserted.map_err(StoreError::during(operation))?;
+                            }
                         }
                     }
-                }
-                delete_all(tx, &guest).await?;
-                touch(tx, &owner, now_ms).await
-            })
-            .await
+                    delete_all(tx, &guest).await?;
+                    touch(tx, &owner, now_ms).await
+                })
+                .await
         };
         again_if_duplicate(attempt).await
     }
@@ -197,11 +200,12 @@ impl CartStore for SqlCarts {
 
     async fn tidy(&self, now_ms: i64) -> Result<u64, StoreError> {
         let operation = "purging carts";
-        self.db.write(operation, async |tx| {
-            let delete = Entity::delete_many().filter(Column::ExpiresAtMs.lte(now_ms));
-            Ok(delete.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected)
-        })
-        .await
+        self.db
+            .write(operation, async |tx| {
+                let delete = Entity::delete_many().filter(Column::ExpiresAtMs.lte(now_ms));
+                Ok(delete.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected)
+            })
+            .await
     }
 }
 
@@ -264,4 +268,3 @@ fn row(owner: &str, product_id: i64, quantity: i64, now_ms: i64) -> ActiveModel 
         expires_at_ms: Set(now_ms + CART_LIFE_MS),
     }
 }
-
