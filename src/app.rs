@@ -25,6 +25,7 @@ use crate::config::{Settings, Setup};
 use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
+use crate::messaging::{InProcessQueue, OrderQueue};
 use crate::ops::{admin, banner, seed};
 use crate::persistence::carts::CartTerms;
 use crate::persistence::limits::{ClickLimit, SharedClicks};
@@ -167,6 +168,10 @@ impl BackEnds {
     }
 }
 
+fn order_queue(settings: &Settings, clock: &Clock) -> Arc<dyn OrderQueue> {
+    Arc::new(InProcessQueue::new(settings.amqp.deliveries_max, settings.node.name.clone(), clock.clone()))
+}
+
 impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
@@ -197,9 +202,10 @@ impl App {
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
             .context("cannot start the actor host")?;
         let tokens = Tokens::new(&key, &settings.auth);
+        let queue = order_queue(&settings, &clock);
         let BackEnds { ledger, carts, limiter, shared_clicks } = back_ends;
         let foundations =
-            Foundations { settings: settings.clone(), db, ledger, carts, limiter, shared_clicks, clock, host };
+            Foundations { settings: settings.clone(), db, ledger, carts, limiter, shared_clicks, queue, clock, host };
         let shop = Shop::open(foundations);
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);

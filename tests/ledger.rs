@@ -1,8 +1,9 @@
-//! The contract of a stock ledger, as functions over `&dyn StockLedger`: run against the SQL ledger, and against a
-//! plain reference in memory, which proves the suite itself. A new ledger passes by joining `ledgers` below.
+//! The contract of a stock ledger, as functions over `&dyn StockLedger`: run against the SQL ledger, the Redis ledger on a
+//! server and on a Redis Cluster, and against a plain reference in memory, which proves the suite itself. A new ledger
+//! passes by joining `ledgers` in setup.rs.
 //!
-//! `settle` says that an order exists. The SQL ledger remembers a settled number by that order, so the suite has a
-//! hook that makes the order first.
+//! `settle` says that an order exists. Both ledgers remember a settled number by that order, so the suite has a hook
+//! that makes the order first.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +18,7 @@ use reference::Reference;
 use rushmall::domain::ids::OrderNoSequence;
 use rushmall::domain::stock::{Claim, ClaimRejection, OrderDetails, Pool, Quantity, Ticket, TicketKind};
 use rushmall::domain::{BuyerId, Money, OrderNo, ProductId, SaleId};
-use rushmall::persistence::ledger::{BuyerState, PoolState, StockLedger, TicketRef, Withdraw};
+use rushmall::persistence::ledger::{BuyerState, PoolState, Rebuild, StockLedger, TicketRef, Withdraw};
 use setup::{Bench, NOW_MS, PRODUCT, SALE, ledgers, terms};
 
 /// Runs one test of the contract on every ledger.
@@ -28,6 +29,7 @@ macro_rules! contract {
             $(#[actix_rt::test]
             async fn $name() {
                 for bench in super::ledgers().await {
+                    eprintln!("{} on {}", stringify!($name), bench.name);
                     super::$name(&bench).await;
                 }
             })*
@@ -309,26 +311,40 @@ async fn a_rebuild_replaces_all_and_only_once(bench: &Bench) {
     sale(bench, 5, 1).await;
     let claim = bench.claim(SALE_POOL, 1, 1);
     let ticket = one(bench, &claim).await.unwrap();
-    let pools = [
+    let returned = bench.claim(SALE_POOL, 4, 1);
+    settle(bench, &one(bench, &returned).await.unwrap()).await;
+    let pools = vec![
         PoolState { pool: Pool::Free, free: 7, terms: None },
         PoolState { pool: SALE_POOL, free: 2, terms: Some(terms(1)) },
     ];
     let latest = claim.order_no;
     let units = rushmall::domain::stock::BuyerUnits { units: 1, latest };
-    let buyers = [BuyerState { pool: SALE_POOL, buyer: BuyerId(2), units }];
-    for _ in 0..2 {
-        bench.ledger.rebuild(PRODUCT, &pools, &buyers, 1).await.unwrap();
+    let buyers = vec![BuyerState { pool: SALE_POOL, buyer: BuyerId(2), units }];
+    let (returned_nos, open_steps) = (vec![returned.order_no], vec!["sale".to_owned()]);
+    let rebuild = Rebuild { epoch: 1, pools, buyers, returned: returned_nos, open_steps, now_ms: NOW_MS };
+    assert_eq!(bench.ledger.epoch(PRODUCT).await.unwrap(), Some(0));
+    for is_first in [true, false] {
+        assert_eq!(bench.ledger.rebuild(PRODUCT, &rebuild).await.unwrap(), is_first);
         let snapshot = bench.ledger.snapshot(PRODUCT).await.unwrap();
         assert!(snapshot.pools.iter().all(|pool| pool.epoch == 1));
         assert_eq!(snapshot.pool(SALE_POOL).unwrap().unsettled, 1, "tickets stay");
+        assert_eq!(bench.ledger.unsettled(PRODUCT).await.unwrap(), [ticket.clone()]);
+        assert_eq!(bench.ledger.epoch(PRODUCT).await.unwrap(), Some(1));
     }
     assert_eq!((free(bench, Pool::Free).await, free(bench, SALE_POOL).await), (7, 2));
+    release(bench, &returned).await;
+    assert_eq!(free(bench, SALE_POOL).await, 2, "the database had these units back already");
+    bench.ledger.deposit("sale", PRODUCT, SALE_POOL, 3, NOW_MS).await.unwrap();
+    assert_eq!(free(bench, SALE_POOL).await, 5, "an open step is run again");
+    bench.ledger.withdraw("back", PRODUCT, SALE_POOL, Withdraw::Exactly(3), NOW_MS).await.unwrap().unwrap();
     assert_eq!(one(bench, &claim).await, Ok(ticket));
     let had = one(bench, &bench.claim(SALE_POOL, 2, 1)).await;
     assert_eq!(had, Err(ClaimRejection::AlreadyBought { order_no: latest }));
     one(bench, &bench.claim(SALE_POOL, 3, 1)).await.unwrap();
-    bench.ledger.rebuild(PRODUCT, &pools, &buyers, 1).await.unwrap();
+    assert!(!bench.ledger.rebuild(PRODUCT, &rebuild).await.unwrap());
     assert_eq!(free(bench, SALE_POOL).await, 1, "an old epoch changes nothing");
+    release(bench, &claim).await;
+    assert_eq!(free(bench, SALE_POOL).await, 2, "a ticket that stayed is given back once");
 }
 
 /// 10,000 seeded steps of several buyers on three pools; every answer and the state compared with the reference.

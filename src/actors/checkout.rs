@@ -170,7 +170,7 @@ impl Checkout {
         };
         match self.inventory.ask(&line.product, ReserveUnits { claim }, self.ask_timeout).await? {
             Ok(ticket) => Ok(ticket),
-            Err(ReserveRefusal::OutcomeUnknown) => Err(OrderRejection::OutcomeUnknown),
+            Err(ReserveRefusal::OutcomeUnknown | ReserveRefusal::NotSafe) => Err(OrderRejection::OutcomeUnknown),
             Err(ReserveRefusal::Rejected(ClaimRejection::Withdrawn)) => Err(OrderRejection::Withdrawn),
             Err(refusal) => Err(OrderRejection::Line { product: line.product, refusal }),
         }

@@ -8,14 +8,16 @@
 //! A crash loses the gathered groups: tickets are still owed in the ledger, a checkout's caller asks the database.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures::FutureExt as _;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::kit::{KitActor, LoadError, Vitals};
+use super::kit::{Directory, KitActor, LoadError, Vitals};
 use super::relay::RelayBell;
 use crate::clock::Clock;
 use crate::domain::OrderNo;
@@ -45,6 +47,22 @@ pub struct WriteOrders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("orders may or may not be written")]
 pub struct WriteError;
+
+/// Writes each ticket as an order of its own; answers those of which it is not known that they were written.
+pub async fn write_each(writer: &Directory<OrderWriterActor>, tickets: Vec<Ticket>, timeout: Duration) -> Vec<Ticket> {
+    let alone = |ticket: &Ticket| OrderGroup { tickets: vec![ticket.clone()], atomic: false, clears_cart_of: None };
+    let groups = tickets.iter().map(alone).collect();
+    match writer.ask(&THE_WRITER, WriteOrders { groups }, timeout).await {
+        Ok(outcomes) => {
+            let unknown = |(ticket, outcome): (Ticket, Result<_, _>)| outcome.is_err().then_some(ticket);
+            tickets.into_iter().zip(outcomes).filter_map(unknown).collect()
+        }
+        Err(error) => {
+            tracing::error!(tickets = tickets.len(), %error, "order writer did not answer");
+            tickets
+        }
+    }
+}
 
 /// What the writer needs.
 #[derive(Clone)]
@@ -207,7 +225,9 @@ impl WriterDeps {
     }
 
     async fn place(&self, groups: &[OrderGroup]) -> Result<Vec<GroupOutcome>, StoreError> {
-        placing::place(&self.db, groups, self.terms, self.clock.now_ms()).await
+        // One writer serves everybody: a group that brings out a bug must fail alone, not take the actor along (R57).
+        let placing = AssertUnwindSafe(placing::place(&self.db, groups, self.terms, self.clock.now_ms()));
+        placing.catch_unwind().await.unwrap_or(Err(StoreError::Panicked { operation: "placing orders" }))
     }
 
     /// Repeats a group that failed on its own. A store that is away is not the group's fault and buries nothing.

@@ -23,7 +23,7 @@ use super::session::{SessionActor, SessionDeps};
 use super::sweep::SweepDeps;
 use crate::clock::{self, Clock};
 use crate::config::Settings;
-use crate::messaging::{OrderQueue, TicketStream, in_process::order_queue};
+use crate::messaging::OrderQueue;
 use crate::persistence::ledger::StockLedger;
 use crate::persistence::limits::SharedClicks;
 use crate::persistence::placing::PlaceTerms;
@@ -50,6 +50,8 @@ pub struct Foundations {
     pub limiter: Arc<dyn RateLimiter>,
     /// Flash-sale clicks of all nodes; `None` where there is only this one.
     pub shared_clicks: Option<Arc<SharedClicks>>,
+    /// Tickets on their way to the writer.
+    pub queue: Arc<dyn OrderQueue>,
     /// Time.
     pub clock: Clock,
     /// Arbiters and watch of the actors.
@@ -83,7 +85,7 @@ pub struct Shop {
     /// Ordinary orders and checkouts.
     pub checkout: Checkout,
     /// Tickets on their way to the writer.
-    pub queue: OrderQueue,
+    pub queue: Arc<dyn OrderQueue>,
     /// All actor kinds, for administrators.
     pub kinds: Kinds,
     /// Dead letters of the actors.
@@ -94,7 +96,6 @@ pub struct Shop {
     relay: StopSwitch,
     shared_clicks: Option<Arc<SharedClicks>>,
     bell: RelayBell,
-    tickets: Arc<Mutex<TicketStream>>,
     loops: Mutex<Loops>,
 }
 
@@ -110,13 +111,20 @@ impl Shop {
     /// an actix system.
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
-        let Foundations { settings, db, ledger, carts, limiter, shared_clicks, clock, host } = foundations;
-        let (queue, tickets) = order_queue();
+        let Foundations { settings, db, ledger, carts, limiter, shared_clicks, queue, clock, host } = foundations;
         let bell = RelayBell::default();
         let limits = Limits { settings: &settings };
-        let inventory =
-            Directory::new(&host, inventory_deps(&settings, &db, &ledger, &queue, &clock), limits.inventory());
         let writer = Directory::new(&host, writer_deps(&settings, &db, &ledger, &bell, &clock), limits.writer());
+        let inventory_deps = InventoryDeps {
+            db: db.clone(),
+            ledger: Arc::clone(&ledger),
+            queue: Arc::clone(&queue),
+            writer: writer.clone(),
+            clock: clock.clone(),
+            batch_claims_max: settings.orders.batch_tickets_max,
+            low_stock_units: settings.orders.low_stock_units,
+        };
+        let inventory = Directory::new(&host, inventory_deps, limits.inventory());
         let saga_deps =
             SagaDeps { db: db.clone(), ledger: Arc::clone(&ledger), bell: bell.clone(), clock: clock.clone() };
         let orders = Directory::new(&host, saga_deps, limits.orders());
@@ -171,7 +179,6 @@ impl Shop {
             pipeline: StopSwitch::default(),
             relay: StopSwitch::default(),
             bell,
-            tickets: Arc::new(Mutex::new(tickets)),
             loops: Mutex::default(),
         })
     }
@@ -182,10 +189,10 @@ impl Shop {
         let stop = self.relay.stop();
         let relay =
             supervise("relay", stop.clone(), move || relay::run(db.clone(), bell.clone(), feed.clone(), stop.clone()));
-        let (tickets, writer, stop) = (Arc::clone(&self.tickets), self.writer.clone(), self.pipeline.stop());
+        let (queue, writer, stop) = (Arc::clone(&self.queue), self.writer.clone(), self.pipeline.stop());
         let tickets_max = self.settings.orders.batch_tickets_max;
         let consumer = supervise("consumer", stop.clone(), move || {
-            consumer::run(Arc::clone(&tickets), writer.clone(), tickets_max, stop.clone())
+            consumer::run(Arc::clone(&queue), writer.clone(), tickets_max, stop.clone())
         });
         *self.loops.lock().await = Loops { sweeps: self.start_sweeps(), consumer: vec![consumer], relay: vec![relay] };
     }
@@ -197,7 +204,8 @@ impl Shop {
             carts: Arc::clone(&self.carts),
             orders: self.orders.clone(),
             inventory: self.inventory.clone(),
-            queue: self.queue.clone(),
+            queue: Arc::clone(&self.queue),
+            writer: self.writer.clone(),
             clock: self.clock.clone(),
             numbers: Arc::clone(&self.numbers),
             settings: self.settings.orders.clone(),
@@ -246,6 +254,7 @@ impl Shop {
         join(&mut loops.consumer, give_up_at).await;
         self.relay.raise();
         join(&mut loops.relay, give_up_at).await;
+        self.queue.close().await;
         let directories: [&dyn AnyDirectory; 4] = [&self.sessions, &self.inventory, &self.writer, &self.orders];
         for directory in directories {
             let report = directory.shutdown(give_up_at.saturating_duration_since(clock::monotonic())).await;
@@ -260,23 +269,6 @@ async fn join(loops: &mut Vec<JoinHandle<()>>, give_up_at: Instant) {
         if tokio::time::timeout_at(give_up_at.into(), running).await.is_err() {
             tracing::warn!("a background loop did not stop in time");
         }
-    }
-}
-
-fn inventory_deps(
-    settings: &Settings,
-    db: &Db,
-    ledger: &Arc<dyn StockLedger>,
-    queue: &OrderQueue,
-    clock: &Clock,
-) -> InventoryDeps {
-    InventoryDeps {
-        db: db.clone(),
-        ledger: Arc::clone(ledger),
-        queue: queue.clone(),
-        clock: clock.clone(),
-        batch_claims_max: settings.orders.batch_tickets_max,
-        low_stock_units: settings.orders.low_stock_units,
     }
 }
 

@@ -128,6 +128,8 @@ pub struct DatabaseSettings {
     pub connections_max: u32,
     /// Longest wait for a connection.
     pub acquire_timeout_ms: u64,
+    /// Longest wait for the answer to a read.
+    pub read_timeout_ms: u64,
     /// Longest that one writing transaction may take; after it the outcome is unknown and is asked for.
     pub transaction_timeout_ms: u64,
 }
@@ -140,6 +142,7 @@ impl Default for DatabaseSettings {
             synchronous: Synchronous::Full,
             connections_max: 8,
             acquire_timeout_ms: 5_000,
+            read_timeout_ms: 5_000,
             transaction_timeout_ms: 10_000,
         }
     }
@@ -178,11 +181,25 @@ pub struct AmqpSettings {
     pub connect_timeout_ms: u64,
     /// Longest wait for a publisher's confirm.
     pub confirm_timeout_ms: u64,
+    /// Messages that wait for their confirm at the same time.
+    pub window_messages: usize,
+    /// Messages that the broker hands to this node ahead of their acknowledgement.
+    pub prefetch_messages: u16,
+    /// Deliveries of one message before it goes to the dead messages; holds in the embedded shop as well.
+    pub deliveries_max: u32,
 }
 
 impl Default for AmqpSettings {
     fn default() -> Self {
-        Self { url: String::new(), prefix: "rushmall".to_owned(), connect_timeout_ms: 5_000, confirm_timeout_ms: 2_000 }
+        Self {
+            url: String::new(),
+            prefix: "rushmall".to_owned(),
+            connect_timeout_ms: 5_000,
+            confirm_timeout_ms: 2_000,
+            window_messages: 256,
+            prefetch_messages: 64,
+            deliveries_max: 20,
+        }
     }
 }
 

@@ -128,9 +128,11 @@ mod tests {
         db.migrate().await.unwrap();
         let host = Host::start(vec![Arbiter::current()], clock.clone()).unwrap();
         let ledger = Arc::new(SqlLedger::new(db.clone()));
+        let queue = Arc::new(crate::messaging::InProcessQueue::new(3, settings.node.name.clone(), clock.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
         let (carts, limiter) = (Arc::new(SqlCarts::new(db.clone())), Arc::new(MemoryLimiter::new(clock.clone())));
-        let shop = Shop::open(Foundations { settings, db, ledger, carts, limiter, shared_clicks: None, clock, host });
+        let shop =
+            Shop::open(Foundations { settings, db, ledger, carts, limiter, shared_clicks: None, queue, clock, host });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

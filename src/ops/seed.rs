@@ -206,16 +206,14 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::config::DatabaseSettings;
     use crate::domain::Pool;
+    use crate::persistence::testing::{OwnDatabase, database};
 
     const NOW_MS: i64 = 1_795_000_000_000;
 
-    async fn shop() -> (tempfile::TempDir, Db, SqlLedger) {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Db::connect(&DatabaseSettings::default(), dir.path()).await.unwrap();
-        db.migrate().await.unwrap();
-        (dir, db.clone(), SqlLedger::new(db))
+    async fn shop() -> (OwnDatabase, Db, SqlLedger) {
+        let (db, own) = database().await;
+        (own, db.clone(), SqlLedger::new(db))
     }
 
     #[test]

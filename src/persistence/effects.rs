@@ -90,8 +90,8 @@ pub(super) async fn insert(
             effect.kind().into(),
             query::to_json(effect, "effect")?.into(),
             now_ms.into(),
-            0.into(),
-            0.into(),
+            0_i32.into(),
+            0_i64.into(),
             "".into(),
         ]);
     }
@@ -168,8 +168,8 @@ async fn lease(tx: &impl ConnectionTrait, now_ms: i64, lease_ms: i64, limit: u64
 pub async fn end_leases(db: &Db) -> Result<u64, StoreError> {
     let update = Query::update()
         .table("effects")
-        .value("lease_until_ms", 0)
-        .and_where(Expr::col("lease_until_ms").gt(0))
+        .value("lease_until_ms", 0_i64)
+        .and_where(Expr::col("lease_until_ms").gt(0_i64))
         .to_owned();
     query::execute(db.writer(), &update, OPERATION).await
 }
@@ -194,7 +194,7 @@ pub async fn failed(db: &Db, key: EffectKey, error: &str, next_due_ms: i64) -> R
     let update = Query::update()
         .table("effects")
         .value("due_at_ms", next_due_ms)
-        .value("lease_until_ms", 0)
+        .value("lease_until_ms", 0_i64)
         .value("last_error", error.chars().take(ERROR_CHARS_MAX).collect::<String>())
         .and_where(names(key))
         .to_owned();

@@ -303,7 +303,7 @@ fn read(row: &Model) -> Result<Vec<OrderNo>, StoreError> {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::config::DatabaseSettings;
+    use crate::persistence::testing::{OwnDatabase, database};
     use crate::random::OrderNumbers;
 
     const NOW_MS: i64 = 1_795_000_000_000;
@@ -312,14 +312,12 @@ mod tests {
     struct Shop {
         db: Db,
         numbers: OrderNumbers,
-        _dir: tempfile::TempDir,
+        _own: OwnDatabase,
     }
 
     async fn shop() -> Shop {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Db::connect(&DatabaseSettings::default(), dir.path()).await.unwrap();
-        db.migrate().await.unwrap();
-        Shop { db, numbers: OrderNumbers::new(Clock::default(), 0), _dir: dir }
+        let (db, own) = database().await;
+        Shop { db, numbers: OrderNumbers::new(Clock::default(), 0), _own: own }
     }
 
     impl Shop {

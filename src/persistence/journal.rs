@@ -156,20 +156,14 @@ async fn commit_in(
     now_ms: i64,
 ) -> Result<CommitOutcome, StoreError> {
     let before = &loaded.order;
-    let select = Query::select()
-        .column("version")
-        .from("orders")
-        .and_where(Expr::col("order_no").eq(before.order_no.to_string()))
-        .to_owned();
-    let row: Option<Version> = query::one(tx, &select, OPERATION).await?;
-    if row.is_none_or(|row| i64::from(row.version) != i64::from(before.version)) {
+    if version(tx, before.order_no).await? != Some(i64::from(before.version)) {
         return Ok(CommitOutcome::Lost);
     }
     let steps = steps(before, events, now_ms);
     let Some(after) = steps.last().map(|step| step.after.clone()) else { return Ok(CommitOutcome::Lost) };
     let delta = StockDelta::moved(before.units, after.units, before.quantity.units());
     if !stock::apply(tx, before.product, before.pool, delta).await? {
-        return stock_refused(before, &after);
+        return stock_refused(tx, before, &after).await;
     }
     if query::execute(tx, &projection::update(before, &steps, now_ms), OPERATION).await? != 1 {
         return Err(StoreError::Conflict { operation: OPERATION }); // tried again, and found lost then
@@ -187,8 +181,21 @@ async fn commit_in(
     Ok(CommitOutcome::Committed { loaded: LoadedOrder { order: after, last_hash }, commit_no })
 }
 
-/// Units can only be short when they are taken again; anything else means that the stock row is wrong.
-fn stock_refused(before: &Order, after: &Order) -> Result<CommitOutcome, StoreError> {
+async fn version(tx: &DatabaseTransaction, order_no: OrderNo) -> Result<Option<i64>, StoreError> {
+    let select = Query::select()
+        .column("version")
+        .from("orders")
+        .and_where(Expr::col("order_no").eq(order_no.to_string()))
+        .to_owned();
+    Ok(query::one::<Version>(tx, &select, OPERATION).await?.map(|row| row.version.into()))
+}
+
+/// The winner of a race may have moved the units while this commit waited for their row. Else units can only be short
+/// when they are taken again; anything else means that the stock row is wrong.
+async fn stock_refused(tx: &DatabaseTransaction, before: &Order, after: &Order) -> Result<CommitOutcome, StoreError> {
+    if version(tx, before.order_no).await? != Some(i64::from(before.version)) {
+        return Ok(CommitOutcome::Lost);
+    }
     match (before.units, after.units) {
         (UnitsState::Returned, UnitsState::Sold | UnitsState::Held) => Ok(CommitOutcome::StockGone),
         _ => Err(StoreError::Corrupt { what: format!("stock of product {} in {}", before.product, before.pool) }),

@@ -6,6 +6,14 @@
 //! stays and turns every later claim under that number away). `retake` is the undo of `release`, for money that came
 //! after the cancellation.
 //! The ledger only promises; the `stock` table decides (design.md §3): what it holds is rebuilt from there.
+//!
+//! **Loss.** A ledger outside the database can lose what it knew. It then answers `LedgerLost` and changes nothing until
+//! it is rebuilt; only `unsettled` and `epoch` answer, for the one who rebuilds. **Presumption.** A rebuilt ledger does
+//! not know which of the numbers made before the rebuild were taken, and a ledger need not keep its marks for longer
+//! than [`MARKS_KEPT_MS`]. Such a number without a mark is *presumed* taken and settled: a claim under it is refused as
+//! `Withdrawn` (never sold twice), and `release` gives its units back once and leaves a tombstone, if an order under
+//! it is in the database; without an order a tombstone is all it gets, because what was not ordered was free in the
+//! database when the account was rebuilt. The SQL ledger remembers by the orders themselves and never presumes.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -15,6 +23,9 @@ use crate::domain::order::Order;
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{BuyerUnits, Claim, ClaimRejection, Pool, Quantity, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
+
+/// A ledger keeps the mark of a settled or returned number for at least this long.
+pub const MARKS_KEPT_MS: i64 = 48 * 3_600_000;
 
 /// What `release` and `settle` need to know of a ticket: an order knows it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -135,6 +146,24 @@ pub struct BuyerState {
     pub units: BuyerUnits,
 }
 
+/// What [`StockLedger::rebuild`] writes: the account of one product as the database has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebuild {
+    /// Counts the rebuilds; higher than that of every account before.
+    pub epoch: i64,
+    /// All pools.
+    pub pools: Vec<PoolState>,
+    /// All buyers who hold or bought units in the product's sales.
+    pub buyers: Vec<BuyerState>,
+    /// Numbers whose units the database has back while their release is still owed: they get a tombstone, so that
+    /// the release gives nothing back.
+    pub returned: Vec<OrderNo>,
+    /// Steps of stock moves under way, to be run (again): they are forgotten.
+    pub open_steps: Vec<String>,
+    /// When the database was read: numbers made before this may have been taken without a trace in the ledger.
+    pub now_ms: i64,
+}
+
 /// What a claim, a withdrawal or a retake is answered: units, or the reason why not.
 pub type LedgerAnswer<T> = Result<Result<T, ClaimRejection>, StoreError>;
 
@@ -205,13 +234,27 @@ pub trait StockLedger: Send + Sync {
     /// All pools of a product.
     async fn snapshot(&self, product: ProductId) -> Result<LedgerSnapshot, StoreError>;
 
-    /// Replaces all pools and buyers of a product by what the database says, under a new `epoch`; changes nothing if
-    /// the ledger's epoch is `epoch` or higher. Tickets and tombstones stay.
-    async fn rebuild(
-        &self,
-        product: ProductId,
-        pools: &[PoolState],
-        buyers: &[BuyerState],
-        epoch: i64,
-    ) -> Result<(), StoreError>;
+    /// Replaces all pools and buyers of a product by what the database says, under a new `epoch`. Tickets and marks
+    /// that are there stay. False, and nothing changed, if the ledger's account is valid and of that epoch or a higher
+    /// one.
+    async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError>;
+
+    /// All tickets of a product that are taken and not settled, oldest first; those that cannot be read are left out
+    /// (they are buried by [`StockLedger::orphans`]). Answers also while the account is lost.
+    async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError>;
+
+    /// The epoch of what the ledger has of a product, valid or not; `None` if it has nothing. Answers also while the
+    /// account is lost.
+    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError>;
+
+    /// The accounts of all buyers of a product's sales who hold or bought units; for checks.
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError>;
+
+    /// Treats the account of a product as lost: nobody can claim until it is rebuilt. A ledger that cannot lose
+    /// anything has nothing to suspend.
+    async fn suspend(&self, product: ProductId) -> Result<(), StoreError>;
+
+    /// True if other nodes use the same ledger: what it says may be old the next moment, and a question that goes over
+    /// all products ([`StockLedger::tickets_of`]) costs one look-up for each.
+    fn is_shared(&self) -> bool;
 }

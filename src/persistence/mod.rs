@@ -1,4 +1,4 @@
-//! What outlives the process: one file a table, the SQL ledger, the migrations.
+//! What outlives the process: one file a table, both stock ledgers, the migrations.
 
 pub mod addresses;
 pub mod audit;
@@ -15,6 +15,7 @@ pub mod journal;
 pub mod ledger;
 pub mod limits;
 pub mod migrations;
+pub mod open_ledger;
 pub mod orders;
 pub mod outbox;
 pub mod page;
@@ -24,6 +25,9 @@ pub mod positions;
 pub mod product_list;
 pub mod products;
 pub(crate) mod query;
+pub mod recovering;
+pub mod recovery;
+pub mod redis_ledger;
 pub mod rehearsal;
 pub mod sales;
 pub mod sessions;
@@ -39,7 +43,10 @@ pub use db::Db;
 pub use error::StoreError;
 pub use ledger::StockLedger;
 pub use limits::{MemoryLimiter, RateLimiter, RedisLimiter};
+pub use open_ledger::open_ledger;
 pub use page::Page;
+pub use recovering::Recovering;
+pub use redis_ledger::RedisLedger;
 pub use sql_ledger::SqlLedger;
 
 use page::contains;

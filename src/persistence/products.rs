@@ -275,7 +275,7 @@ pub async fn update(
             }
             let update = Entity::update_many()
                 .set(row.clone())
-                .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+                .col_expr(Column::Version, Expr::col(Column::Version).add(1_i64))
                 .filter(Column::Id.eq(product.0))
                 .filter(Column::Status.ne(STATUS_DELETED));
             let rows = update.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected;
@@ -298,7 +298,7 @@ pub async fn delete(db: &Db, product: ProductId, now_ms: i64) -> Result<bool, St
         let update = Entity::update_many()
             .col_expr(Column::Status, Expr::value(STATUS_DELETED))
             .col_expr(Column::UpdatedAtMs, Expr::value(now_ms))
-            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1_i64))
             .filter(Column::Id.eq(product.0))
             .filter(Column::Status.ne(STATUS_DELETED));
         Ok(update.exec(tx).await.map_err(StoreError::during(operation))?.rows_affected == 1)
@@ -395,12 +395,12 @@ async fn insert_empty_pools(tx: &impl ConnectionTrait, product: ProductId) -> Re
     let stock = Query::insert()
         .into_table("stock")
         .columns(["product_id", "pool", "put_in", "free", "held", "sold"])
-        .values_panic([id.into(), pool.into(), 0.into(), 0.into(), 0.into(), 0.into()])
+        .values_panic([id.into(), pool.into(), 0_i64.into(), 0_i64.into(), 0_i64.into(), 0_i64.into()])
         .to_owned();
     let ledger = Query::insert()
         .into_table("ledger_pools")
         .columns(["product_id", "pool", "free", "terms", "epoch"])
-        .values_panic([id.into(), pool.into(), 0.into(), "".into(), 0.into()])
+        .values_panic([id.into(), pool.into(), 0_i64.into(), "".into(), 0_i64.into()])
         .to_owned();
     tx.execute(&stock).await.map_err(&failed)?;
     tx.execute(&ledger).await.map_err(&failed)?;

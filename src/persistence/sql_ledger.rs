@@ -9,19 +9,27 @@ mod accounts;
 mod give_back;
 mod moves;
 mod reads;
+mod rebuild;
 mod reserve;
 mod tickets;
+
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 
 use super::db::Db;
 use super::error::StoreError;
 use super::ledger::{
-    BuyerState, LedgerAnswer, LedgerSnapshot, PoolState, StockLedger, TicketRecord, TicketRef, Withdraw,
+    BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
 };
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{Claim, ClaimRejection, Pool, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
+
+/// The tickets of those numbers that have become orders, as the orders tell them: the lasting memory of either ledger.
+pub(super) async fn placed_tickets(db: &Db, order_nos: &[OrderNo]) -> Result<HashMap<OrderNo, Ticket>, StoreError> {
+    tickets::of_orders(db.writer(), order_nos).await // a replica may not have them yet
+}
 
 /// The ledger in the shop's own database; clones share the connections.
 #[derive(Clone, Debug)]
@@ -102,14 +110,28 @@ impl StockLedger for SqlLedger {
         reads::snapshot(&self.db, product).await
     }
 
-    async fn rebuild(
-        &self,
-        product: ProductId,
-        pools: &[PoolState],
-        buyers: &[BuyerState],
-        epoch: i64,
-    ) -> Result<(), StoreError> {
-        moves::rebuild(&self.db, product, pools, buyers, epoch).await
+    async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
+        rebuild::rebuild(&self.db, product, rebuild).await
+    }
+
+    async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError> {
+        reads::unsettled(&self.db, product).await
+    }
+
+    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
+        reads::epoch(&self.db, product).await
+    }
+
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {
+        reads::buyers(&self.db, product).await
+    }
+
+    async fn suspend(&self, _: ProductId) -> Result<(), StoreError> {
+        Ok(()) // it lies in the database itself
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 }
 

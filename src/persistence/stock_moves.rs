@@ -20,7 +20,7 @@ use super::ledger::StockLedger;
 use crate::domain::sale::SaleTerms;
 use crate::domain::{ProductId, SaleId};
 use run::Move;
-pub(super) use run::{begin, planned};
+pub(super) use run::{begin, open_steps, planned};
 
 /// How long the row of an ended move is kept, in milliseconds: a repeat under its id comes long before (7 days).
 pub const KEPT_MS: i64 = 7 * 24 * 3_600_000;
@@ -78,6 +78,13 @@ pub enum StockPlan {
         /// Which sale.
         sale: SaleId,
     },
+}
+
+impl StockPlan {
+    /// True if what moves depends on what is free when it begins.
+    const fn is_difference(self) -> bool {
+        matches!(self, Self::SetFree { .. } | Self::SetSale { .. })
+    }
 }
 
 /// The move is done.

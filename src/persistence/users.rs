@@ -258,7 +258,7 @@ pub async fn change_password(
     db.write(operation, async |tx| {
         let updated = Entity::update_many()
             .col_expr(Column::PasswordHash, Expr::value(new_hash))
-            .col_expr(Column::TokenEpoch, Expr::col(Column::TokenEpoch).add(1))
+            .col_expr(Column::TokenEpoch, Expr::col(Column::TokenEpoch).add(1_i64))
             .col_expr(Column::UpdatedAtMs, Expr::value(now_ms))
             .filter(Column::Id.eq(id.0))
             .filter(Column::PasswordHash.eq(old_hash))
@@ -298,7 +298,7 @@ pub async fn set_access(db: &Db, id: BuyerId, changes: AccessChanges, now_ms: i6
     }
     let update = Entity::update_many()
         .set(row)
-        .col_expr(Column::TokenEpoch, Expr::col(Column::TokenEpoch).add(1))
+        .col_expr(Column::TokenEpoch, Expr::col(Column::TokenEpoch).add(1_i64))
         .filter(Column::Id.eq(id.0));
     db.write(operation, async |tx| {
         update.clone().exec(tx).await.map_err(StoreError::during(operation))?;

@@ -235,26 +235,53 @@ impl StockLedger for Reference {
         Ok(LedgerSnapshot { pools: pools.collect() })
     }
 
-    async fn rebuild(
-        &self,
-        product: ProductId,
-        pools: &[PoolState],
-        buyers: &[BuyerState],
-        epoch: i64,
-    ) -> Result<(), StoreError> {
+    async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
         let mut books = self.0.lock().unwrap();
+        let epoch = rebuild.epoch;
         if books.pools.iter().any(|((of, _), account)| *of == product && account.epoch >= epoch) {
-            return Ok(());
+            return Ok(false);
         }
         books.pools.retain(|(of, _), _| *of != product);
         books.buyers.retain(|(of, _, _), _| *of != product);
-        for state in pools {
+        for state in &rebuild.pools {
             let account = Account { free: state.free, terms: state.terms, epoch };
             books.pools.insert((product, state.pool), account);
         }
-        for state in buyers {
+        for state in &rebuild.buyers {
             books.buyers.insert((product, state.pool, state.buyer), state.units);
         }
+        for order_no in &rebuild.returned {
+            let nameless = bare(&TicketRef::from(&setup::claim(*order_no, Pool::Free, 0, 1)));
+            books.numbers.entry(*order_no).or_insert((nameless, State::Settled)).1 = State::Returned(true);
+        }
+        books.steps.retain(|step_id, _| !rebuild.open_steps.contains(step_id));
+        Ok(true)
+    }
+
+    async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError> {
+        let mut tickets = self.orphans(i64::MAX, u64::MAX).await?;
+        tickets.retain(|ticket| ticket.claim.product == product);
+        Ok(tickets)
+    }
+
+    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
+        let books = self.0.lock().unwrap();
+        Ok(books.pools.iter().filter(|((of, _), _)| *of == product).map(|(_, account)| account.epoch).max())
+    }
+
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {
+        let books = self.0.lock().unwrap();
+        let of_product = books.buyers.iter().filter(|((of, _, _), units)| *of == product && units.units > 0);
+        Ok(of_product
+            .map(|((_, pool, buyer), units)| BuyerState { pool: *pool, buyer: *buyer, units: *units })
+            .collect())
+    }
+
+    async fn suspend(&self, _: ProductId) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 }

@@ -168,7 +168,8 @@ impl Drop for TestShop {
             assert_eq!(books.unfinished().await, expected, "stopping left work behind");
             books.assert_conserved().await;
             let options = CheckOptions { now_ms, grace_ms: 0 };
-            let report = check(books.db(), options).await.expect("the check runs");
+            let ledger = SqlLedger::new(books.db().clone());
+            let report = check(books.db(), &ledger, options).await.expect("the check runs");
             (!report.is_sound()).then(|| report.to_string())
         });
         assert!(problem.is_none(), "the books do not add up:\n{}", problem.unwrap_or_default());

@@ -1,15 +1,15 @@
-//! Units in and out of the ledger by step id, sale terms, and the rebuild from the database.
+//! Units in and out of the ledger by step id, and sale terms.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 
-use super::accounts::{self, PoolAccount, add_free, insert_pool, pools, terms_text, write_buyers};
+use super::accounts::{PoolAccount, add_free, insert_pool, pools, terms_text};
 use crate::domain::ProductId;
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{ClaimRejection, Pool};
 use crate::persistence::db::Db;
 use crate::persistence::error::StoreError;
-use crate::persistence::ledger::{BuyerState, LedgerAnswer, PoolState, Withdraw};
+use crate::persistence::ledger::{LedgerAnswer, Withdraw};
 use crate::persistence::query;
 
 const OPERATION: &str = "moving ledger units";
@@ -99,31 +99,6 @@ pub(super) async fn set_terms(db: &Db, product: ProductId, terms: &SaleTerms) ->
             .to_owned();
         query::execute(tx, &update, OPERATION).await?;
         Ok(())
-    })
-    .await
-}
-
-pub(super) async fn rebuild(
-    db: &Db,
-    product: ProductId,
-    states: &[PoolState],
-    buyers: &[BuyerState],
-    epoch: i64,
-) -> Result<(), StoreError> {
-    db.write("rebuilding the ledger", async |tx| {
-        let pools = accounts::pools(tx, product, true).await?;
-        if pools.values().any(|account| account.epoch >= epoch) {
-            return Ok(());
-        }
-        for table in ["ledger_pools", "ledger_buyers"] {
-            let delete = Query::delete().from_table(table).and_where(Expr::col("product_id").eq(product.0)).to_owned();
-            query::execute(tx, &delete, OPERATION).await?;
-        }
-        for state in states {
-            let account = PoolAccount { free: state.free, terms: state.terms, epoch };
-            insert_pool(tx, product, state.pool, &account).await?;
-        }
-        write_buyers(tx, product, buyers.iter().map(|state| ((state.pool, state.buyer), state.units))).await
     })
     .await
 }

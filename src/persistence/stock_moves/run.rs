@@ -1,6 +1,7 @@
 //! The steps of one move, each of which may be repeated.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
@@ -24,6 +25,9 @@ const IN_SQL: i16 = 1;
 const UNDOING: i16 = 2;
 const DONE: i16 = 3;
 const REFUSED: i16 = 4;
+/// How often, and with what pause, a difference looks whether the one before it has ended.
+const TURNS_MAX: u32 = 20;
+const TURN_EVERY: Duration = Duration::from_millis(50);
 /// Moves resumed at once.
 const PENDING_MAX: u64 = 1_000;
 
@@ -66,6 +70,13 @@ struct Row {
 }
 
 #[derive(FromQueryResult)]
+struct OpenRow {
+    move_id: String,
+    step: i16,
+    plan: String,
+}
+
+#[derive(FromQueryResult)]
 struct Pending {
     move_id: String,
     product_id: i64,
@@ -83,6 +94,41 @@ pub(super) async fn pending(db: &Db, begun_before_ms: i64) -> Result<Vec<(String
         .to_owned();
     let rows: Vec<Pending> = query::all(db.reader(), &select, "reading pending moves").await?;
     Ok(rows.into_iter().map(|row| (row.move_id, ProductId(row.product_id))).collect())
+}
+
+/// The ledger's step that a move has next, which may have been taken already.
+pub(in crate::persistence) struct OpenStep {
+    /// As the ledger knows it.
+    pub(in crate::persistence) step_id: String,
+    /// Units that SQL has in a pool, and the ledger only once the step is taken.
+    pub(in crate::persistence) in_sql_only: Option<(Pool, i64)>,
+}
+
+/// The open steps of a product's moves.
+pub(in crate::persistence) async fn open_steps(
+    conn: &impl ConnectionTrait,
+    product: ProductId,
+) -> Result<Vec<OpenStep>, StoreError> {
+    let select = Query::select()
+        .columns(["move_id", "step", "plan"])
+        .from("stock_moves")
+        .and_where(Expr::col("product_id").eq(product.0))
+        .and_where(Expr::col("step").is_in([STARTED, IN_SQL, UNDOING]))
+        .order_by("move_id", Order::Asc)
+        .to_owned();
+    let rows: Vec<OpenRow> = query::all(conn, &select, OPERATION).await?;
+    rows.into_iter()
+        .map(|OpenRow { move_id, step, plan }| {
+            let stored: Stored = query::from_json(&plan, || format!("stock move {move_id}"))?;
+            let gains = |pool: Option<Pool>| pool.map(|pool| (pool, stored.units));
+            let (letter, in_sql_only) = match (step, stored.transfer) {
+                (IN_SQL, Some(transfer)) => ('d', gains(transfer.to)),
+                (UNDOING, Some(transfer)) => ('u', gains(transfer.from)),
+                _ => ('w', None),
+            };
+            Ok(OpenStep { step_id: format!("{move_id}:{letter}"), in_sql_only })
+        })
+        .collect()
 }
 
 /// Writes the row of a move, unless it is there.
@@ -157,7 +203,7 @@ impl Move<'_> {
         loop {
             let (step, stored, refusal) = self.load().await?;
             match step {
-                STARTED => match self.resolve(stored).await? {
+                STARTED => match self.resolve_in_turn(stored).await? {
                     Ok(stored) => match self.withdraw(&stored).await? {
                         Ok(units) => self.write(Stored { units, ..stored }).await?,
                         Err(refusal) => self.refuse(&stored, refusal, STARTED).await?,
@@ -183,25 +229,68 @@ impl Move<'_> {
         Ok((row.step, query::from_json(&row.plan, what)?, refusal))
     }
 
+    /// Waits for an earlier difference to end, for a while.
+    async fn resolve_in_turn(&self, stored: Stored) -> Result<Result<Stored, MoveRefusal>, StoreError> {
+        for _ in 1..TURNS_MAX {
+            match self.resolve(stored).await {
+                Err(StoreError::Conflict { .. }) => tokio::time::sleep(TURN_EVERY).await,
+                outcome => return outcome,
+            }
+        }
+        self.resolve(stored).await
+    }
+
     /// Says which pools give and get, once: a difference is taken against what is free at this moment (R15).
     async fn resolve(&self, stored: Stored) -> Result<Result<Stored, MoveRefusal>, StoreError> {
         if stored.transfer.is_some() {
             return Ok(Ok(stored));
         }
-        let transfer = match self.transfer(stored.plan).await? {
-            Ok(transfer) => transfer,
-            Err(refusal) => return Ok(Err(refusal)),
+        let resolving = async |conn: &DatabaseTransaction| {
+            let transfer = match self.transfer(stored.plan).await? {
+                Ok(transfer) => transfer,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let resolved = Stored { transfer: Some(transfer), ..stored };
+            let update = Query::update()
+                .table("stock_moves")
+                .value("plan", query::to_json(&resolved, "stock plan")?)
+                .and_where(Expr::col("move_id").eq(self.move_id))
+                .and_where(Expr::col("plan").eq(query::to_json(&stored, "stock plan")?))
+                .to_owned();
+            query::execute(conn, &update, OPERATION).await.map(|_| Ok(()))
         };
-        let resolved = Stored { transfer: Some(transfer), ..stored };
-        let update = Query::update()
-            .table("stock_moves")
-            .value("plan", query::to_json(&resolved, "stock plan")?)
-            .and_where(Expr::col("move_id").eq(self.move_id))
-            .and_where(Expr::col("plan").eq(query::to_json(&stored, "stock plan")?))
+        let resolved = self.db.write(OPERATION, async |tx| {
+            self.await_turn(tx, stored.plan).await?;
+            resolving(tx).await
+        });
+        match resolved.await? {
+            Ok(()) => Ok(Ok(self.load().await?.1)), // read again: if another node resolved it meanwhile, its word counts
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// A difference holds only while no other one is under way: of two "let there be n" the later must see what the
+    /// earlier moved, or both add. The product's rows are locked meanwhile.
+    async fn await_turn(&self, tx: &DatabaseTransaction, plan: StockPlan) -> Result<(), StoreError> {
+        if !plan.is_difference() {
+            return Ok(());
+        }
+        stock::lock(tx, &[self.product]).await?;
+        let select = Query::select()
+            .columns(["step", "plan", "refusal"])
+            .from("stock_moves")
+            .and_where(Expr::col("product_id").eq(self.product.0))
+            .and_where(Expr::col("step").is_in([STARTED, IN_SQL, UNDOING]))
+            .and_where(Expr::col("move_id").ne(self.move_id))
             .to_owned();
-        query::execute(self.db.writer(), &update, OPERATION).await?;
-        // Read again: if another node resolved it meanwhile, its word counts.
-        Ok(Ok(self.load().await?.1))
+        let others: Vec<Row> = query::all(tx, &select, OPERATION).await?;
+        for other in others {
+            let stored: Stored = query::from_json(&other.plan, || format!("a stock move of product {}", self.product))?;
+            if stored.transfer.is_some() && stored.plan.is_difference() {
+                return Err(StoreError::Conflict { operation: OPERATION });
+            }
+        }
+        Ok(())
     }
 
     async fn transfer(&self, plan: StockPlan) -> Result<Result<Transfer, MoveRefusal>, StoreError> {

@@ -6,6 +6,7 @@ use crate::domain::order::{CancelReason, Command};
 use crate::domain::sale::SaleWindow;
 use crate::domain::{Money, SaleId};
 use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
+use crate::persistence::recovery;
 use crate::persistence::sales::{NewSale, SaleRefusal};
 
 const ID: &str = "01JD0000000000000000000000";
@@ -48,6 +49,19 @@ async fn plans(shop: &Shop) -> Vec<(StockPlan, i64, i64)> {
 
 #[actix_rt::test]
 async fn a_move_cut_off_after_any_step_is_finished_once() {
+    finish_what_was_cut_off(async |_| {}).await;
+}
+
+#[actix_rt::test]
+async fn r16_a_move_is_finished_once_though_the_ledger_was_rebuilt_in_between() {
+    finish_what_was_cut_off(async |shop| {
+        let rebuilt = recovery::rebuild(&shop.db, &shop.ledger, PRODUCT, NOW_MS).await.unwrap();
+        assert_eq!(rebuilt, recovery::Rebuilt::Done);
+    })
+    .await;
+}
+
+async fn finish_what_was_cut_off(meanwhile: impl AsyncFn(&Shop)) {
     for plan_index in 0..9 {
         for steps_done in 0..=3 {
             let shop = Shop::with_units(10).await;
@@ -70,6 +84,7 @@ async fn a_move_cut_off_after_any_step_is_finished_once() {
                     }
                 }
             }
+            meanwhile(&shop).await;
             assert!(!shop.report().await.is_sound(), "the pending move is seen");
             assert_eq!(resume_pending(&shop.db, &shop.ledger, 1, NOW_MS).await.unwrap(), [], "too young");
             assert_eq!(resume_pending(&shop.db, &shop.ledger, 0, NOW_MS).await.unwrap(), [PRODUCT]);
@@ -216,4 +231,18 @@ async fn units_cancelled_into_a_closed_sale_are_found_and_brought_home() {
     let plan = StockPlan::RestockSale { sale, units: 1 };
     assert_eq!(shop.run(ID, plan).await, Err(MoveRefusal::SaleClosed));
     shop.assert_sound().await;
+}
+
+#[actix_rt::test]
+async fn r15_of_two_settings_that_overlap_the_later_sees_the_earlier() {
+    let shop = Shop::with_units(10).await;
+    let ids: Vec<String> = (0..6).map(|number| format!("01JD{number:022}")).collect();
+    let wanted = [40, 3, 25, 0, 12, 30];
+    let moves = ids.iter().zip(wanted).map(|(id, units)| shop.run(id, StockPlan::SetFree { units }));
+    for outcome in futures::future::join_all(moves).await {
+        outcome.unwrap();
+    }
+    let free = stock::of_product(&shop.db, PRODUCT).await.unwrap()[0].free;
+    assert!(wanted.contains(&free), "{free} is what nobody set");
+    assert_eq!(shop.ledger.snapshot(PRODUCT).await.unwrap().free(Pool::Free), free);
 }
