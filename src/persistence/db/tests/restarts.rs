@@ -79,7 +79,7 @@ impl Server {
     fn stop(&self) {
         self.signal("-STOP");
         while self.pids().iter().any(|pid| is_running(pid)) {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::yield_now();
         }
     }
 }
