@@ -1,54 +1,101 @@
-//! Takes tickets from the order queue to the order writer, one batch at a time; what arrives meanwhile is the next.
+//! Takes tickets from the order queue to the order writer, one delivery at a time; what arrives meanwhile is the next.
 //!
-//! A batch that is lost here (panic, crash, a store that is away) is still owed in the ledger, and the sweep publishes
-//! it again; a batch delivered twice is written once.
+//! A delivery is acknowledged when its orders are committed, so what is lost here (panic, crash) comes again; a ticket
+//! delivered twice is written once. While the store is away the delivery is held and tried again, then given back; if
+//! only some of its tickets cannot be written, those alone are given back, so that they do not stop the others.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
+use tracing::Instrument;
 
 use super::background::Stop;
 use super::kit::Directory;
-use super::order_writer::{OrderWriterActor, THE_WRITER, WriteOrders};
+use super::order_writer::{self, OrderWriterActor};
+use crate::clock;
 use crate::domain::stock::Ticket;
 use crate::failpoint;
-use crate::messaging::TicketStream;
+use crate::messaging::{Delivery, OrderQueue, QueueError, trace_context};
 use crate::persistence::StoreError;
-use crate::persistence::placing::OrderGroup;
 
-/// Longest that one batch may take, all retries included.
+/// Longest that one try may take, the writer's own retries included.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A delivery of which nothing can be written is held for so long; far below the 30 minutes that RabbitMQ waits.
+const HELD_MAX: Duration = Duration::from_secs(30);
+/// Tries of tickets that could not be written when others could.
+const TRIES_MAX: u32 = 3;
+/// Pause before the second try, doubled up to the maximum.
+const PAUSE_FIRST_MS: u64 = 50;
+const PAUSE_MAX_MS: u64 = 2_000;
+/// Pause after the queue could not be read.
+const PAUSE_QUEUE_AWAY: Duration = Duration::from_millis(200);
 
-/// Consumes until `stop` and the queue is empty.
+/// Consumes until `stop`; a queue that does not outlive the process is emptied first.
 ///
 /// # Errors
 /// None; the type is that of all background loops.
 pub async fn run(
-    tickets: Arc<Mutex<TicketStream>>,
+    queue: Arc<dyn OrderQueue>,
     writer: Directory<OrderWriterActor>,
     tickets_max: usize,
     mut stop: Stop,
 ) -> Result<(), StoreError> {
-    let mut tickets = tickets.lock().await;
-    loop {
-        let batch = tokio::select! {
+    while !(stop.is_set() && queue.outlives_process()) {
+        let received = tokio::select! {
             biased;
-            batch = tickets.next(tickets_max) => batch,
+            received = queue.receive(tickets_max) => received,
             () = stop.wait() => return Ok(()),
         };
-        if batch.is_empty() {
-            return Ok(());
+        match received {
+            Ok(delivery) => consume(&*queue, &writer, delivery, &mut stop).await,
+            Err(QueueError::Closed) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "order queue not read, trying again");
+                stop.sleep(PAUSE_QUEUE_AWAY).await;
+            }
         }
-        failpoint::reach("consumer.write.before");
-        let groups = batch.into_iter().map(alone).collect();
-        if let Err(error) = writer.ask(&THE_WRITER, WriteOrders { groups }, WRITE_TIMEOUT).await {
-            tracing::error!(%error, "order writer did not answer; the sweep brings the tickets back");
-        }
-        failpoint::reach("consumer.write.after");
+    }
+    Ok(())
+}
+
+async fn consume(
+    queue: &dyn OrderQueue,
+    writer: &Directory<OrderWriterActor>,
+    Delivery { tickets, receipt, traceparent }: Delivery,
+    stop: &mut Stop,
+) {
+    let span = tracing::info_span!("write_orders", tickets = tickets.len());
+    trace_context::follow(&span, traceparent.as_deref());
+    failpoint::reach("consumer.write.before");
+    let left = write(writer, tickets, stop).instrument(span).await;
+    failpoint::reach("consumer.write.after");
+    let outcome = if left.is_empty() {
+        queue.acknowledge(receipt).await
+    } else if stop.is_set() {
+        return tracing::warn!(tickets = left.len(), "tickets not written before the end, they come again");
+    } else {
+        tracing::error!(tickets = left.len(), "tickets not written, given back to the queue");
+        queue.give_back(receipt, left, "orders not written").await
+    };
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "delivery not acknowledged, it may come again");
     }
 }
 
-fn alone(ticket: Ticket) -> OrderGroup {
-    OrderGroup { tickets: vec![ticket], atomic: false, clears_cart_of: None }
+/// Writes the tickets; answers those that could not be written after all tries.
+async fn write(writer: &Directory<OrderWriterActor>, mut tickets: Vec<Ticket>, stop: &mut Stop) -> Vec<Ticket> {
+    let held_since: Instant = clock::monotonic();
+    let (mut tries, mut pause_ms) = (0, PAUSE_FIRST_MS);
+    loop {
+        let count = tickets.len();
+        tickets = order_writer::write_each(writer, tickets, WRITE_TIMEOUT).await;
+        let is_store_away = tickets.len() == count;
+        tries = if is_store_away { tries } else { tries + 1 };
+        let is_over = tries >= TRIES_MAX || held_since.elapsed() >= HELD_MAX || stop.is_set();
+        if tickets.is_empty() || is_over {
+            return tickets;
+        }
+        stop.sleep(Duration::from_millis(pause_ms)).await;
+        pause_ms = (pause_ms * 2).min(PAUSE_MAX_MS);
+    }
 }

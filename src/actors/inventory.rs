@@ -5,24 +5,30 @@
 //! leave together when it returns; no timer, so an idle shop answers at once. A sold-out flag per pool, set by the
 //! ledger's answer, refuses without asking; one claim in every `PROBE_MS` is let through to look again.
 //!
+//! A buyer is answered once the order queue has his ticket, or, if it would not take it, once his order is written. The
+//! next ledger call does not wait for that; up to `PUBLISHES_MAX` batches are on their way.
+//!
 //! A crash loses the claims that were gathered: their callers get an error and find the outcome by ticket. Terms,
 //! price and flags are read again from the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use serde_json::json;
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
-use super::kit::{KitActor, LoadError, Vitals};
+use super::kit::{Directory, KitActor, LoadError, Vitals};
+use super::order_writer::{self, OrderWriterActor};
+use super::peers::{NodeMessage, Peers};
 use crate::clock::Clock;
 use crate::domain::sale::{SalePhase, SaleTerms};
 use crate::domain::stock::{Claim, ClaimRejection, OrderDetails, Ticket, TicketKind};
 use crate::domain::{BuyerId, OrderNo, Pool, ProductId, Quantity};
 use crate::failpoint;
-use crate::messaging::OrderQueue;
+use crate::messaging::{OrderQueue, QueueError};
 use crate::persistence::ledger::{LedgerSnapshot, StockLedger};
 use crate::persistence::products::{self, ProductCard};
 use crate::persistence::stock_moves::{self, MoveDone, MoveRefusal, StockPlan};
@@ -30,6 +36,12 @@ use crate::persistence::{Db, StoreError};
 
 /// How often one claim may look whether a sold-out pool has units again.
 const PROBE_MS: i64 = 200;
+
+/// Batches of tickets of one product on their way to the queue; more wait with their claims.
+const PUBLISHES_MAX: usize = 8;
+
+/// Longest that tickets which the queue did not take may need to become orders while their buyers wait.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Pause before a failed refresh is repeated.
 const REFRESH_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -87,6 +99,9 @@ pub enum ReserveRefusal {
     /// The ledger's answer was lost or it failed: whether units were taken is to be asked by ticket.
     #[error("outcome unknown")]
     OutcomeUnknown,
+    /// Units were taken, but neither the queue nor the database would have the ticket yet: the sweep brings it.
+    #[error("units taken, order not safe yet")]
+    NotSafe,
 }
 
 /// Why units were not moved.
@@ -108,7 +123,11 @@ pub struct InventoryDeps {
     /// The gate.
     pub ledger: Arc<dyn StockLedger>,
     /// Where accepted tickets go.
-    pub queue: OrderQueue,
+    pub queue: Arc<dyn OrderQueue>,
+    /// Where they go if the queue does not take them.
+    pub writer: Directory<OrderWriterActor>,
+    /// The other nodes, told when units moved here.
+    pub peers: Peers,
     /// Time.
     pub clock: Clock,
     /// Most claims in one ledger call.
@@ -130,6 +149,8 @@ pub struct InventoryActor {
     sold_out_until_ms: HashMap<Pool, i64>,
     gathered: Vec<Gathered>,
     is_reserving: bool,
+    /// Batches on their way to the queue.
+    publishing: usize,
     /// Reads of card and snapshot begun, and the latest that was adopted: one that was overtaken is stale.
     reads_begun: u64,
     read_adopted: u64,
@@ -137,6 +158,14 @@ pub struct InventoryActor {
 
 struct Gathered {
     claim: Claim,
+    reply: oneshot::Sender<Result<Ticket, ReserveRefusal>>,
+    /// Of the request; the message to the queue carries the first one's trace on.
+    span: tracing::Span,
+}
+
+/// A ticket whose buyer waits until it is safe.
+struct Accepted {
+    ticket: Ticket,
     reply: oneshot::Sender<Result<Ticket, ReserveRefusal>>,
 }
 
@@ -158,6 +187,7 @@ impl KitActor for InventoryActor {
             sold_out_until_ms: HashMap::new(),
             gathered: Vec::new(),
             is_reserving: false,
+            publishing: 0,
             reads_begun: 0,
             read_adopted: 0,
         };
@@ -172,6 +202,7 @@ impl KitActor for InventoryActor {
         json!({
             "name": self.card.as_ref().map(|card| &card.name), "sales": self.sales, "levels": levels,
             "sold_out": sold_out, "claims_gathered": self.gathered.len(), "is_reserving": self.is_reserving,
+            "publishing": self.publishing,
         })
     }
 }
@@ -193,7 +224,7 @@ impl Handler<ReserveUnits> for InventoryActor {
         if claim.unit_price.times(claim.quantity.units()).is_none() {
             return Box::pin(std::future::ready(Err(ReserveRefusal::TotalTooLarge)));
         }
-        self.gathered.push(Gathered { claim, reply });
+        self.gathered.push(Gathered { claim, reply, span: tracing::Span::current() });
         self.reserve_gathered(ctx);
         Box::pin(async move { answer.await.unwrap_or(Err(ReserveRefusal::OutcomeUnknown)) })
     }
@@ -231,7 +262,9 @@ impl Handler<MoveStock> for InventoryActor {
         let (deps, product) = (self.deps.clone(), self.product);
         let moving = async move {
             let now_ms = deps.clock.now_ms();
-            Ok(stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??)
+            let moved = stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??;
+            deps.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
+            Ok(moved)
         };
         let moved = moving.into_actor(self);
         Box::pin(moved.then(|outcome, actor, _| actor.refresh().map(move |(), _, _| outcome)))
@@ -321,7 +354,7 @@ impl InventoryActor {
     }
 
     fn reserve_gathered(&mut self, ctx: &mut Context<Self>) {
-        if self.is_reserving || self.gathered.is_empty() {
+        if self.is_reserving || self.gathered.is_empty() || self.publishing >= PUBLISHES_MAX {
             return;
         }
         self.is_reserving = true;
@@ -335,7 +368,7 @@ impl InventoryActor {
         };
         ctx.spawn(reserving.into_actor(self).map(move |outcome, actor, ctx| {
             actor.is_reserving = false;
-            actor.answer(batch, outcome);
+            actor.answer(batch, outcome, ctx);
             actor.reserve_gathered(ctx);
         }));
     }
@@ -349,7 +382,12 @@ impl InventoryActor {
         Claim { unit_price: price.unwrap_or(claim.unit_price), ..claim }
     }
 
-    fn answer(&mut self, batch: Vec<Gathered>, outcome: Result<Vec<Result<Ticket, ClaimRejection>>, StoreError>) {
+    fn answer(
+        &mut self,
+        batch: Vec<Gathered>,
+        outcome: Result<Vec<Result<Ticket, ClaimRejection>>, StoreError>,
+        ctx: &mut Context<Self>,
+    ) {
         let answers = match outcome {
             Ok(answers) => answers,
             Err(error) => {
@@ -361,18 +399,38 @@ impl InventoryActor {
             }
         };
         metrics::histogram!("rushmall_ledger_batch_claims").record(batch.len() as u32);
-        let owed: Vec<Ticket> =
-            answers.iter().flatten().filter(|ticket| ticket.claim.kind == TicketKind::Owed).cloned().collect();
-        // The order is owed from here on, whoever hears of it: queue first, then answer.
-        failpoint::reach("queue.publish.before");
-        if !owed.is_empty() && !self.deps.queue.publish(owed) {
-            tracing::warn!(product = %self.product, "order queue is full; tickets wait for the sweep");
+        let span = batch.first().map_or_else(tracing::Span::none, |first| first.span.clone());
+        let mut accepted = Vec::new();
+        for (Gathered { claim, reply, .. }, answer) in batch.into_iter().zip(answers) {
+            self.learn(&claim, &answer);
+            match answer {
+                Ok(ticket) if ticket.claim.kind == TicketKind::Owed => accepted.push(Accepted { ticket, reply }),
+                answer => {
+                    let _ = reply.send(answer.map_err(ReserveRefusal::from)); // the caller may have gone
+                }
+            }
         }
-        failpoint::reach("queue.publish.after");
-        for (gathered, answer) in batch.into_iter().zip(answers) {
-            self.learn(&gathered.claim, &answer);
-            let _ = gathered.reply.send(answer.map_err(ReserveRefusal::from)); // the caller may have gone
+        if !accepted.is_empty() {
+            self.make_safe(accepted, span, ctx);
         }
+    }
+
+    /// The orders are owed from here on, whoever hears of it: queue first, then answer.
+    fn make_safe(&mut self, accepted: Vec<Accepted>, span: tracing::Span, ctx: &mut Context<Self>) {
+        self.publishing += 1;
+        let (deps, product) = (self.deps.clone(), self.product);
+        let publishing = async move {
+            let tickets: Vec<Ticket> = accepted.iter().map(|accepted| accepted.ticket.clone()).collect();
+            let unsafe_ones = deps.make_safe(product, tickets).await;
+            for Accepted { ticket, reply } in accepted {
+                let is_safe = !unsafe_ones.contains(&ticket.claim.order_no);
+                let _ = reply.send(if is_safe { Ok(ticket) } else { Err(ReserveRefusal::NotSafe) });
+            }
+        };
+        ctx.spawn(publishing.instrument(span).into_actor(self).map(|(), actor, ctx| {
+            actor.publishing -= 1;
+            actor.reserve_gathered(ctx);
+        }));
     }
 
     /// Keeps the sold-out flag and the level of the claim's pool.
@@ -394,5 +452,31 @@ impl InventoryActor {
             }
             Err(_) => {}
         }
+    }
+}
+
+impl InventoryDeps {
+    /// Publishes the tickets; what the queue does not take becomes orders at once. Answers the numbers of those that
+    /// did not become safe either way: the sweep brings them.
+    async fn make_safe(&self, product: ProductId, tickets: Vec<Ticket>) -> HashSet<OrderNo> {
+        failpoint::reach("queue.publish.before");
+        let published = self.queue.publish(&tickets).await;
+        failpoint::reach("queue.publish.after");
+        match published {
+            Ok(()) => return HashSet::new(),
+            Err(QueueError::Full) => {
+                tracing::warn!(%product, "order queue is full; tickets wait for the sweep");
+                return HashSet::new();
+            }
+            Err(error) => {
+                tracing::warn!(%product, tickets = tickets.len(), %error, "tickets not published, writing their orders");
+                metrics::counter!("rushmall_tickets_written_without_queue_total").increment(tickets.len() as u64);
+            }
+        }
+        let unwritten = order_writer::write_each(&self.writer, tickets, WRITE_TIMEOUT).await;
+        if !unwritten.is_empty() {
+            tracing::error!(%product, tickets = unwritten.len(), "tickets neither published nor written, the sweep brings them");
+        }
+        unwritten.into_iter().map(|ticket| ticket.claim.order_no).collect()
     }
 }

@@ -17,7 +17,7 @@ use futures::FutureExt as _;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::kit::{KitActor, LoadError, Vitals};
+use super::kit::{Directory, KitActor, LoadError, Vitals};
 use super::relay::RelayBell;
 use crate::clock::Clock;
 use crate::domain::OrderNo;
@@ -47,6 +47,22 @@ pub struct WriteOrders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("orders may or may not be written")]
 pub struct WriteError;
+
+/// Writes each ticket as an order of its own; answers those of which it is not known that they were written.
+pub async fn write_each(writer: &Directory<OrderWriterActor>, tickets: Vec<Ticket>, timeout: Duration) -> Vec<Ticket> {
+    let alone = |ticket: &Ticket| OrderGroup { tickets: vec![ticket.clone()], atomic: false, clears_cart_of: None };
+    let groups = tickets.iter().map(alone).collect();
+    match writer.ask(&THE_WRITER, WriteOrders { groups }, timeout).await {
+        Ok(outcomes) => {
+            let unknown = |(ticket, outcome): (Ticket, Result<_, _>)| outcome.is_err().then_some(ticket);
+            tickets.into_iter().zip(outcomes).filter_map(unknown).collect()
+        }
+        Err(error) => {
+            tracing::error!(tickets = tickets.len(), %error, "order writer did not answer");
+            tickets
+        }
+    }
+}
 
 /// What the writer needs.
 #[derive(Clone)]

@@ -15,16 +15,18 @@ use super::background::Stop;
 use super::inventory::{InventoryActor, MoveStock, RefreshInventory};
 use super::kit::Directory;
 use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
+use super::order_writer::{self, OrderWriterActor};
+use super::peers::{NodeMessage, Peers};
 use crate::clock::Clock;
 use crate::config::OrderSettings;
 use crate::domain::OrderNo;
 use crate::domain::order::{Command, ReviewReason};
 use crate::domain::stock::{Ticket, TicketKind};
-use crate::messaging::OrderQueue;
+use crate::messaging::{OrderQueue, QueueError};
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::stock_moves::{self, StockPlan};
-use crate::persistence::{Db, StoreError, carts, idempotency, orders, sales, sessions};
+use crate::persistence::{CartStore, Db, StoreError, idempotency, orders, sales, sessions};
 use crate::random::OrderNumbers;
 
 /// Orders driven at the same time.
@@ -48,6 +50,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const MOVE_ABANDONED_MS: i64 = 5_000;
 /// A sale's units go back so long after its end, so that an administrator can still prolong it.
 const SALE_ENDED_GRACE_MS: i64 = 60_000;
+/// Pause between looks for carts that were left half way.
+const CARTS_EVERY: Duration = Duration::from_secs(5);
 /// Pause between rounds of house-keeping.
 const HOUSE_KEEPING_EVERY: Duration = Duration::from_secs(30);
 
@@ -58,12 +62,18 @@ pub struct SweepDeps {
     pub db: Db,
     /// The gate.
     pub ledger: Arc<dyn StockLedger>,
+    /// Carts.
+    pub carts: Arc<dyn CartStore>,
     /// Order sagas.
     pub orders: Directory<OrderSagaActor>,
     /// Inventory actors, told when a move of their units was resumed.
     pub inventory: Directory<InventoryActor>,
+    /// The other nodes, told likewise.
+    pub peers: Peers,
     /// Where tickets without an order go.
-    pub queue: OrderQueue,
+    pub queue: Arc<dyn OrderQueue>,
+    /// Where they go if the queue does not take them.
+    pub writer: Directory<OrderWriterActor>,
     /// Time.
     pub clock: Clock,
     /// Identities of moves.
@@ -113,13 +123,26 @@ impl SweepDeps {
     /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
     pub async fn sweep_tickets(self, mut stop: Stop) -> Result<(), StoreError> {
         let now_ms = self.clock.now_ms();
+        let mut published = Postponed::default();
         self.resume_moves(0, now_ms).await?;
-        self.adopt_orphans(now_ms).await?;
+        self.adopt_orphans(now_ms, &mut published).await?;
         while !stop.is_set() {
             stop.sleep(Duration::from_millis(self.settings.sweep_interval_ms * 4)).await;
             let now_ms = self.clock.now_ms();
-            self.adopt_orphans(now_ms - self.settings.ticket_orphan_after_ms).await?;
+            self.adopt_orphans(now_ms - self.settings.ticket_orphan_after_ms, &mut published).await?;
             self.resume_moves(MOVE_ABANDONED_MS, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends checkouts and moves of carts that were cut off, until `stop`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a store cannot be asked; the supervisor starts it again.
+    pub async fn sweep_carts(self, mut stop: Stop) -> Result<(), StoreError> {
+        while !stop.is_set() {
+            self.carts.tidy(self.clock.now_ms()).await?;
+            stop.sleep(CARTS_EVERY).await;
         }
         Ok(())
     }
@@ -132,7 +155,6 @@ impl SweepDeps {
         while !stop.is_set() {
             let now_ms = self.clock.now_ms();
             idempotency::purge(&self.db, now_ms).await?;
-            carts::purge(&self.db, now_ms).await?;
             sessions::purge(&self.db, now_ms).await?;
             stock_moves::purge(&self.db, now_ms).await?;
             self.return_units_of_sales(now_ms).await?;
@@ -198,6 +220,7 @@ impl SweepDeps {
             if let Err(error) = self.inventory.ask(&product, RefreshInventory, ASK_TIMEOUT).await {
                 tracing::warn!(%product, %error, "inventory not told of a resumed move");
             }
+            self.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
         }
         Ok(())
     }
@@ -217,18 +240,35 @@ impl SweepDeps {
         Ok(())
     }
 
-    /// Owed tickets are published again; prepared ones are settled if their order exists, else given back.
-    async fn adopt_orphans(&self, accepted_before_ms: i64) -> Result<(), StoreError> {
+    /// Owed tickets are published again, each at most once in a while; prepared ones are settled if their order exists,
+    /// else given back.
+    async fn adopt_orphans(&self, accepted_before_ms: i64, published: &mut Postponed) -> Result<(), StoreError> {
         let orphans = self.ledger.orphans(accepted_before_ms, ORPHANS_MAX).await?;
-        let (owed, prepared): (Vec<Ticket>, Vec<Ticket>) =
+        let (mut owed, prepared): (Vec<Ticket>, Vec<Ticket>) =
             orphans.into_iter().partition(|ticket| ticket.claim.kind == TicketKind::Owed);
+        let now_ms = self.clock.now_ms();
+        owed.retain(|ticket| !published.has(ticket.claim.order_no, now_ms));
         if !owed.is_empty() {
             tracing::info!(tickets = owed.len(), "tickets without an order published again");
-            for batch in owed.chunks(self.settings.batch_tickets_max) {
-                self.queue.publish(batch.to_vec());
+        }
+        for batch in owed.chunks(self.settings.batch_tickets_max) {
+            self.publish_again(batch).await;
+            let until_ms = now_ms + self.settings.ticket_orphan_after_ms;
+            published.0.extend(batch.iter().map(|ticket| (ticket.claim.order_no, until_ms)));
+        }
+        published.0.retain(|_, until_ms| now_ms < *until_ms);
+        self.end_prepared(&prepared).await
+    }
+
+    /// To the queue, or straight to the writer if it does not take them; else they are found again.
+    async fn publish_again(&self, tickets: &[Ticket]) {
+        match self.queue.publish(tickets).await {
+            Ok(()) | Err(QueueError::Full) => {}
+            Err(error) => {
+                let left = order_writer::write_each(&self.writer, tickets.to_vec(), ASK_TIMEOUT).await.len();
+                tracing::warn!(tickets = tickets.len(), left, %error, "tickets not published, orders written instead");
             }
         }
-        self.end_prepared(&prepared).await
     }
 
     async fn end_prepared(&self, prepared: &[Ticket]) -> Result<(), StoreError> {
@@ -247,11 +287,15 @@ impl SweepDeps {
     }
 }
 
-/// Orders that could not be driven, and when they may be tried again.
+/// Orders that are left alone for a while, and until when.
 #[derive(Default)]
 struct Postponed(HashMap<OrderNo, i64>);
 
 impl Postponed {
+    fn has(&self, order_no: OrderNo, now_ms: i64) -> bool {
+        self.0.get(&order_no).is_some_and(|until_ms| now_ms < *until_ms)
+    }
+
     fn without(&mut self, order_nos: &[OrderNo], now_ms: i64) -> Vec<OrderNo> {
         self.0.retain(|_, until_ms| now_ms < *until_ms);
         order_nos.iter().copied().filter(|order_no| !self.0.contains_key(order_no)).collect()

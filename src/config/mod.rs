@@ -181,11 +181,25 @@ pub struct AmqpSettings {
     pub connect_timeout_ms: u64,
     /// Longest wait for a publisher's confirm.
     pub confirm_timeout_ms: u64,
+    /// Messages that wait for their confirm at the same time.
+    pub window_messages: usize,
+    /// Messages that the broker hands to this node ahead of their acknowledgement.
+    pub prefetch_messages: u16,
+    /// Deliveries of one message before it goes to the dead messages; holds in the embedded shop as well.
+    pub deliveries_max: u32,
 }
 
 impl Default for AmqpSettings {
     fn default() -> Self {
-        Self { url: String::new(), prefix: "rushmall".to_owned(), connect_timeout_ms: 5_000, confirm_timeout_ms: 2_000 }
+        Self {
+            url: String::new(),
+            prefix: "rushmall".to_owned(),
+            connect_timeout_ms: 5_000,
+            confirm_timeout_ms: 2_000,
+            window_messages: 256,
+            prefetch_messages: 64,
+            deliveries_max: 20,
+        }
     }
 }
 
@@ -278,13 +292,23 @@ pub struct LimitSettings {
     pub seckill_per_second: u32,
     /// Flash-sale claims of one user: at once.
     pub seckill_burst: u32,
+    /// Tries to sign in to one account in any minute.
+    pub sign_ins_per_minute: u32,
+    /// Tries to register under one name in any minute.
+    pub registrations_per_minute: u32,
     /// Addresses that per-address limits never apply to. Unset: the loopback outside production.
     pub exempt: Option<Vec<IpAddr>>,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { seckill_per_second: 5, seckill_burst: 10, exempt: None }
+        Self {
+            seckill_per_second: 5,
+            seckill_burst: 10,
+            sign_ins_per_minute: 10,
+            registrations_per_minute: 10,
+            exempt: None,
+        }
     }
 }
 

@@ -33,8 +33,8 @@ pub struct Statistics {
     /// Of paid, shipped and completed orders, in yuan.
     #[schema(value_type = f64)]
     pub revenue: Yuan,
-    /// Tickets on their way to the order writer.
-    pub queue_depth: usize,
+    /// Batches of tickets on their way to the order writer; null while the broker cannot be asked.
+    pub queue_depth: Option<u64>,
     /// Messages that no actor of this node handled.
     pub dead_letters: u64,
     /// Live actors of this node by kind.
@@ -111,7 +111,7 @@ pub async fn statistics(state: web::Data<AppState>, _admin: Admin) -> ApiResult<
         products: rehearsal::rows_of(&state.db, "products").await?,
         orders: counts.iter().map(|count| (count.status.code(), count.orders)).collect(),
         revenue: Yuan(revenue),
-        queue_depth: state.shop.queue.depth(),
+        queue_depth: state.shop.queue.depth().await.ok(),
         dead_letters: state.shop.host.dead_letters().total(),
         actors,
     })

@@ -98,7 +98,7 @@ fn from_shelf(refusal: ReserveRefusal) -> ApiError {
         ReserveRefusal::NoProduct => Code::PRODUCT_NOT_FOUND.into(),
         ReserveRefusal::OffShelf => Code::PRODUCT_OFF_SHELF.into(),
         ReserveRefusal::TotalTooLarge => ApiError::from(Code::ORDER_PARAMETER).with("reason", "total too large"),
-        ReserveRefusal::OutcomeUnknown => Code::UNAVAILABLE.into(),
+        ReserveRefusal::OutcomeUnknown | ReserveRefusal::NotSafe => Code::UNAVAILABLE.into(),
         ReserveRefusal::Rejected(ClaimRejection::SoldOut | ClaimRejection::PoolNotFound) => {
             ApiError::from(Code::PRODUCT_STOCK_SHORT).with("stock", 0)
         }

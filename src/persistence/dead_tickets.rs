@@ -124,6 +124,16 @@ pub(super) async fn insert_unreadable(
     .await
 }
 
+/// As [`insert_unreadable`], by itself: the units go back in a step of their own, afterwards.
+pub(super) async fn keep_unreadable(
+    db: &Db,
+    whose: (&str, ProductId, BuyerId),
+    raw: &RawTicket,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    insert_unreadable(db.writer(), whose, raw, now_ms).await
+}
+
 async fn write(conn: &impl ConnectionTrait, row: Vec<Expr>) -> Result<(), StoreError> {
     let keep = OnConflict::column("order_no").do_nothing_on(["order_no"]).to_owned();
     query::insert_rows(conn, "dead_tickets", &COLUMNS, vec![row], Some(keep)).await

@@ -59,7 +59,7 @@ async fn t4_every_command_and_message_said_twice_has_one_effect() {
 
     // the ticket, redelivered after it was settled
     for _ in 0..3 {
-        assert!(shop.inside().queue.publish(vec![ticket.clone(), ticket.clone()]));
+        shop.inside().queue.publish(&[ticket.clone(), ticket.clone()]).await.expect("published");
     }
     let group = OrderGroup { tickets: vec![ticket.clone()], atomic: false, clears_cart_of: None };
     let groups = vec![group.clone(), group];
@@ -78,7 +78,7 @@ async fn t4_every_command_and_message_said_twice_has_one_effect() {
     ann.cancel(&order_no).await.accepted();
     for _ in 0..3 {
         shop.inside().ledger.release(&[TicketRef::from(&ticket)]).await.expect("released again");
-        assert!(shop.inside().queue.publish(vec![ticket.clone()]));
+        shop.inside().queue.publish(&[ticket.clone()]).await.expect("published");
     }
     shop.assert_stock_conserved(product.id).await;
     assert_eq!(shop.books.count("SELECT COUNT(*) AS n FROM order_events").await, events);

@@ -136,10 +136,10 @@ async fn what_is_in_flight_is_no_violation_until_the_grace_is_over() {
     let cancelled = shop.order(Pool::Free, 9, 1).await.order;
     shop.command(cancelled.order_no, &Command::Cancel { reason: CancelReason::Buyer }).await;
     let young = CheckOptions { now_ms: NOW_MS + GRACE_MS - 1, grace_ms: GRACE_MS };
-    let report = check(&shop.db, young).await.unwrap();
+    let report = check(&shop.db, &shop.ledger, young).await.unwrap();
     assert!(report.is_sound(), "{report}");
     let old = CheckOptions { now_ms: NOW_MS + GRACE_MS, grace_ms: GRACE_MS };
-    let report = check(&shop.db, old).await.unwrap();
+    let report = check(&shop.db, &shop.ledger, old).await.unwrap();
     let broken: Vec<_> = report.invariants.iter().filter(|i| i.violations > 0).map(|i| i.name).collect();
     assert_eq!(broken, ["outbox told", "effects done", "tickets settled"]);
     assert!(report.to_string().contains("2 rows of ledger_tickets are overdue"));
@@ -147,7 +147,7 @@ async fn what_is_in_flight_is_no_violation_until_the_grace_is_over() {
 
     // Released, but the effect is not crossed out yet: still every unit is counted once.
     shop.ledger.release(&[TicketRef::from(&cancelled)]).await.unwrap();
-    let report = check(&shop.db, young).await.unwrap();
+    let report = check(&shop.db, &shop.ledger, young).await.unwrap();
     assert!(report.is_sound(), "{report}");
 }
 
