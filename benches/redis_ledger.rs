@@ -42,7 +42,8 @@ fn main() {
             let total = if size * in_flight < 64 { CLAIMS / 10 } else { CLAIMS };
             let claims: Vec<Claim> = buyers.by_ref().take(total as usize).map(|buyer| claim(&numbers, buyer)).collect();
             let start = monotonic();
-            let reserved = stream::iter(claims.chunks(size).map(|claims| ledger.reserve(PRODUCT, claims, clock.now_ms())));
+            let reserved =
+                stream::iter(claims.chunks(size).map(|claims| ledger.reserve(PRODUCT, claims, clock.now_ms())));
             let answers: Vec<_> = reserved.buffer_unordered(in_flight).collect().await;
             let reserve = start.elapsed();
             let taken = answers.into_iter().flat_map(Result::unwrap).filter(Result::is_ok).count();

@@ -268,7 +268,11 @@ async fn a_ticket_that_cannot_be_read_is_buried_and_its_units_come_back() {
     let units: i64 = unsettled.iter().map(|ticket| ticket.claim.quantity.units()).sum();
     assert_eq!(units, 4, "a broken ticket still holds its units");
     for _ in 0..2 {
-        assert_eq!(bench.ledger.orphans(NOW_MS + 9, 1).await.unwrap(), std::slice::from_ref(&good), "they stall nobody");
+        assert_eq!(
+            bench.ledger.orphans(NOW_MS + 9, 1).await.unwrap(),
+            std::slice::from_ref(&good),
+            "they stall nobody"
+        );
     }
     assert_eq!(free(&bench, SALE_POOL).await, 7, "nobody can tell how many the second one held");
     let (dead, total) = dead_tickets::list(&db, 0, 10).await.unwrap();

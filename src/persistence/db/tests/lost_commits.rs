@@ -3,7 +3,7 @@
 use crate::domain::order::{Command, OrderStatus, PayChannel, decide};
 use crate::domain::stock::Pool;
 use crate::domain::{BuyerId, OrderNo};
-use crate::persistence::carts::{self, CartChange, CartOwner};
+use crate::persistence::carts::{CartChange, CartOwner, CartStore as _, SqlCarts};
 use crate::persistence::fixture::{NOW_MS, PAY_DEADLINE_MS, PRODUCT, Shop, alone};
 use crate::persistence::idempotency::{self, Begun, IdempotencyKey, Work};
 use crate::persistence::journal::{self, CommitOutcome};
@@ -47,10 +47,9 @@ async fn r19_orders_are_placed_once() {
         let groups = tickets.each_ref().map(alone);
         let terms = PlaceTerms { pay_deadline_ms: PAY_DEADLINE_MS };
         let placed = faulty.cut(cut, async |db| placing::place(db, &groups, terms, NOW_MS).await.unwrap()).await;
-        let expected = tickets.each_ref().map(|ticket| GroupOutcome::Placed {
-            placed: vec![ticket.claim.order_no],
-            failed: Vec::new(),
-        });
+        let expected = tickets
+            .each_ref()
+            .map(|ticket| GroupOutcome::Placed { placed: vec![ticket.claim.order_no], failed: Vec::new() });
         assert_eq!(placed, expected, "{cut:?}");
         faulty.shop.ledger.settle(&tickets.each_ref().map(TicketRef::from)).await.unwrap();
     }
@@ -68,8 +67,7 @@ async fn r19_an_orders_commit_knows_itself_and_the_other_writer() {
     for cut in CUTS {
         let before = faulty.shop.order(Pool::Free, 1, 1).await;
         let events = decide(&before.order, &pay(&before.order.order_no.to_string()), NOW_MS).unwrap();
-        let outcome =
-            faulty.cut(cut, async |db| journal::commit(db, &before, &events, NOW_MS).await.unwrap()).await;
+        let outcome = faulty.cut(cut, async |db| journal::commit(db, &before, &events, NOW_MS).await.unwrap()).await;
         let CommitOutcome::Committed { loaded, commit_no } = outcome else { panic!("{cut:?}: {outcome:?}") };
         assert_eq!(faulty.shop.load(before.order.order_no).await, loaded);
         assert!(commit_no > 0 && loaded.order.status == OrderStatus::Paid);
@@ -157,9 +155,13 @@ async fn r19_units_move_once_and_a_cart_counts_once() {
         assert_eq!(faulty.shop.free(Pool::Free).await, 10 + 5 * times, "{cut:?}");
         let quantity = 2.try_into().unwrap();
         let change = CartChange { owner: &owner, product: PRODUCT, quantity, lines_max: 9 };
-        let add = async |db: &Db| carts::add(db, &change, NOW_MS + times).await.unwrap();
+        let add = async |db: &Db| SqlCarts::new(db.clone()).add(&change, NOW_MS + times).await.unwrap();
         assert_eq!(faulty.cut(cut, add).await, Ok(2 * times), "{cut:?}");
-        assert_eq!(carts::load(&faulty.db, &owner, NOW_MS).await.unwrap().total_count, 2 * times, "{cut:?}");
+        assert_eq!(
+            SqlCarts::new(faulty.db.clone()).load(&owner, NOW_MS).await.unwrap().total_count,
+            2 * times,
+            "{cut:?}"
+        );
     }
     faulty.shop.assert_sound().await;
 }
