@@ -4,6 +4,8 @@
 //! Shutdown goes the other way: readiness says no, sockets close, running requests finish, the queue is emptied into
 //! orders, their events are told, the actors and the database close. So no accepted request fails.
 
+mod back_ends;
+
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,18 +20,16 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::actors::announcer::Announcer;
 use crate::actors::kit::Host;
-use crate::actors::shop::{Foundations, Shop};
+use crate::actors::shop::{BackEnds, Foundations, Shop};
 use crate::clock::Clock;
-use crate::config::{Settings, Setup};
+use crate::config::{NodeSettings, Setup};
 use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
-use crate::messaging::rabbitmq::Broker;
-use crate::messaging::{InProcessQueue, OrderQueue};
+use crate::messaging::NodeInfo;
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, SqlLedger, StockLedger, effects, idempotency};
+use crate::persistence::{Db, effects, idempotency, nothing_under_way, open_ledger};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -63,8 +63,8 @@ pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
     let db = open_database(&setup).await?;
     let clock = Clock::default();
     if options.demo {
-        let ledger = SqlLedger::new(db.clone());
-        seed::fill(&db, &ledger, clock.now_ms()).await?;
+        let ledger = open_ledger(&setup.settings, &db, &clock, nothing_under_way()).await?;
+        seed::fill(&db, &*ledger, clock.now_ms()).await?;
     }
     let app = App::start(setup, db.clone(), clock.clone(), Some(metrics.handle())).await?;
     // only now: a start that fails must not make a password that nobody ever sees
@@ -112,25 +112,27 @@ async fn end_leases(db: &Db) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Order queue and domain events: RabbitMQ on a cluster, else this process. (That `redis.url` belongs to `amqp.url` was
-/// checked with the settings.)
-async fn messaging(settings: &Settings, clock: &Clock) -> anyhow::Result<(Arc<dyn OrderQueue>, Option<Announcer>)> {
-    let node = settings.node.name.as_str();
-    if settings.amqp.url.is_empty() {
-        let queue = InProcessQueue::new(settings.amqp.deliveries_max, node.to_owned(), clock.clone());
-        return Ok((Arc::new(queue), None));
-    }
-    let Broker { queue, events } = Broker::connect(&settings.amqp, node, clock.clone()).await?;
-    let announcer = Announcer { publisher: events, low_stock_units: settings.orders.low_stock_units };
-    Ok((queue, Some(announcer)))
-}
-
 impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
     /// # Errors
-    /// If the signing key is refused or the port is taken.
+    /// If the signing key is refused, the port is taken, or a back end cannot be reached.
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
+        let back_ends = back_ends::open(&setup, &db, &clock).await?;
+        Self::start_on(back_ends, setup, db, clock, metrics).await
+    }
+
+    /// The same on chosen back ends.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_on(
+        back_ends: BackEnds,
+        setup: Setup,
+        db: Db,
+        clock: Clock,
+        metrics: Option<PrometheusHandle>,
+    ) -> anyhow::Result<Self> {
         let lock = lock(&setup.data_dir)?;
         let key = signing_key(&setup)?;
         let settings = setup.settings;
@@ -139,10 +141,9 @@ impl App {
         let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
             .context("cannot start the actor host")?;
-        let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
-        let (queue, announcer) = messaging(&settings, &clock).await?;
         let tokens = Tokens::new(&key, &settings.auth);
-        let shop = Shop::open(Foundations { settings: settings.clone(), db, ledger, queue, announcer, clock, host });
+        let (nodes, started_at_ms) = (back_ends.surroundings.nodes.clone(), clock.now_ms());
+        let shop = Shop::open(Foundations { settings: settings.clone(), db, back_ends, clock, host });
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();
@@ -156,7 +157,9 @@ impl App {
             .bind((host, port))
             .with_context(|| format!("cannot listen on {host}:{port}"))?;
         let address = *bound.addrs().first().context("bound to no address")?;
-        // Lock and port are ours: from here on this process is the shop.
+        let NodeSettings { name, slot } = settings.node.clone();
+        nodes.enter(NodeInfo { name, slot, address: address.to_string(), started_at_ms }).await?;
+        // Lock, port and slot are ours: from here on this process is a node of the shop.
         end_leases(&state.db).await?;
         state.shop.start_loops().await;
         let running = bound.run();

@@ -22,6 +22,7 @@ pub struct RedisLink {
     prefix: String,
     urls: Vec<String>,
     connect_timeout: Duration,
+    command_timeout: Duration,
 }
 
 #[derive(Clone)]
@@ -57,7 +58,13 @@ impl RedisLink {
                 Connection::Cluster(within(connect_timeout, client.get_async_connection()).await?)
             }
         };
-        Ok(Self { connection, prefix: settings.prefix.clone(), urls, connect_timeout })
+        Ok(Self {
+            connection,
+            prefix: settings.prefix.clone(),
+            urls,
+            connect_timeout,
+            command_timeout: response_timeout,
+        })
     }
 
     /// `rest` under the shop's prefix. A part in braces decides the slot in a cluster.
@@ -70,6 +77,12 @@ impl RedisLink {
     #[must_use]
     pub const fn is_cluster(&self) -> bool {
         matches!(self.connection, Connection::Cluster(_))
+    }
+
+    /// Longest wait for the answer to one command.
+    #[must_use]
+    pub const fn command_timeout(&self) -> Duration {
+        self.command_timeout
     }
 
     /// Runs one command.

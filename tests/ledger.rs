@@ -1,13 +1,18 @@
-//! The contract of a stock ledger, as functions over `&dyn StockLedger`: run against the SQL ledger, and against a
-//! plain reference in memory, which proves the suite itself. A new ledger passes by joining `ledgers` below.
+//! The contract of a stock ledger, as functions over `&dyn StockLedger`: run against the SQL ledger, the Redis ledger on a
+//! server and on a Redis Cluster, and against a plain reference in memory, which proves the suite itself. A new ledger
+//! passes by joining `ledgers` in setup.rs.
 //!
-//! `settle` says that an order exists. The SQL ledger remembers a settled number by that order, so the suite has a
-//! hook that makes the order first.
+//! `settle` says that an order exists. Both ledgers remember a settled number by that order, so the suite has a hook
+//! that makes the order first.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "ledger/faults.rs"]
+mod faults;
 #[path = "ledger/reference.rs"]
 mod reference;
+#[path = "ledger/server.rs"]
+mod server;
 #[path = "ledger/setup.rs"]
 mod setup;
 
@@ -28,6 +33,7 @@ macro_rules! contract {
             $(#[actix_rt::test]
             async fn $name() {
                 for bench in super::ledgers().await {
+                    eprintln!("{} on {}", stringify!($name), bench.name);
                     super::$name(&bench).await;
                 }
             })*
@@ -326,7 +332,7 @@ async fn a_rebuild_replaces_all_and_only_once(bench: &Bench) {
         let snapshot = bench.ledger.snapshot(PRODUCT).await.unwrap();
         assert!(snapshot.pools.iter().all(|pool| pool.epoch == 1));
         assert_eq!(snapshot.pool(SALE_POOL).unwrap().unsettled, 1, "tickets stay");
-        assert_eq!(bench.ledger.unsettled(PRODUCT).await.unwrap(), [ticket.clone()]);
+        assert_eq!(bench.ledger.unsettled(PRODUCT).await.unwrap(), std::slice::from_ref(&ticket));
         assert_eq!(bench.ledger.epoch(PRODUCT).await.unwrap(), Some(1));
     }
     assert_eq!((free(bench, Pool::Free).await, free(bench, SALE_POOL).await), (7, 2));

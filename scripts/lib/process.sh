@@ -62,6 +62,8 @@ running() {
 spawn() {
     local dir=$1 child
     shift
+    printf '%s started %s\n' "$(date -u +%FT%TZ)" "$1" >>"$dir/log"
+    stat -c %s -- "$dir/log" >"$dir/log.start"
     setsid -- "$@" </dev/null >>"$dir/log" 2>&1 8>&- 9>&- &
     child=$!
     identity "$child" >"$dir/pid.new" || die "$1 ended at once; see $dir/log"
@@ -121,25 +123,27 @@ children_of() {
 
 # until_ready DIR SECONDS CHECK...: repeats CHECK until it succeeds; tells the end of the log if it does not
 until_ready() {
-    local dir=$1 deadline=$(($(now_ms) + $2 * 1000)) bound=$2
+    # not named dir: CHECK sees our variables
+    local of=$1 deadline=$(($(now_ms) + $2 * 1000)) bound=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
-        if ! running "$dir" >/dev/null; then
-            not_ready "$dir" "ended while it started"
+        if ! running "$of" >/dev/null; then
+            not_ready "$of" "ended while it started"
             return 1
         elif (($(now_ms) >= deadline)); then
-            not_ready "$dir" "was not ready within $bound s"
+            not_ready "$of" "was not ready within $bound s"
             return 1
         fi
         sleep 0.03
     done
     # the answer must be ours, not that of a stranger who took the port first
-    running "$dir" >/dev/null || { not_ready "$dir" "ended while it started"; return 1; }
+    running "$of" >/dev/null || { not_ready "$of" "ended while it started"; return 1; }
 }
 
+# not_ready DIR WHAT: with what it logged since its last start, at most 30 lines
 not_ready() {
     say "${1##*/} $2; the end of $1/log:"
-    tail -n 30 -- "$1/log" >&2 || true
+    tail -c "+$(($(cat -- "$1/log.start" 2>/dev/null || echo 0) + 1))" -- "$1/log" | tail -n 30 >&2 || true
 }
 
 # port FILE: the port kept in FILE; at the first call a free one

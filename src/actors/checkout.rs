@@ -2,11 +2,20 @@
 //!
 //! | step | undo | time limit |
 //! |---|---|---|
-//! | reserve each line's units, products in ascending order (`Prepared` tickets) | release them | `orders.prepared_expires_ms`, then the sweep does |
-//! | write all orders and empty the cart lines, one transaction | none needed: it is all or nothing | the asker's |
+//! | 1. set the cart's lines aside (where carts are not in the database) | put them back | 1.5 * `orders.prepared_expires_ms`, then whoever looks at the cart or the sweep does |
+//! | 2. reserve each line's units, products in ascending order (`Prepared` tickets) | release them | `orders.prepared_expires_ms`, then the sweep does |
+//! | 3. write all orders, one transaction; carts in the database lose their lines in it | none needed: it is all or nothing | the asker's; not begun later than half of `orders.prepared_expires_ms` after step 1 |
+//! | 4. forget the lines that were set aside | none needed | as 1: the orders are found |
 //!
-//! A crash before the second step leaves prepared tickets without orders, which the sweep gives back; after it, tickets
-//! with orders, which the sweep settles. The order numbers come from the caller, so a retry repeats them.
+//! | repeated with the same order numbers | |
+//! |---|---|
+//! | 1 | finds its own record; a second click finds no lines (R1) |
+//! | 2 | is answered with the same tickets, or that they were given back |
+//! | 3 | finds its orders |
+//! | 4 | finds nothing to forget |
+//!
+//! A crash before step 3 leaves lines aside and prepared tickets without orders: both go back. After it there are orders:
+//! tickets are settled, lines forgotten. The order numbers come from the caller, so a retry repeats them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +23,16 @@ use std::time::Duration;
 use super::inventory::{InventoryActor, ReserveRefusal, ReserveUnits};
 use super::kit::{AskError, Directory};
 use super::order_writer::{OrderWriterActor, THE_WRITER, WriteError, WriteOrders};
+use crate::clock::Clock;
 use crate::domain::stock::{Claim, ClaimRejection, OrderDetails, Ticket, TicketKind};
-use crate::domain::{BuyerId, Money, OrderNo, Pool, ProductId, Quantity};
+use crate::domain::{BuyerId, Money, OrderNo, Pool, ProductId};
 use crate::failpoint;
+use crate::persistence::carts::{CartOwner, Ending, Taken, Taking};
 use crate::persistence::ledger::{StockLedger, TicketRef};
-use crate::persistence::placing::{ClearedCart, GroupOutcome, OrderGroup};
-use crate::persistence::{Db, StoreError, orders};
+use crate::persistence::placing::{GroupOutcome, OrderGroup};
+use crate::persistence::{CartStore, Db, StoreError, orders};
 
-/// One line: becomes one order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OrderLine {
-    /// Number of the order, made before the call.
-    pub order_no: OrderNo,
-    /// What.
-    pub product: ProductId,
-    /// How many units.
-    pub quantity: Quantity,
-}
+pub use crate::domain::stock::OrderLine;
 
 /// Lines that are ordered together.
 #[derive(Clone, Debug)]
@@ -42,7 +44,7 @@ pub struct OrderRequest {
     /// Address and remark of every order.
     pub details: OrderDetails,
     /// The cart that the lines come from and leave with the order.
-    pub cart_owner: Option<String>,
+    pub cart_owner: Option<CartOwner>,
 }
 
 /// Why nothing was ordered.
@@ -80,10 +82,16 @@ pub struct Checkout {
     pub db: Db,
     /// The gate.
     pub ledger: Arc<dyn StockLedger>,
+    /// Carts.
+    pub carts: Arc<dyn CartStore>,
     /// Inventory actors.
     pub inventory: Directory<InventoryActor>,
     /// The order writer.
     pub writer: Directory<OrderWriterActor>,
+    /// Time.
+    pub clock: Clock,
+    /// Age at which prepared tickets are given back.
+    pub prepared_expires_ms: i64,
     /// Longest wait for one actor.
     pub ask_timeout: Duration,
 }
@@ -92,12 +100,47 @@ impl Checkout {
     /// Orders all lines or none. Repeating a request with the same order numbers orders nothing twice.
     ///
     /// # Errors
-    /// [`OrderRejection`]; units of lines that were reserved are given back.
+    /// [`OrderRejection`]; units of lines that were reserved are given back, and so are lines of the cart.
     pub async fn place_orders(&self, request: &OrderRequest) -> Result<Vec<OrderNo>, OrderRejection> {
         let order_nos: Vec<OrderNo> = request.lines.iter().map(|line| line.order_no).collect();
         if orders::existing(&self.db, &order_nos).await?.len() == order_nos.len() {
             return Ok(order_nos);
         }
+        let taken = self.take_from_cart(request).await?;
+        let outcome = match self.reserve_all(request).await {
+            Ok(tickets) => self.write(request, tickets, &taken).await,
+            Err(rejection) => Err(rejection),
+        };
+        self.conclude(&taken, &outcome).await;
+        outcome.map(|()| order_nos)
+    }
+
+    /// How the lines leave their cart; `None` without a cart.
+    async fn take_from_cart(&self, request: &OrderRequest) -> Result<Option<Taken>, OrderRejection> {
+        let Some(owner) = &request.cart_owner else { return Ok(None) };
+        failpoint::reach("checkout.take.before");
+        let taken = self.carts.take(owner, &request.lines, self.clock.now_ms()).await?;
+        failpoint::reach("checkout.take.after");
+        if taken == Taken::Gone { Err(OrderRejection::CartGone) } else { Ok(Some(taken)) }
+    }
+
+    /// Lines that were set aside are forgotten or go back; with an unknown outcome they stay until it is known.
+    async fn conclude(&self, taken: &Option<Taken>, outcome: &Result<(), OrderRejection>) {
+        failpoint::reach("checkout.conclude.before");
+        let ending = match outcome {
+            Ok(()) => Ending::Placed,
+            Err(OrderRejection::OutcomeUnknown) => return,
+            Err(_) => Ending::Refused,
+        };
+        if let Some(Taken::Aside(taking)) = taken
+            && let Err(error) = self.carts.conclude(taking, ending, self.clock.now_ms()).await
+        {
+            tracing::warn!(checkout = %taking.checkout, %error, "checkout not concluded, whoever looks at the cart will");
+        }
+        failpoint::reach("checkout.conclude.after");
+    }
+
+    async fn reserve_all(&self, request: &OrderRequest) -> Result<Vec<Ticket>, OrderRejection> {
         let mut lines = request.lines.clone();
         lines.sort_by_key(|line| line.product); // one order for all, so that two checkouts cannot wait for each other
         let mut tickets = Vec::with_capacity(lines.len());
@@ -111,9 +154,7 @@ impl Checkout {
                 }
             }
         }
-        failpoint::reach("checkout.write");
-        self.write(request, tickets).await?;
-        Ok(order_nos)
+        Ok(tickets)
     }
 
     async fn reserve(&self, request: &OrderRequest, line: &OrderLine) -> Result<Ticket, OrderRejection> {
@@ -135,9 +176,21 @@ impl Checkout {
         }
     }
 
-    async fn write(&self, request: &OrderRequest, tickets: Vec<Ticket>) -> Result<(), OrderRejection> {
-        let products = request.lines.iter().map(|line| line.product).collect();
-        let clears_cart_of = request.cart_owner.clone().map(|owner| ClearedCart { owner, products });
+    async fn write(
+        &self,
+        request: &OrderRequest,
+        tickets: Vec<Ticket>,
+        taken: &Option<Taken>,
+    ) -> Result<(), OrderRejection> {
+        failpoint::reach("checkout.write");
+        let clears_cart_of = match taken {
+            Some(Taken::Aside(taking)) if self.is_late(taking) => {
+                self.give_back(&tickets).await;
+                return Err(OrderRejection::Withdrawn);
+            }
+            Some(Taken::WithTheOrders(cleared)) => Some(cleared.clone()),
+            _ => None,
+        };
         let groups = vec![OrderGroup { tickets: tickets.clone(), atomic: true, clears_cart_of }];
         let written = self.writer.ask(&THE_WRITER, WriteOrders { groups }, self.ask_timeout).await;
         match written.map(|mut outcomes| outcomes.pop().unwrap_or(Err(WriteError))) {
@@ -150,15 +203,23 @@ impl Checkout {
                 self.give_back(&tickets).await;
                 Err(OrderRejection::CartGone)
             }
-            // Prepared too long ago, or not writable: the writer gave the units back. A product that is gone is named
-            // when its units are asked for again.
-            Ok(Ok(_)) => Err(OrderRejection::Withdrawn),
+            // Prepared too long ago, or not writable: the writer gave the units back, unless an earlier try has written
+            // the orders. A product that is gone is named when its units are asked for again.
+            Ok(Ok(_)) => match self.find_written(request).await {
+                Err(OrderRejection::OutcomeUnknown) => Err(OrderRejection::Withdrawn),
+                found => found,
+            },
             Ok(Err(_)) | Err(AskError::Died | AskError::TimedOut) => self.find_written(request).await,
             Err(not_now) => {
                 self.give_back(&tickets).await;
                 Err(not_now.into())
             }
         }
+    }
+
+    /// True once the lines may soon be put back by others: too late to make orders of them.
+    fn is_late(&self, taking: &Taking) -> bool {
+        self.clock.now_ms() - taking.taken_at_ms > self.prepared_expires_ms / 2
     }
 
     /// After a lost answer: the orders exist or they do not, and if not the sweep gives the units back.

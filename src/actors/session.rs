@@ -5,8 +5,8 @@
 //! a signed-in user; the feed asks it to push.
 //!
 //! A crash loses the token bucket (it starts full), the sockets (clients resume by sequence) and the notes of recent
-//! purchases (read again at start). Revocation arrives by message at once; an answer older than `ACCESS_FRESH_MS`
-//! is read again, so another process's revocation is seen within 5 s.
+//! purchases (read again at start). Revocation on any node arrives by message at once; an answer older than
+//! `ACCESS_FRESH_MS` is read again, so a revocation whose message was lost is seen within 5 s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use actix::prelude::*;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::gaps::Gaps;
 use super::inventory::{InventoryActor, ReserveInSale, ReserveRefusal};
 use super::kit::{AskError, Directory, KitActor, LoadError, Vitals};
 use super::token_bucket::TokenBucket;
@@ -26,6 +27,7 @@ use crate::domain::user::Role;
 use crate::domain::{BuyerId, OrderNo, Pool, ProductId, Quantity};
 use crate::failpoint;
 use crate::persistence::ledger::StockLedger;
+use crate::persistence::limits::SharedClicks;
 use crate::persistence::orders::{self, Slice};
 use crate::persistence::outbox::FeedEvent;
 use crate::persistence::sessions::{self, UserAccess};
@@ -101,6 +103,14 @@ pub struct PushEvents {
     pub events: Vec<FeedEvent>,
 }
 
+/// Too many clicks over all nodes: nothing more is let in for a while.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct CloseBucket {
+    /// For so long.
+    pub for_ms: i64,
+}
+
 /// Sign-ins, role or status changed: read them again and drop the sockets of revoked ones.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
@@ -172,12 +182,16 @@ pub struct SessionDeps {
     pub ledger: Arc<dyn StockLedger>,
     /// Inventory actors.
     pub inventory: Directory<InventoryActor>,
+    /// Moments after which news of orders may have been missed.
+    pub gaps: Gaps,
     /// Time.
     pub clock: Clock,
     /// Clicks of one user: refilled per second.
     pub clicks_per_second: u32,
     /// Clicks of one user: at once.
     pub clicks_burst: u32,
+    /// Clicks of one user on all nodes; `None` where there is only this one.
+    pub shared_clicks: Option<Arc<SharedClicks>>,
     /// Sockets of one user.
     pub sockets_max: usize,
     /// Longest wait for another actor.
@@ -199,6 +213,8 @@ pub struct SessionActor {
     in_flight: HashMap<ProductId, Vec<oneshot::Sender<Result<Ticket, BuyRejection>>>>,
     /// The latest living order of a product bought in a sale.
     purchases: HashMap<ProductId, OrderNo>,
+    /// The count of gaps that `purchases` is as old as.
+    gaps_seen: u64,
     sockets: HashMap<u64, (String, mpsc::Sender<SocketSignal>)>,
 }
 
@@ -208,6 +224,7 @@ impl KitActor for SessionActor {
     const KIND: &'static str = "session";
 
     async fn load(buyer: BuyerId, deps: SessionDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
+        let gaps_seen = deps.gaps.count();
         let access = sessions::load_access(&deps.db, buyer).await?;
         let purchases = sale_purchases(&deps, buyer).await?;
         let now_ms = deps.clock.now_ms();
@@ -220,6 +237,7 @@ impl KitActor for SessionActor {
             clicks: TokenBucket::new(deps.clicks_per_second, deps.clicks_burst, now_ms),
             in_flight: HashMap::new(),
             purchases,
+            gaps_seen,
             sockets: HashMap::new(),
             deps,
         })
@@ -263,6 +281,9 @@ impl Handler<BuyInSale> for SessionActor {
         if let Err(retry_after_ms) = self.clicks.take(self.deps.clock.now_ms()) {
             return Box::pin(actix::fut::ready(Err(BuyRejection::TooFrequent { retry_after_ms })));
         }
+        if let Some(shared) = &self.deps.shared_clicks {
+            shared.note(self.buyer);
+        }
         if let Some(waiting) = self.in_flight.get_mut(&request.product) {
             return Box::pin(second_click(waiting).into_actor(self));
         }
@@ -270,6 +291,14 @@ impl Handler<BuyInSale> for SessionActor {
         let (deps, buyer, product) = (self.deps.clone(), self.buyer, request.product);
         let buying = async move { deps.buy_in_sale(buyer, request).await };
         Box::pin(buying.into_actor(self).map(move |outcome, actor, _| actor.conclude(product, outcome)))
+    }
+}
+
+impl Handler<CloseBucket> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, CloseBucket { for_ms }: CloseBucket, _ctx: &mut Self::Context) -> Self::Result {
+        self.clicks.close(self.deps.clock.now_ms() + for_ms);
     }
 }
 
@@ -362,6 +391,10 @@ impl SessionActor {
 
     /// Remembers the purchase, answers the clicks that waited, and names the buyer's own order in a refusal.
     fn conclude(&mut self, product: ProductId, outcome: Result<Ticket, BuyRejection>) -> Result<Ticket, BuyRejection> {
+        // Which of them ended meanwhile may not have been heard: without a name a refusal is still right.
+        if std::mem::replace(&mut self.gaps_seen, self.deps.gaps.count()) != self.deps.gaps.count() {
+            self.purchases.clear();
+        }
         if let Ok(ticket) = &outcome {
             self.purchases.insert(product, ticket.claim.order_no);
         }

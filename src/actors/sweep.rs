@@ -16,6 +16,7 @@ use super::inventory::{InventoryActor, MoveStock, RefreshInventory};
 use super::kit::Directory;
 use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
 use super::order_writer::{self, OrderWriterActor};
+use super::peers::{NodeMessage, Peers};
 use crate::clock::Clock;
 use crate::config::OrderSettings;
 use crate::domain::OrderNo;
@@ -25,7 +26,7 @@ use crate::messaging::{OrderQueue, QueueError};
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::stock_moves::{self, StockPlan};
-use crate::persistence::{Db, StoreError, carts, idempotency, orders, sales, sessions};
+use crate::persistence::{CartStore, Db, StoreError, idempotency, orders, sales, sessions};
 use crate::random::OrderNumbers;
 
 /// Orders driven at the same time.
@@ -49,6 +50,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const MOVE_ABANDONED_MS: i64 = 5_000;
 /// A sale's units go back so long after its end, so that an administrator can still prolong it.
 const SALE_ENDED_GRACE_MS: i64 = 60_000;
+/// Pause between looks for carts that were left half way.
+const CARTS_EVERY: Duration = Duration::from_secs(5);
 /// Pause between rounds of house-keeping.
 const HOUSE_KEEPING_EVERY: Duration = Duration::from_secs(30);
 
@@ -59,10 +62,14 @@ pub struct SweepDeps {
     pub db: Db,
     /// The gate.
     pub ledger: Arc<dyn StockLedger>,
+    /// Carts.
+    pub carts: Arc<dyn CartStore>,
     /// Order sagas.
     pub orders: Directory<OrderSagaActor>,
     /// Inventory actors, told when a move of their units was resumed.
     pub inventory: Directory<InventoryActor>,
+    /// The other nodes, told likewise.
+    pub peers: Peers,
     /// Where tickets without an order go.
     pub queue: Arc<dyn OrderQueue>,
     /// Where they go if the queue does not take them.
@@ -128,6 +135,18 @@ impl SweepDeps {
         Ok(())
     }
 
+    /// Ends checkouts and moves of carts that were cut off, until `stop`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a store cannot be asked; the supervisor starts it again.
+    pub async fn sweep_carts(self, mut stop: Stop) -> Result<(), StoreError> {
+        while !stop.is_set() {
+            self.carts.tidy(self.clock.now_ms()).await?;
+            stop.sleep(CARTS_EVERY).await;
+        }
+        Ok(())
+    }
+
     /// Removes rows whose time is over, until `stop`.
     ///
     /// # Errors
@@ -136,7 +155,6 @@ impl SweepDeps {
         while !stop.is_set() {
             let now_ms = self.clock.now_ms();
             idempotency::purge(&self.db, now_ms).await?;
-            carts::purge(&self.db, now_ms).await?;
             sessions::purge(&self.db, now_ms).await?;
             stock_moves::purge(&self.db, now_ms).await?;
             self.return_units_of_sales(now_ms).await?;
@@ -202,6 +220,7 @@ impl SweepDeps {
             if let Err(error) = self.inventory.ask(&product, RefreshInventory, ASK_TIMEOUT).await {
                 tracing::warn!(%product, %error, "inventory not told of a resumed move");
             }
+            self.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
         }
         Ok(())
     }

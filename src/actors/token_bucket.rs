@@ -8,14 +8,20 @@ pub struct TokenBucket {
     /// Tokens times 1000.
     millitokens: i64,
     filled_at_ms: i64,
+    /// Nothing is let in before.
+    closed_until_ms: i64,
 }
+
+/// Longest that a bucket is closed; a longer wait comes from a clock that stepped back.
+const CLOSED_MS_MAX: i64 = 3_600_000;
 
 impl TokenBucket {
     /// A full bucket; both figures count as at least 1.
     #[must_use]
     pub fn new(per_second: u32, burst: u32, now_ms: i64) -> Self {
         let burst = i64::from(burst.max(1));
-        Self { per_second: i64::from(per_second.max(1)), burst, millitokens: burst * 1_000, filled_at_ms: now_ms }
+        let per_second = i64::from(per_second.max(1));
+        Self { per_second, burst, millitokens: burst * 1_000, filled_at_ms: now_ms, closed_until_ms: i64::MIN }
     }
 
     /// Takes one token.
@@ -23,6 +29,10 @@ impl TokenBucket {
     /// # Errors
     /// Milliseconds until there is one.
     pub fn take(&mut self, now_ms: i64) -> Result<(), u64> {
+        let closed_ms = self.closed_until_ms.saturating_sub(now_ms);
+        if (1..=CLOSED_MS_MAX).contains(&closed_ms) {
+            return Err(closed_ms.unsigned_abs());
+        }
         let passed_ms = now_ms.saturating_sub(self.filled_at_ms).clamp(0, 3_600_000);
         self.filled_at_ms = now_ms; // a clock that steps back gives nothing and takes nothing
         self.millitokens = (self.millitokens + passed_ms * self.per_second).min(self.burst * 1_000);
@@ -32,6 +42,13 @@ impl TokenBucket {
         }
         self.millitokens -= 1_000;
         Ok(())
+    }
+
+    /// Empties it and lets nothing in before `until_ms`.
+    pub fn close(&mut self, until_ms: i64) {
+        self.millitokens = 0;
+        self.filled_at_ms = until_ms;
+        self.closed_until_ms = until_ms;
     }
 }
 
@@ -45,6 +62,18 @@ mod tests {
         assert_eq!((0..20).filter(|_| bucket.take(0).is_ok()).count(), 10);
         assert_eq!(bucket.take(0), Err(200));
         assert_eq!((0..100).filter(|i| bucket.take(i * 10).is_ok()).count(), 4); // 990 ms at 5 a second
+    }
+
+    #[test]
+    fn a_closed_bucket_opens_empty() {
+        let mut bucket = TokenBucket::new(5, 10, 0);
+        bucket.close(1_000);
+        assert_eq!(bucket.take(400), Err(600));
+        assert_eq!(bucket.take(1_000), Err(200));
+        assert!(bucket.take(1_200).is_ok());
+        bucket.close(7_200_000);
+        assert!(bucket.take(1_400).is_err(), "empty");
+        assert!(bucket.take(1_600).is_ok(), "a clock that stepped back by hours closes nothing");
     }
 
     #[test]

@@ -128,6 +128,8 @@ pub struct DatabaseSettings {
     pub connections_max: u32,
     /// Longest wait for a connection.
     pub acquire_timeout_ms: u64,
+    /// Longest wait for the answer to a read.
+    pub read_timeout_ms: u64,
     /// Longest that one writing transaction may take; after it the outcome is unknown and is asked for.
     pub transaction_timeout_ms: u64,
 }
@@ -140,6 +142,7 @@ impl Default for DatabaseSettings {
             synchronous: Synchronous::Full,
             connections_max: 8,
             acquire_timeout_ms: 5_000,
+            read_timeout_ms: 5_000,
             transaction_timeout_ms: 10_000,
         }
     }
@@ -289,13 +292,23 @@ pub struct LimitSettings {
     pub seckill_per_second: u32,
     /// Flash-sale claims of one user: at once.
     pub seckill_burst: u32,
+    /// Tries to sign in to one account in any minute.
+    pub sign_ins_per_minute: u32,
+    /// Tries to register under one name in any minute.
+    pub registrations_per_minute: u32,
     /// Addresses that per-address limits never apply to. Unset: the loopback outside production.
     pub exempt: Option<Vec<IpAddr>>,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { seckill_per_second: 5, seckill_burst: 10, exempt: None }
+        Self {
+            seckill_per_second: 5,
+            seckill_burst: 10,
+            sign_ins_per_minute: 10,
+            registrations_per_minute: 10,
+            exempt: None,
+        }
     }
 }
 

@@ -63,6 +63,15 @@ pub struct OrderNo(Ulid);
 pub struct OrderNoError;
 
 impl OrderNo {
+    /// A text that sorts behind every number made before `now_ms`, and before every number made since: the first ten
+    /// letters of those made in that millisecond.
+    #[must_use]
+    pub fn time_prefix(now_ms: i64) -> String {
+        let mut text = Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), 0).to_string();
+        text.truncate(10);
+        text
+    }
+
     /// The integer that old clients know as `id`: milliseconds since 2024, node slot, sequence; below 2^53, and
     /// unique as far as node slots are. Never used to look an order up.
     #[must_use]
@@ -155,6 +164,15 @@ mod tests {
         assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(numbers.windows(2).all(|pair| pair[0].id() < pair[1].id()));
         assert_eq!(numbers.iter().map(|n| n.id()).collect::<HashSet<_>>().len(), numbers.len());
+    }
+
+    #[test]
+    fn the_prefix_of_a_millisecond_parts_the_numbers_before_it_from_the_rest() {
+        let mut sequence = OrderNoSequence::new(15);
+        let numbers = [NOW_MS - 1, NOW_MS, NOW_MS + 1].map(|now_ms| sequence.next(now_ms, u128::MAX).to_string());
+        let prefix = OrderNo::time_prefix(NOW_MS);
+        assert!(numbers[0] < prefix && prefix < numbers[1] && prefix < numbers[2]);
+        assert_eq!(OrderNo::time_prefix(0), "0000000000");
     }
 
     #[test]

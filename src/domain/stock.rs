@@ -52,6 +52,17 @@ impl From<Quantity> for i64 {
     }
 }
 
+/// One line of an order or a checkout: becomes one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderLine {
+    /// Number of the order, made before anything else is done.
+    pub order_no: OrderNo,
+    /// What.
+    pub product: ProductId,
+    /// How many units.
+    pub quantity: Quantity,
+}
+
 /// Where units lie. Stored as an integer: 0 is the free pool, a sale's pool has the sale's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "i64", into = "i64")]

@@ -20,7 +20,7 @@ use crate::domain::codes::Code;
 use crate::domain::money::Yuan;
 use crate::domain::stock::QUANTITY_MAX;
 use crate::domain::{BuyerId, ProductId, Quantity};
-use crate::persistence::carts::{self, CART_LIFE_MS, Cart, CartChange, CartLine, CartOwner, CartRejection};
+use crate::persistence::carts::{CART_LIFE_MS, Cart, CartChange, CartLine, CartOwner, CartRejection};
 
 const COOKIE: &str = "cart";
 const HEADER: &str = "X-Cart-Token";
@@ -160,7 +160,7 @@ impl Guest {
     pub(super) async fn moves_in(&self, state: &AppState, user: BuyerId) {
         let Some(token) = &self.0 else { return };
         let lines_max = state.settings.orders.cart_lines_max;
-        if let Err(error) = carts::merge(&state.db, token, user, lines_max, state.clock.now_ms()).await {
+        if let Err(error) = state.shop.carts.merge(token, user, lines_max, state.clock.now_ms()).await {
             tracing::warn!(%user, %error, "guest cart was not merged");
         }
     }
@@ -218,8 +218,8 @@ pub async fn add_to_cart(
 ) -> Result<CustomizeResponder<Envelope<CartItemView>>, ApiError> {
     let (owner, new_token) = guest.owner(caller);
     let change = change(&state, &owner, form.product_id, form.quantity);
-    carts::add(&state.db, &change, state.clock.now_ms()).await?.map_err(|rejection| refused(&state, rejection))?;
-    let cart = carts::load(&state.db, &owner, state.clock.now_ms()).await?;
+    state.shop.carts.add(&change, state.clock.now_ms()).await?.map_err(|rejection| refused(&state, rejection))?;
+    let cart = state.shop.carts.load(&owner, state.clock.now_ms()).await?;
     let line = cart.lines.into_iter().find(|line| line.product == form.product_id);
     let answer = ok(line.ok_or(ApiError::from(Code::CART_ITEM_MISSING))?.into())?.customize();
     let Some(token) = new_token else { return Ok(answer) };
@@ -234,7 +234,7 @@ pub async fn add_to_cart(
 #[utoipa::path(get, path = "/api/cart", tag = "cart", responses((status = 200, body = EnvelopeOf<CartView>)))]
 pub async fn get_cart(state: web::Data<AppState>, caller: MaybeCaller, guest: Guest) -> ApiResult<CartView> {
     let (owner, _) = guest.owner(caller);
-    ok(carts::load(&state.db, &owner, state.clock.now_ms()).await?.into())
+    ok(state.shop.carts.load(&owner, state.clock.now_ms()).await?.into())
 }
 
 /// Sets how many of a product are in the cart.
@@ -251,7 +251,7 @@ pub async fn update_cart(
 ) -> ApiResult<()> {
     let (owner, _) = guest.owner(caller);
     let change = change(&state, &owner, form.product_id, form.quantity);
-    carts::set(&state.db, &change, state.clock.now_ms()).await?.map_err(|rejection| refused(&state, rejection))?;
+    state.shop.carts.set(&change, state.clock.now_ms()).await?.map_err(|rejection| refused(&state, rejection))?;
     ok(())
 }
 
@@ -268,7 +268,8 @@ pub async fn remove_from_cart(
     Params(form): Params<RemoveCartLine>,
 ) -> ApiResult<()> {
     let (owner, _) = guest.owner(caller);
-    if carts::remove(&state.db, &owner, form.product_id).await? { ok(()) } else { Err(Code::CART_ITEM_MISSING.into()) }
+    let is_removed = state.shop.carts.remove(&owner, form.product_id, state.clock.now_ms()).await?;
+    if is_removed { ok(()) } else { Err(Code::CART_ITEM_MISSING.into()) }
 }
 
 /// Empties the cart.
@@ -278,7 +279,7 @@ pub async fn remove_from_cart(
 #[utoipa::path(delete, path = "/api/cart/clear", tag = "cart", responses((status = 200, description = "empty")))]
 pub async fn clear_cart(state: web::Data<AppState>, caller: MaybeCaller, guest: Guest) -> ApiResult<()> {
     let (owner, _) = guest.owner(caller);
-    carts::clear(&state.db, &owner).await?;
+    state.shop.carts.clear(&owner).await?;
     ok(())
 }
 

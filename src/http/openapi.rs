@@ -39,6 +39,7 @@ use super::{
         admin_orders::command_order,
         admin_orders::list_dead_tickets,
         admin_orders::replay_dead_ticket,
+        admin_actors::list_nodes,
         admin_messages::list_dead_messages,
         admin_messages::replay_dead_message,
         admin_actors::list_actors,

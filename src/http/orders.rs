@@ -23,7 +23,7 @@ use crate::domain::stock::{AddressSnapshot, OrderDetails};
 use crate::domain::{BuyerId, OrderNo, ProductId, Quantity};
 use crate::persistence::carts::CartOwner;
 use crate::persistence::orders::OrderView;
-use crate::persistence::{addresses, carts, orders};
+use crate::persistence::{addresses, orders};
 
 const REMARK_CHARS_MAX: usize = 200;
 
@@ -176,8 +176,7 @@ pub async fn checkout(
         let details = details(&state, caller.buyer, &delivery).await?;
         let owner = CartOwner::User(caller.buyer);
         let lines = cart_lines(&state, &owner, &turn).await?;
-        let cart_owner = Some(owner.to_string());
-        let ordered = OrderRequest { buyer: caller.buyer, lines, details, cart_owner };
+        let ordered = OrderRequest { buyer: caller.buyer, lines, details, cart_owner: Some(owner) };
         let placed = state.shop.checkout.place_orders(&ordered).await?;
         order_reads::several(&state, caller.buyer, &placed, lang).await
     })
@@ -195,7 +194,13 @@ async fn placed_before(state: &AppState, buyer: BuyerId, turn: &Turn, lang: Lang
 
 /// The cart's lines under the turn's numbers, products ascending so that a repeat pairs them alike.
 async fn cart_lines(state: &AppState, owner: &CartOwner, turn: &Turn) -> Result<Vec<OrderLine>, ApiError> {
-    let mut cart = carts::load(&state.db, owner, state.clock.now_ms()).await?.lines;
+    // What an earlier request with the key has set aside is not in the cart any more.
+    if turn.is_repeat
+        && let Some(lines) = state.shop.carts.set_aside(owner, turn.order_no()?).await?
+    {
+        return Ok(lines);
+    }
+    let mut cart = state.shop.carts.load(owner, state.clock.now_ms()).await?.lines;
     if cart.is_empty() {
         return Err(Code::CART_EMPTY.into());
     }

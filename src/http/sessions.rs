@@ -13,7 +13,7 @@ use super::extract::Body;
 use super::fields::{Fields, FromFields};
 use super::state::AppState;
 use super::times::Time;
-use super::users::UserView;
+use super::users::{UserView, account, let_try_password};
 use crate::domain::codes::Code;
 use crate::domain::user::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 use crate::persistence::sessions::{self, OpenSession, RefreshRejection, SignIn};
@@ -143,7 +143,7 @@ impl FromFields for ChangePassword {
 /// Changes the password and ends all sessions, this one too.
 ///
 /// # Errors
-/// `WRONG_CREDENTIALS` if the old password is not it.
+/// `WRONG_CREDENTIALS` if the old password is not it, `TOO_MANY_REQUESTS`.
 #[utoipa::path(post, path = "/api/auth/change-password", tag = "auth", request_body = ChangePassword,
     responses((status = 200, description = "all sessions are over")), security(("bearer" = [])))]
 pub async fn change_password(
@@ -152,6 +152,7 @@ pub async fn change_password(
     Body(form): Body<ChangePassword>,
 ) -> ApiResult<()> {
     let user = users::find(&state.db, caller.buyer).await?.ok_or(ApiError::from(Code::USER_NOT_FOUND))?;
+    let_try_password(&state, &account(user.id)).await?;
     if !state.passwords.verify(form.old_password, Some(&user.password_hash)).await? {
         return Err(Code::WRONG_CREDENTIALS.into());
     }

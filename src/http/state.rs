@@ -15,8 +15,10 @@ use crate::actors::shop::Shop;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::BuyerId;
+use crate::domain::codes::Code;
 use crate::passwords::Passwords;
 use crate::persistence::Db;
+use crate::persistence::limits::{Limit, LimitClass, Subject, TooMany};
 
 /// Shared by all workers; handlers take `web::Data<AppState>`.
 #[expect(missing_debug_implementations, reason = "holds secrets and the metrics recorder")]
@@ -53,7 +55,7 @@ impl AppState {
         let (settings, clock, db) = (shop.settings.clone(), shop.clock.clone(), shop.db.clone());
         Ok(Self {
             passwords: Passwords::new(settings.auth.hashing_concurrency)?,
-            ws_tickets: WsTickets::new(settings.feed.tickets_max),
+            ws_tickets: WsTickets::new(settings.feed.tickets_max, shop.redis.clone()),
             product_cards: ProductCards::new(),
             started: crate::clock::monotonic(),
             stopping: AtomicBool::new(false),
@@ -84,6 +86,18 @@ impl AppState {
         self.shop.close_sockets();
     }
 
+    /// Counts one more event of `key`.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS` with the time to wait.
+    pub async fn let_in(&self, class: LimitClass, key: &str, limit: Limit) -> Result<(), ApiError> {
+        let admitted = self.shop.limiter.admit(Subject { class, key }, limit).await;
+        admitted.map_err(|TooMany { retry_after_ms }| {
+            metrics::counter!("rushmall_held_up_total", "class" => class.name()).increment(1);
+            ApiError::from(Code::TOO_MANY_REQUESTS).retry_after_ms(retry_after_ms)
+        })
+    }
+
     /// Who a verified token speaks for, if its session still lives.
     ///
     /// # Errors
@@ -103,8 +117,8 @@ mod tests {
 
     use super::*;
     use crate::actors::kit::Host;
-    use crate::actors::shop::Foundations;
-    use crate::persistence::SqlLedger;
+    use crate::actors::shop::{BackEnds, Foundations, Surroundings};
+    use crate::persistence::{MemoryLimiter, SqlCarts, SqlLedger};
 
     /// A state on a database of its own.
     pub(crate) async fn for_tests() -> (AppState, tempfile::TempDir) {
@@ -116,7 +130,10 @@ mod tests {
         let ledger = Arc::new(SqlLedger::new(db.clone()));
         let queue = Arc::new(crate::messaging::InProcessQueue::new(3, settings.node.name.clone(), clock.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
-        let shop = Shop::open(Foundations { settings, db, ledger, queue, announcer: None, clock, host });
+        let (carts, limiter) = (Arc::new(SqlCarts::new(db.clone())), Arc::new(MemoryLimiter::new(clock.clone())));
+        let surroundings = Surroundings::alone();
+        let back_ends = BackEnds { ledger, queue, announcer: None, carts, limiter, shared_clicks: None, surroundings };
+        let shop = Shop::open(Foundations { settings, db, back_ends, clock, host });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

@@ -22,6 +22,7 @@ use crate::domain::user::{
 };
 use crate::domain::{BuyerId, Role};
 use crate::persistence::Page;
+use crate::persistence::limits::{Limit, LimitClass};
 use crate::persistence::users::{self, AccessChanges, NewUser, ProfileChanges, User, UserRejection};
 
 /// Longest login or password that is looked at when signing in, in bytes.
@@ -156,7 +157,7 @@ impl FromFields for UpdateProfile {
 /// Registers and signs in.
 ///
 /// # Errors
-/// `USER_EXISTS` with the field that is taken, `USER_PARAMETER`.
+/// `USER_EXISTS` with the field that is taken, `USER_PARAMETER`, `TOO_MANY_REQUESTS` for one name.
 #[utoipa::path(post, path = "/api/user/register", tag = "user", request_body = RegisterUser,
     responses((status = 200, description = "signed in", body = EnvelopeOf<SignedIn>)))]
 pub async fn register_user(
@@ -168,6 +169,8 @@ pub async fn register_user(
     if is_reserved(&form.username) {
         return Err(taken(UserRejection::UsernameTaken));
     }
+    let limit = Limit::per_minute(state.settings.limits.registrations_per_minute);
+    state.let_in(LimitClass::Registration, &form.username.to_lowercase(), limit).await?;
     let new = NewUser {
         username: form.username,
         email: form.email,
@@ -182,7 +185,7 @@ pub async fn register_user(
 /// Signs in by username, email or mobile number.
 ///
 /// # Errors
-/// `WRONG_CREDENTIALS` for an unknown name as for a wrong password, `USER_DISABLED`.
+/// `WRONG_CREDENTIALS` for an unknown name as for a wrong password, `USER_DISABLED`, `TOO_MANY_REQUESTS` for one account.
 #[utoipa::path(post, path = "/api/user/login", tag = "user", request_body = LogIn,
     responses((status = 200, description = "signed in", body = EnvelopeOf<SignedIn>)))]
 pub async fn log_in(
@@ -192,6 +195,9 @@ pub async fn log_in(
     Body(form): Body<LogIn>,
 ) -> Result<CustomizeResponder<Envelope<SignedIn>>, ApiError> {
     let user = users::find_by_login(&state.db, &Login::read(&form.username)).await?;
+    // one account has up to three names
+    let nobody = || format!("?{}", form.username.trim().to_lowercase());
+    let_try_password(&state, &user.as_ref().map_or_else(nobody, |user| account(user.id))).await?;
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
     let fits = state.passwords.verify(form.password, hash).await?;
     let user = user.filter(|_| fits).ok_or(ApiError::from(Code::WRONG_CREDENTIALS))?;
@@ -311,6 +317,20 @@ pub async fn change_user(
     let detail = serde_json::json!({"status": form.status, "role": form.role});
     state.record(&admin, "user.update", format!("user {id}"), detail).await?;
     ok(user.into())
+}
+
+/// The key of an account among those whose passwords are tried.
+pub(super) fn account(id: BuyerId) -> String {
+    format!("#{id}")
+}
+
+/// Lets in one more try of a password.
+///
+/// # Errors
+/// `TOO_MANY_REQUESTS`.
+pub(super) async fn let_try_password(state: &AppState, account: &str) -> Result<(), ApiError> {
+    let limit = Limit::per_minute(state.settings.limits.sign_ins_per_minute);
+    state.let_in(LimitClass::SignIn, account, limit).await
 }
 
 fn taken(rejection: UserRejection) -> ApiError {

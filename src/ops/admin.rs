@@ -158,13 +158,11 @@ mod tests {
     use argon2::{Argon2, PasswordVerifier as _, password_hash};
 
     use super::*;
-    use crate::config::DatabaseSettings;
+    use crate::persistence::testing::{OwnDatabase, database};
 
-    async fn shop() -> (tempfile::TempDir, Db) {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Db::connect(&DatabaseSettings::default(), dir.path()).await.unwrap();
-        db.migrate().await.unwrap();
-        (dir, db)
+    async fn shop() -> (OwnDatabase, Db) {
+        let (db, own) = database().await;
+        (own, db)
     }
 
     async fn user(db: &Db, name: &str) -> User {

@@ -1,19 +1,21 @@
-//! The invariants of the shop, verified on a live embedded store: `rushmall check` and the chaos suite use this.
+//! The invariants of the shop, verified on a live store: `rushmall check` and the chaos suite use this.
 //!
-//! All reads are one snapshot of the database, a page of orders at a time, so the check may run while the shop sells.
+//! All reads of the database are one snapshot, a page of orders at a time, so the check may run while the shop sells.
 //! What is in flight (a ticket whose order is not written, units on their way back) is counted where it is; only what
-//! has been in flight for longer than the grace period is a violation. Nothing here writes.
+//! has been in flight for longer than the grace period is a violation. A ledger outside the database (cluster) is
+//! compared product by product by `shared`. Only [`repair`] writes.
 
 mod rest;
+mod shared;
 mod stock;
 mod stream;
 
 use std::fmt;
 
-use sea_orm::{DbBackend, IsolationLevel, TransactionOptions, TransactionTrait};
 use serde::Serialize;
 
-use crate::persistence::{Db, StoreError};
+use crate::domain::ProductId;
+use crate::persistence::{Db, StockLedger, StoreError, recovery};
 
 /// Violations of one invariant that are told; the rest is only counted.
 pub const VIOLATIONS_TOLD_MAX: usize = 20;
@@ -72,6 +74,8 @@ pub struct CheckReport {
     pub dead_tickets: u64,
     /// Orders that wait for a human.
     pub needs_review: u64,
+    /// Products whose account in a ledger outside the database is wrong: what [`repair`] rebuilds.
+    pub wrong_accounts: Vec<ProductId>,
 }
 
 impl CheckReport {
@@ -103,24 +107,40 @@ impl fmt::Display for CheckReport {
     }
 }
 
-/// Verifies every invariant on one snapshot of the database.
+/// Verifies every invariant; `ledger` as it is, without anything in front that mends it.
 ///
 /// # Errors
 /// [`StoreError`] if the store cannot be read; a stored value that cannot be read is a violation instead where it
 /// belongs to one order.
-pub async fn check(db: &Db, options: CheckOptions) -> Result<CheckReport, StoreError> {
-    let failed = StoreError::during("checking the invariants");
-    let isolation_level = (db.backend() != DbBackend::Sqlite).then_some(IsolationLevel::RepeatableRead);
-    let snapshot = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-    let tx = db.reader().begin_with_options(snapshot).await.map_err(&failed)?;
+pub async fn check(db: &Db, ledger: &dyn StockLedger, options: CheckOptions) -> Result<CheckReport, StoreError> {
+    const OPERATION: &str = "checking the invariants";
+    let tx = db.snapshot(OPERATION).await?;
     let mut orders = stream::Orders::default();
     let needs_review = orders.read(&tx).await?;
-    let mut invariants = stock::check(&tx, &orders).await?;
+    let mut invariants = stock::check(&tx, &orders, !ledger.is_shared()).await?;
     invariants.extend(orders.finish(&tx).await?);
-    let (at_rest, dead_tickets) = rest::check(&tx, options).await?;
+    let (at_rest, dead_tickets) = rest::check(&tx, options, !ledger.is_shared()).await?;
     invariants.extend(at_rest);
-    tx.commit().await.map_err(&failed)?;
-    Ok(CheckReport { invariants, dead_tickets, needs_review })
+    tx.commit().await.map_err(StoreError::during(OPERATION))?;
+    let mut wrong_accounts = Vec::new();
+    if ledger.is_shared() {
+        let compared = shared::check(db, ledger, options).await?;
+        invariants.extend(compared.invariants);
+        wrong_accounts = compared.wrong;
+    }
+    Ok(CheckReport { invariants, dead_tickets, needs_review, wrong_accounts })
+}
+
+/// Rebuilds the accounts that `report` found wrong; their sales pause meanwhile. Answers how many were rebuilt.
+///
+/// # Errors
+/// [`StoreError`]; accounts that were not reached are rebuilt when somebody next asks for them.
+pub async fn repair(db: &Db, ledger: &dyn StockLedger, report: &CheckReport, now_ms: i64) -> Result<usize, StoreError> {
+    for product in &report.wrong_accounts {
+        ledger.suspend(*product).await?;
+        recovery::rebuild(db, ledger, *product, now_ms).await?;
+    }
+    Ok(report.wrong_accounts.len())
 }
 
 #[cfg(test)]

@@ -126,6 +126,9 @@ pub struct CheckArgs {
     /// Files and settings.
     #[command(flatten)]
     pub node: NodeArgs,
+    /// Rebuild accounts in Redis that disagree with the database; their sales pause for a moment
+    #[arg(long)]
+    pub repair: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

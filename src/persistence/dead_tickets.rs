@@ -117,11 +117,21 @@ pub(super) async fn insert_unreadable(
             buyer.0.into(),
             text.into(),
             UNREADABLE.into(),
-            0.into(),
+            0_i32.into(),
             now_ms.into(),
         ],
     )
     .await
+}
+
+/// As [`insert_unreadable`], by itself: the units go back in a step of their own, afterwards.
+pub(super) async fn keep_unreadable(
+    db: &Db,
+    whose: (&str, ProductId, BuyerId),
+    raw: &RawTicket,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    insert_unreadable(db.writer(), whose, raw, now_ms).await
 }
 
 async fn write(conn: &impl ConnectionTrait, row: Vec<Expr>) -> Result<(), StoreError> {

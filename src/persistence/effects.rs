@@ -90,8 +90,8 @@ pub(super) async fn insert(
             effect.kind().into(),
             query::to_json(effect, "effect")?.into(),
             now_ms.into(),
-            0.into(),
-            0.into(),
+            0_i32.into(),
+            0_i64.into(),
             "".into(),
         ]);
     }
@@ -117,6 +117,9 @@ fn due(now_ms: i64, limit: u64) -> SelectStatement {
         .and_where(column(this, "lease_until_ms").lte(now_ms))
         .and_where(is_free)
         .order_by((this, "due_at_ms"), Order::Asc)
+        .order_by((this, "order_no"), Order::Asc) // claimers lock in one order
+        .order_by((this, "seq"), Order::Asc)
+        .order_by((this, "part"), Order::Asc)
         .limit(limit)
         .to_owned()
 }
@@ -168,8 +171,8 @@ async fn lease(tx: &impl ConnectionTrait, now_ms: i64, lease_ms: i64, limit: u64
 pub async fn end_leases(db: &Db) -> Result<u64, StoreError> {
     let update = Query::update()
         .table("effects")
-        .value("lease_until_ms", 0)
-        .and_where(Expr::col("lease_until_ms").gt(0))
+        .value("lease_until_ms", 0_i64)
+        .and_where(Expr::col("lease_until_ms").gt(0_i64))
         .to_owned();
     query::execute(db.writer(), &update, OPERATION).await
 }
@@ -194,7 +197,7 @@ pub async fn failed(db: &Db, key: EffectKey, error: &str, next_due_ms: i64) -> R
     let update = Query::update()
         .table("effects")
         .value("due_at_ms", next_due_ms)
-        .value("lease_until_ms", 0)
+        .value("lease_until_ms", 0_i64)
         .value("last_error", error.chars().take(ERROR_CHARS_MAX).collect::<String>())
         .and_where(names(key))
         .to_owned();

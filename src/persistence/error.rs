@@ -1,7 +1,10 @@
 //! Why a store did not do what it was asked; never a business answer.
 
-use sea_orm::sqlx::error::ErrorKind;
-use sea_orm::{DbErr, RuntimeErr, SqlErr, TransactionError};
+use std::io::ErrorKind;
+
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::sqlx::mysql::MySqlDatabaseError;
+use sea_orm::{DbErr, RuntimeErr, SqlErr, TransactionError, sqlx};
 
 use crate::domain::ProductId;
 
@@ -89,6 +92,11 @@ impl StoreError {
         }
     }
 
+    /// True if the connection was lost on the way: whether a commit came through is unknown.
+    pub(super) fn is_connection_lost(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if is_connection_lost(source))
+    }
+
     /// True if what was to be written is at fault (unreadable, or against a constraint), so that every repeat must fail.
     /// A full disk, a read-only file or an unknown error is the store's fault and can pass.
     #[must_use]
@@ -114,29 +122,65 @@ impl StoreError {
     }
 }
 
-/// SQLite busy or locked, MySQL deadlock or lock wait timeout, PostgreSQL serialization failure or deadlock, and
-/// lost connections.
-fn is_transient(error: &DbErr) -> bool {
+fn database_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
-            sea_orm::sqlx::Error::Io(_) | sea_orm::sqlx::Error::PoolTimedOut => true,
-            sea_orm::sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-                matches!(&*code, "5" | "6" | "261" | "262" | "517" | "1205" | "1213" | "40001" | "40P01")
+        DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// The number that MySQL and MariaDB give an error: their SQLSTATE says too little.
+fn mysql_number(error: &dyn DatabaseError) -> Option<u16> {
+    error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
+}
+
+/// Whether the same statement may succeed when repeated: lost connections, and the codes below.
+pub(super) fn is_transient(error: &DbErr) -> bool {
+    if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) || is_connection_lost(error) {
+        return true;
+    }
+    match database_error(error) {
+        Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+        Some(sqlx::Error::Database(database)) => match mysql_number(&**database) {
+            // Too many connections, lock wait timeout, deadlock, interrupted, statement timeout, changed since the read.
+            Some(number) => matches!(number, 1040 | 1205 | 1213 | 1317 | 1969 | 1020 | 3024),
+            // SQLite busy or locked; PostgreSQL serialization failure, deadlock, lock not available, query cancelled,
+            // too many connections, still starting.
+            None => database.code().is_some_and(|code| {
+                let sqlite = ["5", "6", "261", "262", "517"];
+                let postgres = ["40001", "40P01", "55P03", "57014", "53300", "57P03"];
+                sqlite.contains(&&*code) || postgres.contains(&&*code)
             }),
-            _ => false,
         },
         _ => false,
     }
 }
 
-fn breaks_constraint(error: &DbErr) -> bool {
-    match error {
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
-            error.as_database_error().is_some_and(|database| !matches!(database.kind(), ErrorKind::Other))
-        }
+/// Whether the connection is gone, so that a read can be asked of another one at once.
+pub(super) fn is_connection_lost(error: &DbErr) -> bool {
+    match database_error(error) {
+        Some(sqlx::Error::Io(error)) => error.kind() != ErrorKind::TimedOut,
+        Some(sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => true,
+        Some(sqlx::Error::Database(database)) => match mysql_number(&**database) {
+            // Shutting down, connection killed, idle for too long.
+            Some(number) => matches!(number, 1053 | 1927 | 4031),
+            // Terminated by an administrator, by a crash of another session, for idling in a transaction.
+            None => database.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "25P03")),
+        },
         _ => false,
     }
+}
+
+/// Whether what was to be written is at fault: against a constraint, too long or out of range.
+fn breaks_constraint(error: &DbErr) -> bool {
+    let Some(database) = database_error(error).and_then(sqlx::Error::as_database_error) else { return false };
+    let unfit = match mysql_number(database) {
+        Some(number) => matches!(number, 1264 | 1366 | 1406 | 4025), // range, characters, length, MariaDB's CHECK
+        None => database.code().is_some_and(|code| code.len() == 5 && code.starts_with("22")),
+    };
+    unfit || !matches!(database.kind(), sqlx::error::ErrorKind::Other)
 }
 
 impl From<TransactionError<StoreError>> for StoreError {
@@ -150,14 +194,14 @@ impl From<TransactionError<StoreError>> for StoreError {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::ConnectionTrait as _;
+    use sea_orm::{ConnectionTrait as _, DbBackend};
 
     use super::*;
-    use crate::persistence::testing::database;
+    use crate::persistence::testing::database_with;
 
     #[actix_rt::test]
     async fn a_broken_constraint_is_the_tickets_fault_and_a_full_disk_is_not() {
-        let (db, _dir) = database().await;
+        let (db, _own) = database_with(|settings| settings.connections_max = 1).await; // session settings stay
         let run = async |statement: &str| {
             let failure = db.writer().execute_unprepared(statement).await.map_err(StoreError::during("testing"));
             failure.unwrap_err()
@@ -170,11 +214,24 @@ mod tests {
             assert!(error.is_ticket_fault(), "{error:?}");
         }
         assert!(StoreError::Corrupt { what: "the test".to_owned() }.is_ticket_fault());
-        let pages = "PRAGMA max_page_count = 1"; // SQLite keeps the pages it has: the next one is too many
-        db.writer().execute_unprepared(pages).await.unwrap();
-        let full = run("INSERT INTO outbox (payload, created_at_ms) SELECT hex(randomblob(1000000)), 1").await;
-        assert!(!full.is_ticket_fault(), "{full:?}");
-        db.writer().execute_unprepared("PRAGMA query_only = ON").await.unwrap();
+        let read_only = match db.backend() {
+            DbBackend::Sqlite => {
+                let pages = "PRAGMA max_page_count = 1"; // SQLite keeps the pages it has: the next one is too many
+                db.writer().execute_unprepared(pages).await.unwrap();
+                let full = run("INSERT INTO outbox (payload, created_at_ms) SELECT hex(randomblob(1000000)), 1").await;
+                assert!(!full.is_ticket_fault(), "{full:?}");
+                "PRAGMA query_only = ON"
+            }
+            DbBackend::Postgres => "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            _ => "SET SESSION TRANSACTION READ ONLY",
+        };
+        if db.backend() != DbBackend::Sqlite {
+            let long =
+                "INSERT INTO ledger_moves (step_id, units, at_ms) VALUES ('{}', 1, 1)".replace("{}", &"x".repeat(41));
+            let too_long = run(&long).await; // SQLite takes any length
+            assert!(too_long.is_ticket_fault(), "{too_long:?}");
+        }
+        db.writer().execute_unprepared(read_only).await.unwrap();
         let read_only = run("INSERT INTO outbox (payload, created_at_ms) VALUES ('x', 1)").await;
         assert!(!read_only.is_ticket_fault(), "{read_only:?}");
         assert!(!StoreError::TimedOut { operation: "testing", timeout_ms: 1 }.is_ticket_fault());

@@ -239,13 +239,20 @@ pub trait StockLedger: Send + Sync {
     /// one.
     async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError>;
 
-    /// All tickets of a product that are taken and not settled, oldest first; those that cannot be read are left out
-    /// (they are buried by [`StockLedger::orphans`]). Answers also while the account is lost.
+    /// All tickets of a product that are taken and not settled, oldest first; one whose details cannot
+    /// be read is told without them, because it holds its units until [`StockLedger::orphans`] buries it. Answers also while the account is lost.
     async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError>;
 
     /// The epoch of what the ledger has of a product, valid or not; `None` if it has nothing. Answers also while the
     /// account is lost.
     async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError>;
+
+    /// The accounts of all buyers of a product's sales who hold or bought units; for checks.
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError>;
+
+    /// Treats the account of a product as lost: nobody can claim until it is rebuilt. A ledger that cannot lose
+    /// anything has nothing to suspend.
+    async fn suspend(&self, product: ProductId) -> Result<(), StoreError>;
 
     /// True if other nodes use the same ledger: what it says may be old the next moment, and a question that goes over
     /// all products ([`StockLedger::tickets_of`]) costs one look-up for each.

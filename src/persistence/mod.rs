@@ -1,9 +1,12 @@
-//! What outlives the process: one file a table, the SQL ledger, the migrations.
+//! What outlives the process: one file a table, both stock ledgers, the migrations.
 
 pub mod addresses;
 pub mod audit;
 pub mod carts;
 pub mod categories;
+pub mod choice;
+#[cfg(test)]
+mod crowd;
 pub mod db;
 pub mod dead_tickets;
 pub mod effects;
@@ -13,6 +16,7 @@ pub(crate) mod fixture;
 pub mod idempotency;
 pub mod journal;
 pub mod ledger;
+pub mod limits;
 pub mod migrations;
 pub mod orders;
 pub mod outbox;
@@ -25,6 +29,7 @@ pub mod products;
 pub(crate) mod query;
 pub mod recovering;
 pub mod recovery;
+pub mod redis_ledger;
 pub mod rehearsal;
 pub mod sales;
 pub mod sessions;
@@ -35,11 +40,15 @@ pub mod stock_moves;
 pub(crate) mod testing;
 pub mod users;
 
+pub use carts::{CartStore, RedisCarts, SqlCarts};
+pub use choice::{nothing_under_way, open_bare_ledger, open_ledger};
 pub use db::Db;
 pub use error::StoreError;
 pub use ledger::StockLedger;
+pub use limits::{MemoryLimiter, RateLimiter, RedisLimiter};
 pub use page::Page;
 pub use recovering::Recovering;
+pub use redis_ledger::RedisLedger;
 pub use sql_ledger::SqlLedger;
 
 use page::contains;

@@ -265,7 +265,11 @@ impl<'a> Batch<'a> {
             return Err(StoreError::Conflict { operation: OPERATION });
         }
         let (levels, pay_deadline_ms) = (self.levels(), now_ms.saturating_add(terms.pay_deadline_ms));
-        rows::write(tx, &self.orders, &self.products, levels, pay_deadline_ms, now_ms).await?;
+        match rows::write(tx, &self.orders, &self.products, levels, pay_deadline_ms, now_ms).await {
+            // Another node wrote one of these orders after we looked: the next try finds it.
+            Err(error) if error.is_duplicate() => return Err(StoreError::Conflict { operation: OPERATION }),
+            outcome => outcome?,
+        }
         for cart in self.carts {
             let delete = Query::delete()
                 .from_table("cart_items")

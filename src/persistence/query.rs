@@ -1,5 +1,8 @@
 //! Short ways to run built statements: rows into structs, many-row inserts within every engine's bounds, row locks
 //! where the engine has them, and stored texts back into domain types.
+//!
+//! A number is bound with its column's type wherever the same statement occurs: PostgreSQL remembers a prepared
+//! statement with the types of its first use, and a later `0` that is an `i32` does not fit where `0_i64` was.
 
 use sea_orm::sea_query::{Expr, InsertStatement, OnConflict, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, StatementBuilder};

@@ -15,7 +15,9 @@ use tokio::sync::Mutex;
 
 use super::db::Db;
 use super::error::StoreError;
-use super::ledger::{LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw};
+use super::ledger::{
+    BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
+};
 use super::recovery::{self, Rebuilt};
 use crate::clock::{self, Clock};
 use crate::domain::sale::SaleTerms;
@@ -168,6 +170,14 @@ impl StockLedger for Recovering {
 
     async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
         self.ledger.epoch(product).await
+    }
+
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {
+        self.ledger.buyers(product).await
+    }
+
+    async fn suspend(&self, product: ProductId) -> Result<(), StoreError> {
+        self.ledger.suspend(product).await
     }
 
     fn is_shared(&self) -> bool {

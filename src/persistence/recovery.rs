@@ -53,7 +53,9 @@ pub async fn rebuild(
     product: ProductId,
     now_ms: i64,
 ) -> Result<Rebuilt, StoreError> {
-    let epoch = Ord::max(ledger.epoch(product).await?.unwrap_or(0).saturating_add(1), now_ms);
+    // Exactly the next one: of two nodes that read at the same time the second to write must be refused, because claims
+    // that the first one's account accepted are not in what the second one has read.
+    let epoch = ledger.epoch(product).await?.unwrap_or(0).saturating_add(1);
     let unsettled = ledger.unsettled(product).await?;
     let account = account(db, product, &unsettled, now_ms).await?;
     if account.pools.is_empty() {
@@ -64,8 +66,12 @@ pub async fn rebuild(
     Ok(if is_written { Rebuilt::Done } else { Rebuilt::WasValid })
 }
 
-/// The account that the ledger must have, given the tickets that it still holds; its epoch is left 0.
-async fn account(db: &Db, product: ProductId, unsettled: &[Ticket], now_ms: i64) -> Result<Rebuild, StoreError> {
+/// The account that the ledger must have, given the tickets that it still holds; its epoch is left 0. What is owed to
+/// the gate (`returned`, `open_steps`) may or may not be there yet.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn account(db: &Db, product: ProductId, unsettled: &[Ticket], now_ms: i64) -> Result<Rebuild, StoreError> {
     let terms = terms(db, product, now_ms).await?;
     let mut account = db.write(OPERATION, async |tx| read(tx, product, unsettled, &terms).await).await?;
     for (order_no, pool, buyer, units) in std::mem::take(&mut account.ambiguous) {

@@ -318,7 +318,7 @@ pub async fn of_product(db: &Db, product: ProductId) -> Result<Vec<SaleWithStock
 pub async fn stranded(db: &Db, limit: u64) -> Result<Vec<(ProductId, SaleId)>, StoreError> {
     let select = select()
         .and_where(Expr::col(("sales", "closed")).eq(true))
-        .and_where(Expr::col(("stock", "free")).gt(0))
+        .and_where(Expr::col(("stock", "free")).gt(0_i64))
         .order_by(("sales", "id"), Order::Asc)
         .limit(limit)
         .to_owned();

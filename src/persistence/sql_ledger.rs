@@ -13,14 +13,23 @@ mod rebuild;
 mod reserve;
 mod tickets;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::db::Db;
 use super::error::StoreError;
-use super::ledger::{LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw};
+use super::ledger::{
+    BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
+};
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{Claim, ClaimRejection, Pool, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
+
+/// The tickets of those numbers that have become orders, as the orders tell them: the lasting memory of either ledger.
+pub(super) async fn placed_tickets(db: &Db, order_nos: &[OrderNo]) -> Result<HashMap<OrderNo, Ticket>, StoreError> {
+    tickets::of_orders(db.writer(), order_nos).await // a replica may not have them yet
+}
 
 /// The ledger in the shop's own database; clones share the connections.
 #[derive(Clone, Debug)]
@@ -111,6 +120,14 @@ impl StockLedger for SqlLedger {
 
     async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
         reads::epoch(&self.db, product).await
+    }
+
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {
+        reads::buyers(&self.db, product).await
+    }
+
+    async fn suspend(&self, _: ProductId) -> Result<(), StoreError> {
+        Ok(()) // it lies in the database itself
     }
 
     fn is_shared(&self) -> bool {

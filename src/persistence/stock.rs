@@ -166,7 +166,7 @@ pub async fn ensure(tx: &impl ConnectionTrait, product: ProductId, pool: Pool) -
     if lock(tx, &[product]).await?.iter().any(|row| row.pool == pool) {
         return Ok(());
     }
-    let row = vec![product.0.into(), i64::from(pool).into(), 0.into(), 0.into(), 0.into(), 0.into()];
+    let row = vec![product.0.into(), i64::from(pool).into(), 0_i64.into(), 0_i64.into(), 0_i64.into(), 0_i64.into()];
     query::insert_rows(tx, "stock", &["product_id", "pool", "put_in", "free", "held", "sold"], vec![row], None).await
 }
 

@@ -1,23 +1,24 @@
 //! What the tests of this layer share: a database of their own and rows to work on.
+//!
+//! The same tests run on every engine. `RUSHMALL_TEST_DATABASE_URL` names a server without a database
+//! (`mysql://root@127.0.0.1:3306`, `postgres://rushmall@127.0.0.1:5432`), unset means a SQLite file; see `make
+//! test-engines`.
+
+mod own;
+mod proxy;
 
 use sea_orm::ConnectionTrait as _;
-use tempfile::TempDir;
 
 use super::products::{self, NewProduct, STATUS_ON_SHELF};
 use super::users::{self, NewUser, User};
 use super::{Db, StoreError};
-use crate::config::DatabaseSettings;
 use crate::domain::{Money, ProductId, Role};
+
+pub(crate) use own::{OwnDatabase, database, database_with};
+pub(crate) use proxy::{Cut, Proxy};
 
 /// Some time in 2026.
 pub(crate) const NOW_MS: i64 = 1_795_000_000_000;
-
-pub(crate) async fn database() -> (Db, TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let db = Db::connect(&DatabaseSettings::default(), dir.path()).await.unwrap();
-    db.migrate().await.unwrap();
-    (db, dir)
-}
 
 pub(crate) fn named(username: &str) -> NewUser {
     NewUser {

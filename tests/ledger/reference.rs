@@ -269,6 +269,18 @@ impl StockLedger for Reference {
         Ok(books.pools.iter().filter(|((of, _), _)| *of == product).map(|(_, account)| account.epoch).max())
     }
 
+    async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {
+        let books = self.0.lock().unwrap();
+        let of_product = books.buyers.iter().filter(|((of, _, _), units)| *of == product && units.units > 0);
+        Ok(of_product
+            .map(|((_, pool, buyer), units)| BuyerState { pool: *pool, buyer: *buyer, units: *units })
+            .collect())
+    }
+
+    async fn suspend(&self, _: ProductId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn is_shared(&self) -> bool {
         false
     }

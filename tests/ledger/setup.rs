@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 
 use super::*;
-use rushmall::config::{DatabaseSettings, Synchronous};
+use rushmall::config::{DatabaseSettings, RedisSettings, Synchronous};
 use rushmall::domain::sale::{SaleTerms, SaleWindow};
 use rushmall::persistence::placing::{self, OrderGroup, PlaceTerms};
-use rushmall::persistence::{Db, SqlLedger, StoreError};
+use rushmall::persistence::{Db, RedisLedger, SqlLedger, StoreError};
+use rushmall::redis_link::RedisLink;
 use sea_orm::ConnectionTrait;
 
 pub const NOW_MS: i64 = 1_795_000_000_000;
@@ -15,14 +16,59 @@ pub const SALE: SaleId = SaleId(1);
 
 /// A ledger with what it needs around it.
 pub struct Bench {
+    pub name: &'static str,
     pub ledger: Box<dyn StockLedger>,
     numbers: RefCell<(OrderNoSequence, u128)>,
     sql: Option<(Db, tempfile::TempDir)>,
 }
 
-/// One bench for each ledger.
+/// One bench for each ledger: those on Redis if a server or a cluster is named by the environment.
 pub async fn ledgers() -> Vec<Bench> {
-    let numbers = || RefCell::new((OrderNoSequence::new(2), 1));
+    let mut benches = vec![Bench::new("reference", Box::new(Reference::default()), None)];
+    let (db, dir) = database().await;
+    benches.push(Bench::new("SQL", Box::new(SqlLedger::new(db.clone())), Some((db, dir))));
+    for (name, variable) in [("Redis", "RUSHMALL_TEST_REDIS_URL"), ("Redis Cluster", "RUSHMALL_TEST_REDIS_CLUSTER_URL")]
+    {
+        let Some(url) = service(variable) else { continue };
+        let (db, dir) = database().await;
+        let ledger = redis_ledger(&url, &prefix(), &db, 2_000).await;
+        open_accounts(&ledger).await;
+        benches.push(Bench::new(name, Box::new(ledger), Some((db, dir))));
+    }
+    benches
+}
+
+/// What the environment says of a service. `make test` starts them all and says so: then none may be missing.
+pub fn service(variable: &str) -> Option<String> {
+    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    let all_are_there = std::env::var("RUSHMALL_TEST_SERVICES").is_ok_and(|value| value == "1");
+    assert!(value.is_some() || !all_are_there, "RUSHMALL_TEST_SERVICES=1, but {variable} is not set");
+    if value.is_none() {
+        eprintln!("{variable} is not set: this test runs without that service");
+    }
+    value
+}
+
+/// A prefix of its own for every bench on a shared Redis.
+pub fn prefix() -> String {
+    format!("test-{}", rushmall::random::token())
+}
+
+pub async fn redis_ledger(url: &str, prefix: &str, db: &Db, command_timeout_ms: u64) -> RedisLedger {
+    let (url, prefix) = (url.to_owned(), prefix.to_owned());
+    let settings = RedisSettings { url, prefix, command_timeout_ms, ..RedisSettings::default() };
+    RedisLedger::new(RedisLink::connect(&settings).await.unwrap(), db.clone())
+}
+
+/// What a new Redis needs before it answers: an account, if only an empty one.
+pub async fn open_accounts(ledger: &dyn StockLedger) {
+    for product in [PRODUCT, ProductId(2)] {
+        assert!(ledger.rebuild(product, &Rebuild::default()).await.unwrap());
+    }
+}
+
+/// A shop's database with two products' stock.
+pub async fn database() -> (Db, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let settings = DatabaseSettings { synchronous: Synchronous::Normal, ..DatabaseSettings::default() };
     let db = Db::connect(&settings, dir.path()).await.unwrap();
@@ -36,17 +82,22 @@ pub async fn ledgers() -> Vec<Bench> {
         )
         .await
         .unwrap();
-    vec![
-        Bench { ledger: Box::new(Reference::default()), numbers: numbers(), sql: None },
-        Bench { ledger: Box::new(SqlLedger::new(db.clone())), numbers: numbers(), sql: Some((db, dir)) },
-    ]
+    (db, dir)
 }
 
 impl Bench {
+    pub fn new(name: &'static str, ledger: Box<dyn StockLedger>, sql: Option<(Db, tempfile::TempDir)>) -> Self {
+        Self { name, ledger, numbers: RefCell::new((OrderNoSequence::new(2), 1)), sql }
+    }
+
     pub fn next_no(&self) -> OrderNo {
+        self.number_at(NOW_MS)
+    }
+
+    pub fn number_at(&self, now_ms: i64) -> OrderNo {
         let (sequence, random) = &mut *self.numbers.borrow_mut();
         *random = random.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).wrapping_add(99);
-        sequence.next(NOW_MS, *random)
+        sequence.next(now_ms, *random)
     }
 
     /// Makes the order of a ticket, where the ledger remembers settled numbers by it.

@@ -8,12 +8,16 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
-use rushmall::actors::shop::Shop;
+use rushmall::actors::announcer::Announcer;
+use rushmall::actors::shop::{BackEnds, Shop, Surroundings};
 use rushmall::app::{self, App};
 use rushmall::clock::Clock;
 use rushmall::config::{Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
+use rushmall::messaging::rabbitmq::Broker;
 use rushmall::ops::{CheckOptions, admin, check};
+use rushmall::persistence::SqlLedger;
+use rushmall::persistence::{Db, MemoryLimiter, SqlCarts, SqlLedger};
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -43,16 +47,18 @@ pub struct TestShop {
     dir: TempDir,
 }
 
-struct Running {
-    shop: Arc<Shop>,
+/// A node on its own thread.
+pub struct Running {
+    pub shop: Arc<Shop>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-struct Started {
-    base: String,
+/// What a node says when it is open.
+pub struct Started {
+    pub base: String,
     shop: Arc<Shop>,
-    admin_password: Option<String>,
+    pub admin_password: Option<String>,
 }
 
 impl TestShop {
@@ -147,7 +153,8 @@ impl Drop for TestShop {
             assert_eq!(books.unfinished().await, expected, "stopping left work behind");
             books.assert_conserved().await;
             let options = CheckOptions { now_ms, grace_ms: 0 };
-            let report = check(books.db(), options).await.expect("the check runs");
+            let ledger = SqlLedger::new(books.db().clone());
+            let report = check(books.db(), &ledger, options).await.expect("the check runs");
             (!report.is_sound()).then(|| report.to_string())
         });
         assert!(problem.is_none(), "the books do not add up:\n{}", problem.unwrap_or_default());
@@ -155,7 +162,8 @@ impl Drop for TestShop {
 }
 
 impl Running {
-    fn stop(self) {
+    /// Stops it gracefully.
+    pub fn stop(self) {
         drop(self.shop);
         let _ = self.stop.send(());
         if self.thread.join().is_err() && !std::thread::panicking() {
@@ -177,18 +185,25 @@ pub fn settings_for_tests() -> Settings {
     settings.orders.sweep_interval_ms = 50;
     settings.limits.seckill_per_second = 10_000;
     settings.limits.seckill_burst = 10_000;
+    settings.limits.sign_ins_per_minute = 1_000;
+    settings.limits.registrations_per_minute = 1_000;
     settings
 }
 
 fn start(settings: Settings, data_dir: PathBuf, clock: Clock) -> (Running, Started) {
+    try_start(settings, data_dir, clock).expect("the shop opens")
+}
+
+/// Opens a node on a thread of its own, or says why it cannot be.
+pub fn try_start(settings: Settings, data_dir: PathBuf, clock: Clock) -> anyhow::Result<(Running, Started)> {
     let (report, started) = std_mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("shop".to_owned())
         .spawn(move || actix_rt::System::new().block_on(run(Setup { settings, data_dir }, clock, report, stopped)))
         .expect("a thread for the shop");
-    let started: Started = started.recv().expect("the shop's thread lives").expect("the shop opens");
-    (Running { shop: Arc::clone(&started.shop), stop, thread }, started)
+    let started: Started = started.recv().expect("the shop's thread lives")?;
+    Ok((Running { shop: Arc::clone(&started.shop), stop, thread }, started))
 }
 
 async fn run(
@@ -200,7 +215,12 @@ async fn run(
     let opened = async {
         let db = app::open_database(&setup).await?;
         let first_admin = admin::create_first(&db, clock.now_ms()).await?;
-        let app = App::start(setup, db, clock, Some(Metrics::install().handle())).await?;
+        let metrics = Some(Metrics::install().handle());
+        let is_beside = !setup.settings.amqp.url.is_empty() && setup.settings.redis.url.is_empty();
+        let app = match is_beside {
+            true => App::start_on(beside_rabbitmq(&setup, &db, &clock).await?, setup, db, clock, metrics).await?,
+            false => App::start(setup, db, clock, metrics).await?,
+        };
         let admin_password = first_admin.map(|credentials| credentials.password);
         anyhow::Ok((app, admin_password))
     };
@@ -215,6 +235,22 @@ async fn run(
             let _ = report.send(Err(error));
         }
     }
+}
+
+/// The embedded shop with the order queue and the domain events of a cluster: settings that no server accepts, for
+/// tests of RabbitMQ alone.
+async fn beside_rabbitmq(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
+    let Settings { amqp, node, orders, .. } = &setup.settings;
+    let Broker { queue, events } = Broker::connect(amqp, &node.name, clock.clone()).await?;
+    Ok(BackEnds {
+        ledger: Arc::new(SqlLedger::new(db.clone())),
+        queue,
+        announcer: Some(Announcer { publisher: events, low_stock_units: orders.low_stock_units }),
+        carts: Arc::new(SqlCarts::new(db.clone())),
+        limiter: Arc::new(MemoryLimiter::new(clock.clone())),
+        shared_clicks: None,
+        surroundings: Surroundings::alone(),
+    })
 }
 
 /// Runs `work` on the books from a thread of its own: `drop` cannot wait for the runtime that it runs on.

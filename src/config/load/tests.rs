@@ -158,7 +158,11 @@ fn conf_default_toml_is_the_defaults_with_every_key() {
 
 #[test]
 fn the_other_files_under_conf_can_be_loaded() {
-    for (name, environment) in [("dev.toml", Environment::Development), ("prod.toml", Environment::Production)] {
+    for (name, environment) in [
+        ("dev.toml", Environment::Development),
+        ("prod.toml", Environment::Production),
+        ("cluster.toml", Environment::Production),
+    ] {
         let mut sources = variable("RUSHMALL__AUTH__JWT_SECRET", "q8Zr1xV0mJ3yKp7Tn5Lw9Bd2Gh6Sf4Ca");
         sources.file = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf").join(name));
         assert_eq!(load(&sources).unwrap().settings.environment, environment);

@@ -3,19 +3,16 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
+use super::engine::Engine;
+
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in tables() {
-            manager.create_table(table).await?;
-        }
-        for index in indexes() {
-            manager.create_index(index).await?;
-        }
-        Ok(())
+        let engine = Engine::of(manager).await?;
+        engine.create(manager, tables(engine), indexes()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -26,8 +23,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn tables() -> Vec<TableCreateStatement> {
-    vec![users(), sessions(), addresses(), idempotency_keys(), audit_log()]
+fn tables(engine: Engine) -> Vec<TableCreateStatement> {
+    vec![users(), sessions(), addresses(), idempotency_keys(engine), audit_log(engine)]
 }
 
 fn users() -> TableCreateStatement {
@@ -78,22 +75,22 @@ fn addresses() -> TableCreateStatement {
         .to_owned()
 }
 
-fn idempotency_keys() -> TableCreateStatement {
+fn idempotency_keys(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("idempotency_keys")
         .col(big_integer("user_id"))
         .col(string_len("idempotency_key", 100))
         .col(string_len("fingerprint", 64))
-        .col(text("order_nos"))
+        .col(engine.long_text("order_nos"))
         .col(small_integer("http_status"))
-        .col(text("answer"))
+        .col(engine.long_text("answer"))
         .col(big_integer("lease_until_ms"))
         .col(big_integer("created_at_ms"))
         .primary_key(Index::create().col("user_id").col("idempotency_key"))
         .to_owned()
 }
 
-fn audit_log() -> TableCreateStatement {
+fn audit_log(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("audit_log")
         .col(big_pk_auto("id"))
@@ -102,7 +99,7 @@ fn audit_log() -> TableCreateStatement {
         .col(string_len("actor_name", 50))
         .col(string_len("action", 50))
         .col(string_len("target", 100))
-        .col(text("detail"))
+        .col(engine.long_text("detail"))
         .col(string_len("result", 200))
         .to_owned()
 }

@@ -3,19 +3,16 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
+use super::engine::Engine;
+
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in tables() {
-            manager.create_table(table).await?;
-        }
-        for index in indexes() {
-            manager.create_index(index).await?;
-        }
-        Ok(())
+        let engine = Engine::of(manager).await?;
+        engine.create(manager, tables(engine), indexes()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -26,8 +23,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn tables() -> Vec<TableCreateStatement> {
-    vec![categories(), products(), sales(), cart_items()]
+fn tables(engine: Engine) -> Vec<TableCreateStatement> {
+    vec![categories(), products(engine), sales(), cart_items()]
 }
 
 fn categories() -> TableCreateStatement {
@@ -40,17 +37,17 @@ fn categories() -> TableCreateStatement {
         .to_owned()
 }
 
-fn products() -> TableCreateStatement {
+fn products(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("products")
         .col(big_pk_auto("id"))
         .col(string_len("name", 200))
-        .col(text("description"))
+        .col(engine.long_text("description"))
         .col(big_integer("category_id"))
         .col(big_integer("price_fen"))
         .col(string_len("image_url", 255))
-        .col(text("images"))
-        .col(text("attributes"))
+        .col(engine.long_text("images"))
+        .col(engine.long_text("attributes"))
         .col(big_integer("sales"))
         .col(integer("rating_hundredths"))
         .col(small_integer("status"))

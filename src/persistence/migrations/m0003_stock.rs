@@ -3,19 +3,16 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
+use super::engine::Engine;
+
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in tables() {
-            manager.create_table(table).await?;
-        }
-        for index in indexes() {
-            manager.create_index(index).await?;
-        }
-        Ok(())
+        let engine = Engine::of(manager).await?;
+        engine.create(manager, tables(engine), indexes()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -28,8 +25,16 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn tables() -> Vec<TableCreateStatement> {
-    vec![stock(), stock_moves(), ledger_pools(), ledger_tickets(), ledger_buyers(), ledger_moves(), dead_tickets()]
+fn tables(engine: Engine) -> Vec<TableCreateStatement> {
+    vec![
+        stock(),
+        stock_moves(engine),
+        ledger_pools(engine),
+        ledger_tickets(engine),
+        ledger_buyers(),
+        ledger_moves(),
+        dead_tickets(engine),
+    ]
 }
 
 fn stock() -> TableCreateStatement {
@@ -45,32 +50,32 @@ fn stock() -> TableCreateStatement {
         .to_owned()
 }
 
-fn stock_moves() -> TableCreateStatement {
+fn stock_moves(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("stock_moves")
         .col(string_len("move_id", 26).primary_key())
         .col(big_integer("product_id"))
         .col(small_integer("step"))
-        .col(text("plan"))
+        .col(engine.long_text("plan"))
         .col(string_len("refusal", 100))
         .col(big_integer("created_at_ms"))
         .col(big_integer("updated_at_ms"))
         .to_owned()
 }
 
-fn ledger_pools() -> TableCreateStatement {
+fn ledger_pools(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("ledger_pools")
         .col(big_integer("product_id"))
         .col(big_integer("pool"))
         .col(big_integer("free").check(Expr::col("free").gte(0)))
-        .col(text("terms"))
+        .col(engine.long_text("terms"))
         .col(big_integer("epoch"))
         .primary_key(Index::create().col("product_id").col("pool"))
         .to_owned()
 }
 
-fn ledger_tickets() -> TableCreateStatement {
+fn ledger_tickets(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("ledger_tickets")
         .col(string_len("order_no", 26).primary_key())
@@ -80,7 +85,7 @@ fn ledger_tickets() -> TableCreateStatement {
         .col(big_integer("quantity"))
         .col(big_integer("unit_price_fen"))
         .col(small_integer("state"))
-        .col(text("details"))
+        .col(engine.long_text("details"))
         .col(big_integer("accepted_at_ms"))
         .to_owned()
 }
@@ -106,13 +111,13 @@ fn ledger_moves() -> TableCreateStatement {
         .to_owned()
 }
 
-fn dead_tickets() -> TableCreateStatement {
+fn dead_tickets(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("dead_tickets")
         .col(string_len("order_no", 26).primary_key())
         .col(big_integer("product_id"))
         .col(big_integer("buyer_id"))
-        .col(text("ticket"))
+        .col(engine.long_text("ticket"))
         .col(string_len("reason", 255))
         .col(integer("attempts"))
         .col(big_integer("at_ms"))

@@ -3,19 +3,16 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::*;
 
+use super::engine::Engine;
+
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in tables() {
-            manager.create_table(table).await?;
-        }
-        for index in indexes() {
-            manager.create_index(index).await?;
-        }
-        Ok(())
+        let engine = Engine::of(manager).await?;
+        engine.create(manager, tables(engine), indexes()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -26,11 +23,11 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn tables() -> Vec<TableCreateStatement> {
-    vec![orders(), order_items(), order_events(), effects(), outbox(), payments(), refunds()]
+fn tables(engine: Engine) -> Vec<TableCreateStatement> {
+    vec![orders(engine), order_items(), order_events(engine), effects(engine), outbox(engine), payments(), refunds()]
 }
 
-fn orders() -> TableCreateStatement {
+fn orders(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("orders")
         .col(string_len("order_no", 26).primary_key())
@@ -43,7 +40,7 @@ fn orders() -> TableCreateStatement {
         .col(integer("version"))
         .col(small_integer("pay_type").default(0))
         .col(big_integer("pay_deadline_ms"))
-        .col(text("details"))
+        .col(engine.long_text("details"))
         .col(string_len("carrier", 50).default(""))
         .col(string_len("tracking_no", 50).default(""))
         .col(string_len("cancel_reason", 30).default(""))
@@ -71,13 +68,13 @@ fn order_items() -> TableCreateStatement {
         .to_owned()
 }
 
-fn order_events() -> TableCreateStatement {
+fn order_events(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("order_events")
         .col(string_len("order_no", 26))
         .col(integer("seq"))
         .col(string_len("kind", 40))
-        .col(text("payload"))
+        .col(engine.long_text("payload"))
         .col(big_integer("at_ms"))
         .col(big_integer("commit_no"))
         .col(string_len("prev_hash", 64))
@@ -86,14 +83,14 @@ fn order_events() -> TableCreateStatement {
         .to_owned()
 }
 
-fn effects() -> TableCreateStatement {
+fn effects(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("effects")
         .col(string_len("order_no", 26))
         .col(integer("seq"))
         .col(small_integer("part"))
         .col(string_len("kind", 30))
-        .col(text("payload"))
+        .col(engine.long_text("payload"))
         .col(big_integer("due_at_ms"))
         .col(integer("attempts"))
         .col(big_integer("lease_until_ms"))
@@ -102,11 +99,11 @@ fn effects() -> TableCreateStatement {
         .to_owned()
 }
 
-fn outbox() -> TableCreateStatement {
+fn outbox(engine: Engine) -> TableCreateStatement {
     Table::create()
         .table("outbox")
         .col(big_pk_auto("commit_no"))
-        .col(text("payload"))
+        .col(engine.long_text("payload"))
         .col(big_integer("created_at_ms"))
         .to_owned()
 }

@@ -1,13 +1,16 @@
 //! The schema, as numbered steps that SQLite, MySQL/MariaDB and PostgreSQL all take.
 //!
-//! Times are milliseconds since 1970 and money is fen, both `BIGINT`, so that no engine rounds or shifts them.
+//! Times are milliseconds since 1970 and money is fen, both `BIGINT`, so that no engine rounds or shifts them. MySQL
+//! and MariaDB commit every `CREATE` by itself: a step that a crash cut short is run again, and finds what is there.
 
 use sea_orm_migration::prelude::*;
 
+mod engine;
 mod m0001_people;
 mod m0002_catalogue;
 mod m0003_stock;
 mod m0004_orders;
+mod m0005_outbox_legs;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_catalogue::Migration),
             Box::new(m0003_stock::Migration),
             Box::new(m0004_orders::Migration),
+            Box::new(m0005_outbox_legs::Migration),
         ]
     }
 }

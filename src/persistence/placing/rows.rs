@@ -128,7 +128,7 @@ fn item_row(ticket: &Ticket, product: &Named) -> Vec<Expr> {
     let claim = &ticket.claim;
     vec![
         claim.order_no.to_string().into(),
-        1.into(),
+        1_i16.into(),
         claim.product.0.into(),
         product.name.as_str().into(),
         product.image_url.as_str().into(),

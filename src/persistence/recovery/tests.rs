@@ -15,20 +15,6 @@ impl Shop {
         account(&self.db, PRODUCT, &unsettled, NOW_MS).await.unwrap()
     }
 
-    async fn ledger_buyers(&self) -> BTreeMap<(Pool, i64), i64> {
-        #[derive(FromQueryResult)]
-        struct Row {
-            pool: i64,
-            buyer_id: i64,
-            units: i64,
-        }
-        let columns = ["pool", "buyer_id", "units"];
-        let select = Query::select().columns(columns).from("ledger_buyers").to_owned();
-        let rows: Vec<Row> = query::all(self.db.reader(), &select, "testing").await.unwrap();
-        let accounts = rows.into_iter().map(|row| ((Pool::from(row.pool), row.buyer_id), row.units));
-        accounts.filter(|(_, units)| *units > 0).collect()
-    }
-
     /// Free units and terms as the ledger has them, the buyers as it has them, against what the database says.
     async fn assert_agreement(&self, when: &str) {
         let account = self.account().await;
@@ -36,8 +22,10 @@ impl Shop {
         let kept: BTreeMap<_, _> = pools.iter().map(|pool| (pool.pool, (pool.free, pool.terms))).collect();
         let read: BTreeMap<_, _> = account.pools.iter().map(|pool| (pool.pool, (pool.free, pool.terms))).collect();
         assert_eq!(read, kept, "{when}");
-        let buyers = account.buyers.iter().map(|state| ((state.pool, state.buyer.0), state.units.units)).collect();
-        assert_eq!(self.ledger_buyers().await, buyers, "{when}");
+        let units = |states: &[BuyerState]| -> BTreeMap<(Pool, BuyerId), i64> {
+            states.iter().map(|state| ((state.pool, state.buyer), state.units.units)).collect()
+        };
+        assert_eq!(units(&account.buyers), units(&self.ledger.buyers(PRODUCT).await.unwrap()), "{when}");
     }
 }
 

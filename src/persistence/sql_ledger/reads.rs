@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use sea_orm::FromQueryResult;
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query};
-use sea_orm::{FromQueryResult, TransactionTrait};
 
 use super::tickets::{self, OWED, PREPARED, RETURNED, TicketRow};
 use super::{accounts, give_back};
-use crate::domain::stock::{Pool, Ticket};
+use crate::domain::stock::{BuyerUnits, Pool, Ticket};
 use crate::domain::{BuyerId, OrderNo, ProductId};
 use crate::persistence::db::Db;
 use crate::persistence::error::StoreError;
-use crate::persistence::ledger::{LedgerPool, LedgerSnapshot, TicketRecord};
+use crate::persistence::ledger::{BuyerState, LedgerPool, LedgerSnapshot, TicketRecord};
 use crate::persistence::query;
 
 /// Most tickets that [`tickets_of`] answers: more than one buyer can have in flight.
@@ -31,6 +31,30 @@ pub(super) async fn tickets_of(db: &Db, buyer: BuyerId) -> Result<Vec<Ticket>, S
         .to_owned();
     let rows: Vec<TicketRow> = query::all(db.reader(), &select, "reading a buyer's tickets").await?;
     Ok(rows.iter().filter_map(readable).collect())
+}
+
+#[derive(FromQueryResult)]
+struct BuyerRow {
+    pool: i64,
+    buyer_id: i64,
+    units: i64,
+    latest_order_no: String,
+}
+
+pub(super) async fn buyers(db: &Db, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {
+    let select = Query::select()
+        .columns(["pool", "buyer_id", "units", "latest_order_no"])
+        .from("ledger_buyers")
+        .and_where(Expr::col("product_id").eq(product.0))
+        .and_where(Expr::col("units").gt(0))
+        .to_owned();
+    let rows: Vec<BuyerRow> = query::all(db.reader(), &select, "reading the accounts of buyers").await?;
+    rows.into_iter()
+        .map(|row| {
+            let units = BuyerUnits { units: row.units, latest: query::order_no(&row.latest_order_no)? };
+            Ok(BuyerState { pool: Pool::from(row.pool), buyer: BuyerId(row.buyer_id), units })
+        })
+        .collect()
 }
 
 pub(super) async fn orphans(db: &Db, accepted_before_ms: i64, limit: u64) -> Result<Vec<Ticket>, StoreError> {
@@ -86,8 +110,8 @@ struct Unsettled {
 }
 
 pub(super) async fn snapshot(db: &Db, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
-    let failed = StoreError::during("reading the ledger");
-    let tx = db.reader().begin().await.map_err(&failed)?;
+    const OPERATION: &str = "reading the ledger";
+    let tx = db.snapshot(OPERATION).await?;
     let pools = accounts::pools(&tx, product, false).await?;
     let select = Query::select()
         .columns(["pool", "quantity"])
@@ -95,8 +119,8 @@ pub(super) async fn snapshot(db: &Db, product: ProductId) -> Result<LedgerSnapsh
         .and_where(Expr::col("state").is_in([OWED, PREPARED]))
         .and_where(Expr::col("product_id").eq(product.0))
         .to_owned();
-    let tickets: Vec<Unsettled> = query::all(&tx, &select, "reading the ledger").await?;
-    tx.commit().await.map_err(&failed)?;
+    let tickets: Vec<Unsettled> = query::all(&tx, &select, OPERATION).await?;
+    tx.commit().await.map_err(StoreError::during(OPERATION))?;
     let mut unsettled: BTreeMap<Pool, i64> = BTreeMap::new();
     for ticket in tickets {
         *unsettled.entry(Pool::from(ticket.pool)).or_default() += ticket.quantity;
@@ -122,7 +146,8 @@ pub(super) async fn unsettled(db: &Db, product: ProductId) -> Result<Vec<Ticket>
         .order_by("order_no", Order::Asc)
         .to_owned();
     let rows: Vec<TicketRow> = query::all(db.reader(), &select, "reading a product's unsettled tickets").await?;
-    Ok(rows.iter().filter_map(readable).collect())
+    let without_details = |row: TicketRow| TicketRow { details: "{}".to_owned(), ..row };
+    Ok(rows.into_iter().filter_map(|row| row.ticket().or_else(|_| without_details(row).ticket()).ok()).collect())
 }
 
 pub(super) async fn epoch(db: &Db, product: ProductId) -> Result<Option<i64>, StoreError> {

@@ -105,11 +105,18 @@ pub(super) async fn known(
         known.insert(query::order_no(&row.order_no)?, state);
     }
     let unknown: Vec<OrderNo> = order_nos.iter().filter(|order_no| !known.contains_key(*order_no)).copied().collect();
-    let orders = orders(tx, &unknown).await?;
-    for row in orders {
-        known.insert(query::order_no(&row.order_no)?, Known::Settled(row.ticket()?));
-    }
+    let settled = of_orders(tx, &unknown).await?;
+    known.extend(settled.into_iter().map(|(order_no, ticket)| (order_no, Known::Settled(ticket))));
     Ok(known)
+}
+
+/// The tickets of those numbers that have become orders.
+pub(super) async fn of_orders(
+    conn: &impl ConnectionTrait,
+    order_nos: &[OrderNo],
+) -> Result<HashMap<OrderNo, Ticket>, StoreError> {
+    let rows = orders(conn, order_nos).await?;
+    rows.iter().map(|row| Ok((query::order_no(&row.order_no)?, row.ticket()?))).collect()
 }
 
 /// True if the number has become an order.
