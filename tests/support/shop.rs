@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
-use rushmall::actors::shop::Shop;
+use rushmall::actors::announcer::Announcer;
+use rushmall::actors::shop::{BackEnds, Shop};
 use rushmall::app::{self, App, back_ends};
 use rushmall::clock::Clock;
 use rushmall::config::{RedisSettings, Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
+use rushmall::messaging::rabbitmq::Broker;
 use rushmall::ops::{CheckOptions, admin, check};
 use rushmall::persistence::SqlLedger;
+use rushmall::persistence::{Db, SqlLedger};
 use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
@@ -236,11 +239,13 @@ async fn run(
     let opened = async {
         let db = app::open_database(&setup).await?;
         let first_admin = admin::create_first(&db, clock.now_ms()).await?;
+        let is_beside = !setup.settings.amqp.url.is_empty() && setup.settings.redis.url.is_empty();
         let back_ends = match redis {
             Some(redis) => {
                 let link = RedisLink::connect(&redis).await?;
                 back_ends::embedded(&setup.settings, &db, &clock).with_carts_on(&link, &setup.settings, &db, &clock)
             }
+            None if is_beside => beside_rabbitmq(&setup, &db, &clock).await?,
             None => back_ends::open(&setup, &db, &clock).await?,
         };
         let app = App::start_on(back_ends, setup, db, clock, Some(Metrics::install().handle())).await?;
@@ -258,6 +263,15 @@ async fn run(
             let _ = report.send(Err(error));
         }
     }
+}
+
+/// The embedded shop with the order queue and the domain events of a cluster: settings that no server accepts, for
+/// tests of RabbitMQ alone.
+async fn beside_rabbitmq(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
+    let Settings { amqp, node, orders, .. } = &setup.settings;
+    let Broker { queue, events } = Broker::connect(amqp, &node.name, clock.clone()).await?;
+    let announcer = Some(Announcer { publisher: events, low_stock_units: orders.low_stock_units });
+    Ok(BackEnds { queue, announcer, ..back_ends::embedded(&setup.settings, db, clock) })
 }
 
 /// Runs `work` on the books from a thread of its own: `drop` cannot wait for the runtime that it runs on.
