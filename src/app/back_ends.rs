@@ -97,4 +97,3 @@ fn node_token(data_dir: &Path) -> anyhow::Result<String> {
     fs::write(&path, &token).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(token)
 }
-

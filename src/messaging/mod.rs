@@ -2,18 +2,16 @@
 
 pub mod broadcast;
 pub mod in_process;
+pub mod one_node;
 pub mod order_queue;
 pub mod rabbitmq;
-mod ticket_message;
-pub mod trace_context;
-
-pub use in_process::InProcessQueue;
-pub use order_queue::{DeadMessage, Delivery, OrderQueue, QueueError, Receipt};
-pub mod one_node;
 pub mod redis_broadcast;
 pub mod registry;
 mod roster;
+mod ticket_message;
+pub mod trace_context;
 
 pub use broadcast::{Broadcast, BroadcastError, Heard, Hearing};
-pub use in_process::{OrderQueue, TicketStream};
+pub use in_process::InProcessQueue;
+pub use order_queue::{DeadMessage, Delivery, OrderQueue, QueueError, Receipt};
 pub use registry::{NodeInfo, Nodes};

@@ -148,9 +148,7 @@ impl Nodes {
         let timed_out = |_| Err(redis::RedisError::from((redis::ErrorKind::Io, "no answer in time")));
         let read = match &self.registry {
             None => Ok(Vec::new()),
-            Some(registry) => {
-                tokio::time::timeout(COMMAND_TIMEOUT, registry.read()).await.unwrap_or_else(timed_out)
-            }
+            Some(registry) => tokio::time::timeout(COMMAND_TIMEOUT, registry.read()).await.unwrap_or_else(timed_out),
         };
         let is_current = read.is_ok();
         let mut nodes = read.unwrap_or_else(|error| {

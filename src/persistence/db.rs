@@ -176,18 +176,25 @@ impl Db {
         }
     }
 
-    async fn write_once<T, F>(&self, operation: &'static str, work: &F) -> Result<T, StoreError>
-    where
-        F: AsyncFn(&DatabaseTransaction) -> Result<T, StoreError>,
-    {
-        let failed = StoreError::during(operation);
+    /// A writing transaction that the caller ends, without repetitions: for work that must not be done twice lightly.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] if it cannot begin in time.
+    pub(super) async fn begin(&self, operation: &'static str) -> Result<DatabaseTransaction, StoreError> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let transaction = self.writer.begin(options).await.map_err(&failed)?;
+        self.writer.begin(options).await.map_err(StoreError::during(operation))
+    }
+
+    async fn write_once<T, F>(&self, operation: &'static str, work: &F) -> Result<T, StoreError>
+    where
+        F: AsyncFn(&DatabaseTransaction) -> Result<T, StoreError>,
+    {
+        let transaction = self.begin(operation).await?;
         let outcome = work(&transaction).await?; // dropped on error: rolled back
-        transaction.commit().await.map_err(&failed)?;
+        transaction.commit().await.map_err(StoreError::during(operation))?;
         Ok(outcome)
     }
 

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, IsolationLevel, TransactionOptions, TransactionTrait};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult};
 use serde::{Deserialize, Serialize};
 
 use super::db::Db;
@@ -135,16 +135,13 @@ where
             let rows = read(select_oldest(limit), db.reader()).await?;
             return carry_rows(rows, carrier, async |commit_nos| remove(db.writer(), commit_nos).await).await;
         }
-        let failed = StoreError::during(CARRYING);
-        // Read committed: with stronger isolation the locks would also cover the gap into which others insert.
-        let isolation_level = Some(IsolationLevel::ReadCommitted);
-        let options = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-        let tx = db.writer().begin_with_options(options).await.map_err(&failed)?;
+        // Read committed, as all of this pool: stronger isolation would lock the gap into which others insert, too.
+        let tx = db.begin(CARRYING).await?;
         let mut select = select_oldest(limit);
         select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         let rows = read(select, &tx).await?;
         let carried = carry_rows(rows, carrier, async |commit_nos| remove(&tx, commit_nos).await).await?;
-        tx.commit().await.map_err(&failed)?;
+        tx.commit().await.map_err(StoreError::during(CARRYING))?;
         Ok(carried)
     };
     let timed_out = |_| StoreError::TimedOut { operation: CARRYING, timeout_ms: CARRY_MAX.as_millis() as u64 };
