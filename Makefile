@@ -15,10 +15,10 @@ ARGS ?=
 # One TLS backend (aws-lc-rs), no system OpenSSL, no crate with an open advisory.
 BANNED := openssl-sys|native-tls|ring|rsa
 
-.PHONY: help run run-cluster drill test check bench chaos fmt lint doc bans deny
+.PHONY: help run run-cluster drill test test-engines test-on-servers check bench chaos fmt lint doc bans deny
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 run: ## Build and serve the shop (PORT=8080, ARGS="…" for flags of `rushmall serve`)
 	cargo build --release --locked
@@ -34,6 +34,14 @@ drill: ## Rehearse a sale against a shop (ARGS="--buyers 5000 --stock 500 --rate
 
 test: ## Run every test, with the failpoints compiled in
 	cargo test --locked --features failpoints
+
+test-engines: ## Run the repository tests on MariaDB and on PostgreSQL
+	scripts/services with mariadb postgres -- $(MAKE) test-on-servers
+
+# With the servers of scripts/services; nothing is skipped on either.
+test-on-servers:
+	RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_MYSQL_URL" cargo test --locked --features failpoints -- persistence ops::
+	RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_POSTGRES_URL" cargo test --locked --features failpoints -- persistence ops::
 
 check: fmt lint doc bans deny ## Formatting, lints, docs, banned crates, licences and advisories
 

@@ -4,6 +4,8 @@
 //! Shutdown goes the other way: readiness says no, sockets close, running requests finish, the queue is emptied into
 //! orders, their events are told, the actors and the database close. So no accepted request fails.
 
+mod back_ends;
+
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,21 +21,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::actors::kit::Host;
-use crate::actors::shop::{Foundations, Shop};
+use crate::actors::shop::{BackEnds, Foundations, Shop};
 use crate::clock::Clock;
-use crate::config::{Settings, Setup};
+use crate::config::{NodeSettings, Setup};
 use crate::http::auth::Tokens;
 use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
-use crate::messaging::{InProcessQueue, OrderQueue};
+use crate::messaging::NodeInfo;
 use crate::ops::{admin, banner, seed};
-use crate::persistence::carts::CartTerms;
-use crate::persistence::limits::{ClickLimit, SharedClicks};
-use crate::persistence::{
-    CartStore, Db, MemoryLimiter, RateLimiter, RedisCarts, RedisLimiter, SqlCarts, SqlLedger, StockLedger, effects,
-    idempotency,
-};
-use crate::redis_link::RedisLink;
+use crate::persistence::{Db, effects, idempotency, nothing_under_way, open_ledger};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -67,8 +63,8 @@ pub async fn serve(setup: Setup, options: ServeOptions) -> anyhow::Result<()> {
     let db = open_database(&setup).await?;
     let clock = Clock::default();
     if options.demo {
-        let ledger = SqlLedger::new(db.clone());
-        seed::fill(&db, &ledger, clock.now_ms()).await?;
+        let ledger = open_ledger(&setup.settings, &db, &clock, nothing_under_way()).await?;
+        seed::fill(&db, &*ledger, clock.now_ms()).await?;
     }
     let app = App::start(setup, db.clone(), clock.clone(), Some(metrics.handle())).await?;
     // only now: a start that fails must not make a password that nobody ever sees
@@ -116,69 +112,13 @@ async fn end_leases(db: &Db) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What stands behind the ports.
-pub struct BackEnds {
-    /// The gate.
-    pub ledger: Arc<dyn StockLedger>,
-    /// Carts.
-    pub carts: Arc<dyn CartStore>,
-    /// How often somebody may do something.
-    pub limiter: Arc<dyn RateLimiter>,
-    /// Flash-sale clicks of all nodes; `None` where there is only this one.
-    pub shared_clicks: Option<Arc<SharedClicks>>,
-}
-
-impl BackEnds {
-    /// Those that the settings name: of one machine or of a cluster.
-    ///
-    /// # Errors
-    /// If Redis cannot be reached within its time.
-    pub async fn of(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Result<Self> {
-        let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
-        if !settings.is_cluster() {
-            let carts = Arc::new(SqlCarts::new(db.clone()));
-            return Ok(Self {
-                ledger,
-                carts,
-                limiter: Arc::new(MemoryLimiter::new(clock.clone())),
-                shared_clicks: None,
-            });
-        }
-        let link = RedisLink::connect(&settings.redis).await.context("cannot reach redis (redis.url)")?;
-        Ok(Self::on_redis(&link, ledger, settings, db, clock))
-    }
-
-    /// Carts and limits on `link`.
-    #[must_use]
-    pub fn on_redis(
-        link: &RedisLink,
-        ledger: Arc<dyn StockLedger>,
-        settings: &Settings,
-        db: &Db,
-        clock: &Clock,
-    ) -> Self {
-        let terms = CartTerms {
-            lines_max: settings.orders.cart_lines_max,
-            cut_off_after_ms: settings.orders.prepared_expires_ms.saturating_mul(3) / 2,
-        };
-        let carts = Arc::new(RedisCarts::new(link.clone(), db.clone(), Arc::clone(&ledger), terms));
-        let limit = ClickLimit::of_bucket(settings.limits.seckill_per_second, settings.limits.seckill_burst);
-        let shared_clicks = Some(Arc::new(SharedClicks::new(link.clone(), limit)));
-        Self { ledger, carts, limiter: Arc::new(RedisLimiter::new(link.clone(), clock.clone())), shared_clicks }
-    }
-}
-
-fn order_queue(settings: &Settings, clock: &Clock) -> Arc<dyn OrderQueue> {
-    Arc::new(InProcessQueue::new(settings.amqp.deliveries_max, settings.node.name.clone(), clock.clone()))
-}
-
 impl App {
     /// Starts actors, loops and the HTTP server on `db`; must be called inside an actix system.
     ///
     /// # Errors
-    /// If the signing key is refused or the port is taken.
+    /// If the signing key is refused, the port is taken, or a back end cannot be reached.
     pub async fn start(setup: Setup, db: Db, clock: Clock, metrics: Option<PrometheusHandle>) -> anyhow::Result<Self> {
-        let back_ends = BackEnds::of(&setup.settings, &db, &clock).await?;
+        let back_ends = back_ends::open(&setup, &db, &clock).await?;
         Self::start_on(back_ends, setup, db, clock, metrics).await
     }
 
@@ -202,11 +142,8 @@ impl App {
         let host = Host::start(arbiters.iter().map(Arbiter::handle).collect(), clock.clone())
             .context("cannot start the actor host")?;
         let tokens = Tokens::new(&key, &settings.auth);
-        let queue = order_queue(&settings, &clock);
-        let BackEnds { ledger, carts, limiter, shared_clicks } = back_ends;
-        let foundations =
-            Foundations { settings: settings.clone(), db, ledger, carts, limiter, shared_clicks, queue, clock, host };
-        let shop = Shop::open(foundations);
+        let (nodes, started_at_ms) = (back_ends.surroundings.nodes.clone(), clock.now_ms());
+        let shop = Shop::open(Foundations { settings: settings.clone(), db, back_ends, clock, host });
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();
@@ -220,7 +157,9 @@ impl App {
             .bind((host, port))
             .with_context(|| format!("cannot listen on {host}:{port}"))?;
         let address = *bound.addrs().first().context("bound to no address")?;
-        // Lock and port are ours: from here on this process is the shop.
+        let NodeSettings { name, slot } = settings.node.clone();
+        nodes.enter(NodeInfo { name, slot, address: address.to_string(), started_at_ms }).await?;
+        // Lock, port and slot are ours: from here on this process is a node of the shop.
         end_leases(&state.db).await?;
         state.shop.start_loops().await;
         let running = bound.run();

@@ -7,8 +7,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "ledger/faults.rs"]
+mod faults;
 #[path = "ledger/reference.rs"]
 mod reference;
+#[path = "ledger/server.rs"]
+mod server;
 #[path = "ledger/setup.rs"]
 mod setup;
 
@@ -328,7 +332,7 @@ async fn a_rebuild_replaces_all_and_only_once(bench: &Bench) {
         let snapshot = bench.ledger.snapshot(PRODUCT).await.unwrap();
         assert!(snapshot.pools.iter().all(|pool| pool.epoch == 1));
         assert_eq!(snapshot.pool(SALE_POOL).unwrap().unsettled, 1, "tickets stay");
-        assert_eq!(bench.ledger.unsettled(PRODUCT).await.unwrap(), [ticket.clone()]);
+        assert_eq!(bench.ledger.unsettled(PRODUCT).await.unwrap(), std::slice::from_ref(&ticket));
         assert_eq!(bench.ledger.epoch(PRODUCT).await.unwrap(), Some(1));
     }
     assert_eq!((free(bench, Pool::Free).await, free(bench, SALE_POOL).await), (7, 2));

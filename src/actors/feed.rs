@@ -1,7 +1,8 @@
 //! Hands committed events to the session actors of the buyers concerned, which push them to their WebSockets.
 //!
-//! Only sessions that are alive on this node are asked: nobody is woken up to hear of his order. What is lost (a busy
-//! actor, a closed socket) the client gets by resuming from the last sequence it saw.
+//! Only sessions that are alive on this node are asked: nobody is woken up to hear of his order. What a busy actor did
+//! not take its sockets notice by the next version or the next gap; what a closed socket did not get, the client gets by
+//! resuming from the last sequence it saw.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -22,6 +22,7 @@ use tracing::Instrument;
 
 use super::kit::{Directory, KitActor, LoadError, Vitals};
 use super::order_writer::{self, OrderWriterActor};
+use super::peers::{NodeMessage, Peers};
 use crate::clock::Clock;
 use crate::domain::sale::{SalePhase, SaleTerms};
 use crate::domain::stock::{Claim, ClaimRejection, OrderDetails, Ticket, TicketKind};
@@ -125,6 +126,8 @@ pub struct InventoryDeps {
     pub queue: Arc<dyn OrderQueue>,
     /// Where they go if the queue does not take them.
     pub writer: Directory<OrderWriterActor>,
+    /// The other nodes, told when units moved here.
+    pub peers: Peers,
     /// Time.
     pub clock: Clock,
     /// Most claims in one ledger call.
@@ -259,7 +262,9 @@ impl Handler<MoveStock> for InventoryActor {
         let (deps, product) = (self.deps.clone(), self.product);
         let moving = async move {
             let now_ms = deps.clock.now_ms();
-            Ok(stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??)
+            let moved = stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??;
+            deps.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
+            Ok(moved)
         };
         let moved = moving.into_actor(self);
         Box::pin(moved.then(|outcome, actor, _| actor.refresh().map(move |(), _, _| outcome)))

@@ -211,6 +211,11 @@ impl WriterDeps {
         while let Some(range) = ranges.pop() {
             match self.place(&groups[range.clone()]).await {
                 Ok(outcomes) => attempts.extend(range.zip(outcomes.into_iter().map(Attempt::from))),
+                // No group is at fault, and halves would wait as long each: the sweep brings the tickets again.
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(groups = range.len(), %error, "orders not written, the store is away");
+                    attempts.extend(range.map(|index| (index, Attempt::Unknown)));
+                }
                 Err(error) if range.len() == 1 => {
                     attempts.insert(range.start, self.place_alone(&groups[range.start], error).await);
                 }

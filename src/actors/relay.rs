@@ -1,18 +1,23 @@
-//! Carries committed events from the outbox to the feed, in commit order, at least once.
+//! Carries committed events from the outbox to everybody who is to hear of them, at least once.
 //!
-//! A commit rings the bell; the relay reads what is there, hands it on, then removes it. A crash between the two hands
-//! it on again: receivers drop what is not newer than what they have (order number and version).
+//! A commit rings the bell; the relay claims the oldest rows that no other node is at, delivers them on this node, tells
+//! them to the others, then removes them. A crash before the end leaves them, and any node carries them again: receivers
+//! drop what is not newer than what they have (order number and version). Rows are carried in commit order by one
+//! node; two nodes may tell two commits in either order, which receivers put right by version as well.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::Notify;
 
 use super::background::Stop;
-use super::feed::Feed;
-use crate::persistence::{Db, StoreError, outbox};
+use super::listener::Listener;
+use super::peers::NodeMessage;
+use crate::persistence::outbox::{self, OutboxRow};
+use crate::persistence::{Db, StoreError};
 
-/// Rows read at once; a row holds the events of one commit.
+/// Rows claimed at once; a row holds the events of one commit.
 const ROWS_MAX: u64 = 64;
 /// Looks without a ring, for rows that another process or an earlier life left.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -28,34 +33,47 @@ impl RelayBell {
     }
 }
 
-/// Carries rows until `stop`; what is left then is carried at the next start.
-///
-/// # Errors
-/// [`StoreError`] if the outbox cannot be read; the supervisor starts it again.
-pub async fn run(db: Db, bell: RelayBell, feed: Feed, mut stop: Stop) -> Result<(), StoreError> {
-    while !stop.is_set() {
-        if !carry(&db, &feed).await? {
-            tokio::select! {
-                () = bell.0.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = stop.wait() => {}
-            }
-        }
-    }
-    while carry(&db, &feed).await? {} // what the last requests committed
-    Ok(())
+/// Where rows come from and go to.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "holds the mouth of the node")]
+pub struct Relay {
+    /// The outbox.
+    pub db: Db,
+    /// Rung at each commit of this node.
+    pub bell: RelayBell,
+    /// Delivers on this node, and has the way to the others.
+    pub listener: Listener,
 }
 
-/// False if nothing was there.
-async fn carry(db: &Db, feed: &Feed) -> Result<bool, StoreError> {
-    let rows = outbox::oldest(db, ROWS_MAX).await?;
-    if rows.is_empty() {
-        return Ok(false);
+impl Relay {
+    /// Carries rows until `stop`; what is left then is carried by another node or at the next start.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the outbox cannot be read; the supervisor starts it again.
+    pub async fn run(self, mut stop: Stop) -> Result<(), StoreError> {
+        while !stop.is_set() {
+            if !self.carry().await? {
+                tokio::select! {
+                    () = self.bell.0.notified() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = stop.wait() => {}
+                }
+            }
+        }
+        while self.carry().await? {} // what the last requests committed
+        Ok(())
     }
-    for row in &rows {
-        feed.publish(row).await;
+
+    /// False if nothing was there.
+    async fn carry(&self) -> Result<bool, StoreError> {
+        outbox::carry(&self.db, ROWS_MAX, async |rows| self.hand_on(rows).await).await.map(|carried| carried > 0)
     }
-    let carried: Vec<i64> = rows.iter().map(|row| row.commit_no).collect();
-    outbox::remove(db, &carried).await?;
-    Ok(true)
+
+    /// The one place that every commit passes on its way out. An error keeps the rows, which are carried again.
+    async fn hand_on(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
+        let messages: Vec<NodeMessage> = rows.into_iter().map(NodeMessage::Committed).collect();
+        join_all(messages.iter().map(|message| self.listener.deliver(message))).await;
+        self.listener.peers.tell(&messages).await;
+        Ok(())
+    }
 }

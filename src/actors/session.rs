@@ -5,8 +5,8 @@
 //! a signed-in user; the feed asks it to push.
 //!
 //! A crash loses the token bucket (it starts full), the sockets (clients resume by sequence) and the notes of recent
-//! purchases (read again at start). Revocation arrives by message at once; an answer older than `ACCESS_FRESH_MS`
-//! is read again, so another process's revocation is seen within 5 s.
+//! purchases (read again at start). Revocation on any node arrives by message at once; an answer older than
+//! `ACCESS_FRESH_MS` is read again, so a revocation whose message was lost is seen within 5 s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use actix::prelude::*;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::gaps::Gaps;
 use super::inventory::{InventoryActor, ReserveInSale, ReserveRefusal};
 use super::kit::{AskError, Directory, KitActor, LoadError, Vitals};
 use super::token_bucket::TokenBucket;
@@ -181,6 +182,8 @@ pub struct SessionDeps {
     pub ledger: Arc<dyn StockLedger>,
     /// Inventory actors.
     pub inventory: Directory<InventoryActor>,
+    /// Moments after which news of orders may have been missed.
+    pub gaps: Gaps,
     /// Time.
     pub clock: Clock,
     /// Clicks of one user: refilled per second.
@@ -210,6 +213,8 @@ pub struct SessionActor {
     in_flight: HashMap<ProductId, Vec<oneshot::Sender<Result<Ticket, BuyRejection>>>>,
     /// The latest living order of a product bought in a sale.
     purchases: HashMap<ProductId, OrderNo>,
+    /// The count of gaps that `purchases` is as old as.
+    gaps_seen: u64,
     sockets: HashMap<u64, (String, mpsc::Sender<SocketSignal>)>,
 }
 
@@ -219,6 +224,7 @@ impl KitActor for SessionActor {
     const KIND: &'static str = "session";
 
     async fn load(buyer: BuyerId, deps: SessionDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
+        let gaps_seen = deps.gaps.count();
         let access = sessions::load_access(&deps.db, buyer).await?;
         let purchases = sale_purchases(&deps, buyer).await?;
         let now_ms = deps.clock.now_ms();
@@ -231,6 +237,7 @@ impl KitActor for SessionActor {
             clicks: TokenBucket::new(deps.clicks_per_second, deps.clicks_burst, now_ms),
             in_flight: HashMap::new(),
             purchases,
+            gaps_seen,
             sockets: HashMap::new(),
             deps,
         })
@@ -384,6 +391,10 @@ impl SessionActor {
 
     /// Remembers the purchase, answers the clicks that waited, and names the buyer's own order in a refusal.
     fn conclude(&mut self, product: ProductId, outcome: Result<Ticket, BuyRejection>) -> Result<Ticket, BuyRejection> {
+        // Which of them ended meanwhile may not have been heard: without a name a refusal is still right.
+        if std::mem::replace(&mut self.gaps_seen, self.deps.gaps.count()) != self.deps.gaps.count() {
+            self.purchases.clear();
+        }
         if let Ok(ticket) = &outcome {
             self.purchases.insert(product, ticket.claim.order_no);
         }

@@ -6,34 +6,83 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::background::{Stop, StopSwitch, supervise};
 use super::checkout::Checkout;
 use super::click_sharing;
 use super::consumer;
-use super::feed::Feed;
+use super::control::{self, ActorCommand};
+use super::gaps::Gaps;
 use super::inventory::{InventoryActor, InventoryDeps};
 use super::kit::{AnyDirectory, Directory, Host, KindLimits, Kinds};
+use super::listener::Listener;
 use super::order_saga::{OrderSagaActor, SagaDeps};
 use super::order_writer::{OrderWriterActor, WriterDeps};
-use super::relay::{self, RelayBell};
+use super::peers::{NodeAnswer, NodeMessage, Peers};
+use super::relay::{Relay, RelayBell};
 use super::session::{SessionActor, SessionDeps};
 use super::sweep::SweepDeps;
 use crate::clock::{self, Clock};
 use crate::config::Settings;
-use crate::messaging::OrderQueue;
+use crate::messaging::one_node::OneNode;
+use crate::messaging::{Broadcast, Hearing, Nodes, OrderQueue};
 use crate::persistence::ledger::StockLedger;
 use crate::persistence::limits::SharedClicks;
 use crate::persistence::placing::PlaceTerms;
 use crate::persistence::{CartStore, Db, RateLimiter};
 use crate::random::OrderNumbers;
+use crate::redis_link::RedisLink;
 
 /// Products with a live inventory actor on one node.
 const INVENTORY_LIVE_MAX: usize = 20_000;
 /// Requests that may wait for the order writer.
 const WRITER_IN_FLIGHT_MAX: usize = 4_096;
+
+/// Sockets that read at the same time what they missed, so that a lost line does not become a rush on the database.
+const MAKING_UP_MAX: usize = 4;
+
+/// How a node reaches the others; clones are the same.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "the broadcast is a trait object")]
+pub struct Surroundings {
+    /// The way to all other nodes.
+    pub broadcast: Arc<dyn Broadcast>,
+    /// What they say.
+    pub hearing: Arc<Mutex<Hearing>>,
+    /// Which there are.
+    pub nodes: Nodes,
+    /// What they share beside the database; `None` in a shop of one node.
+    pub redis: Option<RedisLink>,
+}
+
+impl Surroundings {
+    /// A shop of one node.
+    #[must_use]
+    pub fn alone() -> Self {
+        let (broadcast, hearing) = OneNode::new();
+        let hearing = Arc::new(Mutex::new(hearing));
+        Self { broadcast: Arc::new(broadcast), hearing, nodes: Nodes::alone(), redis: None }
+    }
+}
+
+/// What stands behind the ports: the database and memory, or Redis and RabbitMQ. Chosen by `app/back_ends.rs`.
+#[derive(Clone)]
+pub struct BackEnds {
+    /// The gate.
+    pub ledger: Arc<dyn StockLedger>,
+    /// Tickets on their way to the writer.
+    pub queue: Arc<dyn OrderQueue>,
+    /// Carts.
+    pub carts: Arc<dyn CartStore>,
+    /// How often somebody may do something.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Flash-sale clicks of all nodes; `None` where there is only this one.
+    pub shared_clicks: Option<Arc<SharedClicks>>,
+    /// The other nodes.
+    pub surroundings: Surroundings,
+}
 
 /// What a node is made of, chosen by `app.rs`.
 #[derive(Clone)]
@@ -42,16 +91,8 @@ pub struct Foundations {
     pub settings: Settings,
     /// Orders, users and catalogue.
     pub db: Db,
-    /// The gate.
-    pub ledger: Arc<dyn StockLedger>,
-    /// Carts.
-    pub carts: Arc<dyn CartStore>,
-    /// How often somebody may do something.
-    pub limiter: Arc<dyn RateLimiter>,
-    /// Flash-sale clicks of all nodes; `None` where there is only this one.
-    pub shared_clicks: Option<Arc<SharedClicks>>,
-    /// Tickets on their way to the writer.
-    pub queue: Arc<dyn OrderQueue>,
+    /// What stands behind the ports.
+    pub back_ends: BackEnds,
     /// Time.
     pub clock: Clock,
     /// Arbiters and watch of the actors.
@@ -90,6 +131,17 @@ pub struct Shop {
     pub kinds: Kinds,
     /// Dead letters of the actors.
     pub host: Arc<Host>,
+    /// The mouth to the other nodes.
+    pub peers: Peers,
+    /// What the nodes share beside the database.
+    pub redis: Option<RedisLink>,
+    /// Moments after which this node may have missed what others said.
+    pub gaps: Gaps,
+    /// Lets few sockets at a time read what they missed.
+    pub making_up: Semaphore,
+    listener: Listener,
+    hearing: Arc<Mutex<Hearing>>,
+    ears: StopSwitch,
     sockets: StopSwitch,
     sweeps: StopSwitch,
     pipeline: StopSwitch,
@@ -104,6 +156,7 @@ struct Loops {
     sweeps: Vec<JoinHandle<()>>,
     consumer: Vec<JoinHandle<()>>,
     relay: Vec<JoinHandle<()>>,
+    ears: Vec<JoinHandle<()>>,
 }
 
 impl Shop {
@@ -111,7 +164,10 @@ impl Shop {
     /// an actix system.
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
-        let Foundations { settings, db, ledger, carts, limiter, shared_clicks, queue, clock, host } = foundations;
+        let Foundations { settings, db, back_ends, clock, host } = foundations;
+        let BackEnds { ledger, queue, carts, limiter, shared_clicks, surroundings } = back_ends;
+        let Surroundings { broadcast, hearing, nodes, redis } = surroundings;
+        let (peers, gaps) = (Peers::new(broadcast, nodes), Gaps::default());
         let bell = RelayBell::default();
         let limits = Limits { settings: &settings };
         let writer = Directory::new(&host, writer_deps(&settings, &db, &ledger, &bell, &clock), limits.writer());
@@ -120,6 +176,7 @@ impl Shop {
             ledger: Arc::clone(&ledger),
             queue: Arc::clone(&queue),
             writer: writer.clone(),
+            peers: peers.clone(),
             clock: clock.clone(),
             batch_claims_max: settings.orders.batch_tickets_max,
             low_stock_units: settings.orders.low_stock_units,
@@ -133,6 +190,7 @@ impl Shop {
             db: db.clone(),
             ledger: Arc::clone(&ledger),
             inventory: inventory.clone(),
+            gaps: gaps.clone(),
             clock: clock.clone(),
             clicks_per_second: settings.limits.seckill_per_second,
             clicks_burst: settings.limits.seckill_burst,
@@ -157,6 +215,7 @@ impl Shop {
             ask_timeout,
         };
         let numbers = Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot));
+        let listener = Listener::new(sessions.clone(), inventory.clone(), kinds.clone(), gaps.clone(), peers.clone());
         Arc::new(Self {
             settings,
             db,
@@ -174,6 +233,13 @@ impl Shop {
             queue,
             kinds,
             host,
+            peers,
+            redis,
+            gaps,
+            making_up: Semaphore::new(MAKING_UP_MAX),
+            listener,
+            hearing,
+            ears: StopSwitch::default(),
             sockets: StopSwitch::default(),
             sweeps: StopSwitch::default(),
             pipeline: StopSwitch::default(),
@@ -185,16 +251,19 @@ impl Shop {
 
     /// Starts the loops on this thread; once.
     pub async fn start_loops(&self) {
-        let (db, bell, feed) = (self.db.clone(), self.bell.clone(), Feed::new(self.sessions.clone()));
+        let (listener, hearing, stop) = (self.listener.clone(), Arc::clone(&self.hearing), self.ears.stop());
+        let ears =
+            supervise("listener", stop.clone(), move || listener.clone().run(Arc::clone(&hearing), stop.clone()));
+        let relay = Relay { db: self.db.clone(), bell: self.bell.clone(), listener: self.listener.clone() };
         let stop = self.relay.stop();
-        let relay =
-            supervise("relay", stop.clone(), move || relay::run(db.clone(), bell.clone(), feed.clone(), stop.clone()));
+        let relay = supervise("relay", stop.clone(), move || relay.clone().run(stop.clone()));
         let (queue, writer, stop) = (Arc::clone(&self.queue), self.writer.clone(), self.pipeline.stop());
         let tickets_max = self.settings.orders.batch_tickets_max;
         let consumer = supervise("consumer", stop.clone(), move || {
             consumer::run(Arc::clone(&queue), writer.clone(), tickets_max, stop.clone())
         });
-        *self.loops.lock().await = Loops { sweeps: self.start_sweeps(), consumer: vec![consumer], relay: vec![relay] };
+        let sweeps = self.start_sweeps();
+        *self.loops.lock().await = Loops { sweeps, consumer: vec![consumer], relay: vec![relay], ears: vec![ears] };
     }
 
     fn start_sweeps(&self) -> Vec<JoinHandle<()>> {
@@ -204,6 +273,7 @@ impl Shop {
             carts: Arc::clone(&self.carts),
             orders: self.orders.clone(),
             inventory: self.inventory.clone(),
+            peers: self.peers.clone(),
             queue: Arc::clone(&self.queue),
             writer: self.writer.clone(),
             clock: self.clock.clone(),
@@ -232,6 +302,22 @@ impl Shop {
         sweeps
     }
 
+    /// Delivers on this node what happened here, and tells the others.
+    pub async fn announce(&self, message: NodeMessage) {
+        self.listener.deliver(&message).await;
+        self.peers.tell(&[message]).await;
+    }
+
+    /// Carries a command out on every node; this one's answer first, then the others' by slot.
+    pub async fn ask_nodes(&self, command: ActorCommand) -> Vec<NodeAnswer> {
+        let (answer, others) =
+            futures::join!(control::carry_out(&self.kinds, &command), self.peers.ask_all(command.clone()));
+        let node = self.settings.node.clone();
+        let mut answers = vec![NodeAnswer { node: node.name, slot: node.slot, answer: Some(answer) }];
+        answers.extend(others);
+        answers
+    }
+
     /// Raised when WebSockets are to close because the node stops.
     #[must_use]
     pub fn closing(&self) -> Stop {
@@ -244,7 +330,7 @@ impl Shop {
     }
 
     /// Ends loops and actors within `deadline`: sweeps, then the queue is emptied into orders, then their events are
-    /// told, then the actors.
+    /// told, also to other nodes, then the actors, then this node takes leave of the others.
     pub async fn close(&self, deadline: Duration) {
         let give_up_at = clock::monotonic() + deadline;
         let mut loops = self.loops.lock().await;
@@ -261,6 +347,9 @@ impl Shop {
             let (drained, cut_off) = (report.drained, report.cut_off);
             tracing::info!(kind = directory.kind(), drained, cut_off, "actors stopped");
         }
+        self.ears.raise();
+        join(&mut loops.ears, give_up_at).await;
+        self.peers.close().await;
     }
 }
 

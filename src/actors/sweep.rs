@@ -16,6 +16,7 @@ use super::inventory::{InventoryActor, MoveStock, RefreshInventory};
 use super::kit::Directory;
 use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
 use super::order_writer::{self, OrderWriterActor};
+use super::peers::{NodeMessage, Peers};
 use crate::clock::Clock;
 use crate::config::OrderSettings;
 use crate::domain::OrderNo;
@@ -67,6 +68,8 @@ pub struct SweepDeps {
     pub orders: Directory<OrderSagaActor>,
     /// Inventory actors, told when a move of their units was resumed.
     pub inventory: Directory<InventoryActor>,
+    /// The other nodes, told likewise.
+    pub peers: Peers,
     /// Where tickets without an order go.
     pub queue: Arc<dyn OrderQueue>,
     /// Where they go if the queue does not take them.
@@ -217,6 +220,7 @@ impl SweepDeps {
             if let Err(error) = self.inventory.ask(&product, RefreshInventory, ASK_TIMEOUT).await {
                 tracing::warn!(%product, %error, "inventory not told of a resumed move");
             }
+            self.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ impl FromFields for UpdateCategory {
 #[utoipa::path(get, path = "/api/category", tag = "category",
     responses((status = 200, body = EnvelopeOf<Vec<CategoryView>>)))]
 pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<CategoryView>> {
-    ok(below(&categories::list(&state.db).await?, None))
+    ok(below(&categories::list_for_public(&state.db).await?, None))
 }
 
 /// Adds a category.

@@ -5,26 +5,22 @@ use serde_json::Value;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::state::AppState;
-use crate::actors::inventory::{MoveStock, RefreshInventory};
-use crate::actors::session::SessionsChanged;
+use crate::actors::inventory::MoveStock;
+use crate::actors::peers::NodeMessage;
 use crate::domain::{BuyerId, ProductId};
 use crate::persistence::audit::{self, AuditEntry};
 use crate::persistence::stock_moves::{MoveDone, StockPlan};
 
 impl AppState {
-    /// The user's sessions, role or status changed: his session actor reads them anew and closes revoked sockets.
+    /// The user's sessions, role or status changed: his session actors on all nodes read them anew and close revoked sockets.
     pub async fn sessions_changed(&self, user: BuyerId) {
-        if let Err(error) = self.shop.sessions.ask(&user, SessionsChanged, self.ask_timeout()).await {
-            tracing::warn!(%user, %error, "session not told of a change; it looks again within seconds");
-        }
+        self.shop.announce(NodeMessage::SessionsChanged { user }).await;
     }
 
-    /// The product's name, price, picture or status changed: its inventory actor reads it anew.
+    /// The product's name, price, picture or status changed: its inventory actors on all nodes read it anew.
     pub async fn product_changed(&self, product: ProductId) {
         self.product_cards.forget(product).await;
-        if let Err(error) = self.shop.inventory.ask(&product, RefreshInventory, self.ask_timeout()).await {
-            tracing::warn!(%product, %error, "inventory not told of a change");
-        }
+        self.shop.announce(NodeMessage::InventoryChanged { product }).await;
     }
 
     /// Moves units of a product, durably.

@@ -39,6 +39,7 @@ use super::{
         admin_orders::command_order,
         admin_orders::list_dead_tickets,
         admin_orders::replay_dead_ticket,
+        admin_actors::list_nodes,
         admin_actors::list_actors,
         admin_actors::inspect_actor,
         admin_actors::command_actor,

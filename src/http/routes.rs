@@ -87,6 +87,7 @@ fn administration(routes: &mut RouteTable) {
     routes.post("/api/admin/orders/{order_no}/{command}", admin_orders::command_order); // a
     routes.get("/api/admin/dead-tickets", admin_orders::list_dead_tickets); // a
     routes.post("/api/admin/dead-tickets/{order_no}/replay", admin_orders::replay_dead_ticket); // a
+    routes.get("/api/admin/nodes", admin_actors::list_nodes); // a
     routes.get("/api/admin/actors", admin_actors::list_actors); // a
     routes.get("/api/admin/actors/{kind}/{key}", admin_actors::inspect_actor); // a
     routes.post("/api/admin/actors/{kind}/{key}/{command}", admin_actors::command_actor); // a

@@ -55,7 +55,7 @@ impl AppState {
         let (settings, clock, db) = (shop.settings.clone(), shop.clock.clone(), shop.db.clone());
         Ok(Self {
             passwords: Passwords::new(settings.auth.hashing_concurrency)?,
-            ws_tickets: WsTickets::new(settings.feed.tickets_max),
+            ws_tickets: WsTickets::new(settings.feed.tickets_max, shop.redis.clone()),
             product_cards: ProductCards::new(),
             started: crate::clock::monotonic(),
             stopping: AtomicBool::new(false),
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::actors::kit::Host;
-    use crate::actors::shop::Foundations;
+    use crate::actors::shop::{BackEnds, Foundations, Surroundings};
     use crate::persistence::{MemoryLimiter, SqlCarts, SqlLedger};
 
     /// A state on a database of its own.
@@ -131,8 +131,9 @@ mod tests {
         let queue = Arc::new(crate::messaging::InProcessQueue::new(3, settings.node.name.clone(), clock.clone()));
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
         let (carts, limiter) = (Arc::new(SqlCarts::new(db.clone())), Arc::new(MemoryLimiter::new(clock.clone())));
-        let shop =
-            Shop::open(Foundations { settings, db, ledger, carts, limiter, shared_clicks: None, queue, clock, host });
+        let surroundings = Surroundings::alone();
+        let back_ends = BackEnds { ledger, queue, carts, limiter, shared_clicks: None, surroundings };
+        let shop = Shop::open(Foundations { settings, db, back_ends, clock, host });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

@@ -49,7 +49,7 @@ impl FromFields for Handshake {
     responses((status = 200, body = EnvelopeOf<WsTicket>)))]
 pub async fn issue_ticket(state: web::Data<AppState>, caller: Caller) -> ApiResult<WsTicket> {
     let life_ms = state.settings.feed.ticket_ms;
-    let ticket = state.ws_tickets.issue(caller, state.clock.now_ms() + life_ms).await;
+    let ticket = state.ws_tickets.issue(caller, state.clock.now_ms(), life_ms).await?;
     ok(WsTicket { ticket, expires_in: life_ms / 1_000 })
 }
 
@@ -92,7 +92,7 @@ pub async fn open_socket(
 
 /// Whose ticket it is, if his session still lives.
 async fn redeem(state: &AppState, ticket: &str) -> Result<Caller, ApiError> {
-    let known = state.ws_tickets.redeem(ticket, state.clock.now_ms()).await;
+    let known = state.ws_tickets.redeem(ticket, state.clock.now_ms()).await?;
     let caller = known.ok_or(ApiError::from(Code::TOKEN_INVALID))?;
     let authorize = Authorize { sid: caller.sid };
     Ok(state.shop.sessions.ask(&caller.buyer, authorize, state.ask_timeout()).await??)

@@ -1,7 +1,9 @@
 //! One open WebSocket: says welcome, answers subscriptions with a snapshot and what was missed, then tells what happens.
 //!
-//! **Invariant**: a client never sees an order go back: an event is told only if its version is higher than the last one
-//! told of that order. The socket is registered before the snapshot is read, so nothing falls in between.
+//! **Invariant**: a client sees each order's steps in order, once: an event is told only if its version is the next one
+//! of that order. A lower one was told; before a higher one, or after a moment in which messages of other nodes may have
+//! been missed, the steps in between are read from the journal. The socket is registered before the snapshot is read, so
+//! nothing falls in between.
 //!
 //! Bounds: frames waiting (the session actor drops a socket that is full), frame size, silence, malformed frames, and
 //! the time one write may take. Whatever closes it, the client resumes by `since`.
@@ -36,6 +38,10 @@ const MALFORMED_MAX: u32 = 10;
 const MISSED_MAX: u64 = 1_000;
 /// Orders whose last told version is remembered; the oldest are forgotten first.
 const REMEMBERED_MAX: usize = 10_000;
+/// After a moment of loss a socket reads the journal within this time.
+const MAKE_UP_WITHIN_MS: u64 = 300;
+/// Pause before a failed reading of the journal is repeated.
+const MAKE_UP_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The sign-in was revoked; the client must not come back with the same token.
 const REVOKED: CloseCode = CloseCode::Other(4401);
 
@@ -49,6 +55,12 @@ pub struct Connection {
     selection: Option<Selection>,
     /// The version last told, by order.
     told: BTreeMap<OrderNo, u32>,
+    /// Of older orders than this it is not known what the client was told.
+    told_from: Option<OrderNo>,
+    /// The highest commit told.
+    seq: i64,
+    /// When the journal is to be read for what was missed.
+    make_up_at: Option<tokio::time::Instant>,
     malformed: u32,
     last_heard: Instant,
 }
@@ -72,8 +84,20 @@ impl Connection {
     /// A socket that the session actor knows by number.
     #[must_use]
     pub fn new(state: Arc<AppState>, caller: Caller, lang: Lang, socket: u64, session: Session) -> Self {
-        let (selection, told, malformed, last_heard) = (None, BTreeMap::new(), 0, clock::monotonic());
-        Self { state, caller, lang, socket, session, selection, told, malformed, last_heard }
+        Self {
+            state,
+            caller,
+            lang,
+            socket,
+            session,
+            selection: None,
+            told: BTreeMap::new(),
+            told_from: None,
+            seq: 0,
+            make_up_at: None,
+            malformed: 0,
+            last_heard: clock::monotonic(),
+        }
     }
 
     /// Talks until one side ends it.
@@ -106,6 +130,7 @@ impl Connection {
         let seq = positions::latest_commit(&self.state.db, self.caller.buyer).await.unwrap_or(0);
         self.send(ws_frames::welcome(seq, self.caller.buyer.0, self.state.clock.now_ms(), idle_ms)).await?;
         let mut closing = self.state.shop.closing();
+        let mut gaps = self.state.shop.gaps.watch();
         let mut pings = tokio::time::interval(Duration::from_millis((idle_ms / 3).max(1)));
         pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -117,6 +142,8 @@ impl Connection {
                     // Too slow, or the session actor died: the client resumes by `since`.
                     None => return Err(End::Close(CloseCode::Again, "resume by since")),
                 },
+                Ok(()) = gaps.changed() => self.make_up_soon(),
+                () = due(self.make_up_at) => self.make_up().await?,
                 frame = frames.recv() => self.hear(frame).await?,
                 _ = pings.tick() => self.ping(idle_ms).await?,
             }
@@ -146,7 +173,7 @@ impl Connection {
             Some(Ok(AggregatedMessage::Binary(_))) => self.refuse_malformed().await,
             Some(Ok(AggregatedMessage::Text(text))) => match ws_frames::read(&text) {
                 Some(ClientFrame::Ping) => self.send(ws_frames::pong(self.state.clock.now_ms())).await,
-                Some(ClientFrame::Subscribe { orders, since }) => self.subscribe(orders, since).await,
+                Some(ClientFrame::Subscribe { orders, since, known }) => self.subscribe(orders, since, known).await,
                 None => self.refuse_malformed().await,
             },
         }
@@ -161,23 +188,38 @@ impl Connection {
     }
 
     /// Snapshot, then what was missed, then everything that happens.
-    async fn subscribe(&mut self, selection: Selection, since: Option<i64>) -> Result<(), End> {
-        match self.catch_up(&selection, since).await {
-            Ok((seq, orders, missed)) => {
-                for order in &orders {
-                    self.remember(order);
-                }
-                self.selection = Some(selection);
-                if let Some(frame) = ws_frames::snapshot(seq, &orders) {
-                    self.send(frame).await?;
-                }
-                for past in &missed {
-                    self.tell(past.commit_no, &past.event).await?;
-                }
-                Ok(())
-            }
-            Err(error) => self.send(ws_frames::error(&error, self.lang)).await,
+    async fn subscribe(
+        &mut self,
+        selection: Selection,
+        since: Option<i64>,
+        known: BTreeMap<OrderNo, u32>,
+    ) -> Result<(), End> {
+        let CaughtUp { seq, orders, missed } = match self.catch_up(&selection, since, &known).await {
+            Ok(caught_up) => caught_up,
+            Err(error) => return self.send(ws_frames::error(&error, self.lang)).await,
+        };
+        let is_cut_off = selection == Selection::All && orders.len() >= PAGE_SIZE_MAX.unsigned_abs() as usize;
+        self.told_from = if is_cut_off { orders.iter().filter_map(number).min() } else { None };
+        for (order_no, version) in known {
+            self.told_up_to(order_no, version);
         }
+        for order in &orders {
+            if let Some(order_no) = number(order) {
+                self.told_up_to(order_no, order.version);
+            }
+        }
+        for past in &missed {
+            // The first of them is the next of its order, however few were told before.
+            self.told.entry(past.event.order_no).or_insert(past.event.version.saturating_sub(1));
+        }
+        (self.selection, self.seq) = (Some(selection), self.seq.max(seq));
+        if let Some(frame) = ws_frames::snapshot(seq, &orders) {
+            self.send(frame).await?;
+        }
+        for past in &missed {
+            self.tell(past.commit_no, &past.event).await?;
+        }
+        Ok(())
     }
 
     /// Where the stream stands, the orders as they are, and the missed events. An order with a missed event is told by
@@ -186,21 +228,63 @@ impl Connection {
         &self,
         selection: &Selection,
         since: Option<i64>,
-    ) -> Result<(i64, Vec<OrderJson>, Vec<PastEvent>), ApiError> {
+        known: &BTreeMap<OrderNo, u32>,
+    ) -> Result<CaughtUp, ApiError> {
         let (db, buyer) = (&self.state.db, self.caller.buyer);
         let seq = positions::latest_commit(db, buyer).await?; // before the rather newer rows: too low is harmless
         let mut missed = match since {
             None => Vec::new(),
-            Some(since) => journal::events_since(db, buyer, since, MISSED_MAX + 1).await?,
+            Some(since) => {
+                let from = positions::resume_at(db, buyer, since).await?;
+                journal::events_since(db, buyer, from, MISSED_MAX + 1).await?
+            }
         };
         if missed.len() as u64 > MISSED_MAX {
             missed.clear();
         }
         missed.retain(|past| selection.includes(past.event.order_no));
-        skip_steps_within(&mut missed, since);
-        let mut orders = self.orders(selection).await?;
-        orders.retain(|order| !missed.iter().any(|past| past.event.order_no.to_string() == order.order_no));
-        Ok((seq, orders, missed))
+        skip_told(&mut missed, since, known);
+        let mut shown = self.orders(selection).await?;
+        shown.retain(|order| !missed.iter().any(|past| past.event.order_no.to_string() == order.order_no));
+        Ok(CaughtUp { seq, orders: shown, missed })
+    }
+
+    /// Soon, but not all sockets at once.
+    fn make_up_soon(&mut self) {
+        let pause = Duration::from_millis(crate::random::below(MAKE_UP_WITHIN_MS));
+        let at = tokio::time::Instant::now() + pause;
+        self.make_up_at = Some(self.make_up_at.map_or(at, |due| due.min(at)));
+    }
+
+    /// Reads from the journal what other nodes may have told in vain, and tells it.
+    async fn make_up(&mut self) -> Result<(), End> {
+        self.make_up_at = None;
+        if self.selection.is_none() {
+            return Ok(()); // a subscription reads everything
+        }
+        let state = Arc::clone(&self.state);
+        let permit = state.shop.making_up.acquire().await;
+        let (db, buyer) = (&state.db, self.caller.buyer);
+        let read = async {
+            let from = positions::resume_at(db, buyer, self.seq).await?;
+            journal::events_since(db, buyer, from, MISSED_MAX + 1).await
+        };
+        let missed = read.await;
+        drop(permit);
+        match missed {
+            Ok(missed) if missed.len() as u64 > MISSED_MAX => Err(End::Close(CloseCode::Again, "resume by since")),
+            Ok(missed) => {
+                for past in &missed {
+                    self.tell(past.commit_no, &past.event).await?;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%buyer, %error, "what a socket missed cannot be read, trying again");
+                self.make_up_at = Some(tokio::time::Instant::now() + MAKE_UP_AGAIN_AFTER);
+                Ok(())
+            }
+        }
     }
 
     async fn orders(&self, selection: &Selection) -> Result<Vec<OrderJson>, ApiError> {
@@ -220,22 +304,50 @@ impl Connection {
         Ok(orders)
     }
 
-    fn remember(&mut self, order: &OrderJson) {
-        if let Ok(order_no) = order.order_no.parse() {
-            let told = self.told.entry(order_no).or_insert(0);
-            *told = (*told).max(order.version);
-        }
+    fn told_up_to(&mut self, order_no: OrderNo, version: u32) {
+        let told = self.told.entry(order_no).or_insert(0);
+        *told = (*told).max(version);
     }
 
-    /// Tells an event of a subscribed order, unless it or a later one was told.
+    /// The version of the order that the client knows, before `event`.
+    fn version_told(&self, event: &FeedEvent) -> u32 {
+        let is_forgotten = self.told_from.is_some_and(|from| event.order_no <= from);
+        let unknown = if is_forgotten { event.version.saturating_sub(1) } else { 0 };
+        self.told.get(&event.order_no).copied().unwrap_or(unknown)
+    }
+
+    /// Tells an event of a subscribed order, after the steps before it that were not told, unless it or a later one was.
     async fn tell(&mut self, commit_no: i64, event: &FeedEvent) -> Result<(), End> {
+        self.seq = self.seq.max(commit_no);
         let is_wanted = self.selection.as_ref().is_some_and(|selection| selection.includes(event.order_no));
-        if !is_wanted || self.told.get(&event.order_no).is_some_and(|told| event.version <= *told) {
+        let told = self.version_told(event);
+        if !is_wanted || event.version <= told {
             return Ok(());
         }
+        if event.version == told + 1 {
+            return self.tell_next(commit_no, event).await;
+        }
+        // Its relay was faster than that of the step before, or a message was lost.
+        match journal::events_after(&self.state.db, event.order_no, told).await {
+            Ok(steps) => {
+                for step in &steps {
+                    self.seq = self.seq.max(step.commit_no);
+                    self.tell_next(step.commit_no, &step.event).await?;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(order_no = %event.order_no, %error, "steps of an order cannot be read, trying again");
+                self.make_up_at = Some(tokio::time::Instant::now() + MAKE_UP_AGAIN_AFTER);
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_next(&mut self, commit_no: i64, event: &FeedEvent) -> Result<(), End> {
         self.told.insert(event.order_no, event.version);
         while self.told.len() > REMEMBERED_MAX {
-            self.told.pop_first();
+            let forgotten = self.told.pop_first().map(|(order_no, _)| order_no);
+            self.told_from = self.told_from.max(forgotten);
         }
         match ws_frames::order(commit_no, event, self.lang) {
             Some(frame) => self.send(frame).await,
@@ -262,14 +374,84 @@ fn written<E>(outcome: Result<Result<(), E>, tokio::time::error::Elapsed>) -> Re
     }
 }
 
-/// The commit that the client stood at may have been told to the end: of it only each order's last step is told again,
-/// so that a client that knows no versions does not see an order go back.
-fn skip_steps_within(missed: &mut Vec<PastEvent>, since: Option<i64>) {
+/// Where a client stands when it subscribes.
+struct CaughtUp {
+    seq: i64,
+    orders: Vec<OrderJson>,
+    missed: Vec<PastEvent>,
+}
+
+fn number(order: &OrderJson) -> Option<OrderNo> {
+    order.order_no.parse().ok()
+}
+
+async fn due(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Of an order whose version the client says it knows, exactly the later steps are told. Of the others, what happened up
+/// to the commit that it stood at may have been told to the end: of that only each order's last step is told again, so
+/// that a client that knows no versions does not see an order go back.
+fn skip_told(missed: &mut Vec<PastEvent>, since: Option<i64>, known: &BTreeMap<OrderNo, u32>) {
+    let is_doubtful = |past: &PastEvent| Some(past.commit_no) <= since;
     let mut last: BTreeMap<OrderNo, u32> = BTreeMap::new();
-    for past in missed.iter().filter(|past| Some(past.commit_no) == since) {
+    for past in missed.iter().filter(|past| is_doubtful(past)) {
         let version = last.entry(past.event.order_no).or_insert(0);
         *version = (*version).max(past.event.version);
     }
-    let is_last = |past: &PastEvent| last.get(&past.event.order_no) == Some(&past.event.version);
-    missed.retain(|past| Some(past.commit_no) != since || is_last(past));
+    missed.retain(|past| match known.get(&past.event.order_no) {
+        Some(version) => past.event.version > *version,
+        None => !is_doubtful(past) || last.get(&past.event.order_no) == Some(&past.event.version),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::order::OrderStatus;
+    use crate::domain::stock::Quantity;
+    use crate::domain::{BuyerId, Money, ProductId};
+
+    const A: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAA";
+    const B: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAB";
+
+    fn past(commit_no: i64, order_no: &str, version: u32) -> PastEvent {
+        let event = FeedEvent {
+            order_no: order_no.parse().unwrap(),
+            buyer: BuyerId(1),
+            version,
+            status: OrderStatus::Paid,
+            event: "payment_captured".to_owned(),
+            at_ms: 0,
+            product: ProductId(1),
+            quantity: Quantity::ONE,
+            total: Money::from_fen(1),
+            pay_deadline_ms: 0,
+        };
+        PastEvent { commit_no, event }
+    }
+
+    fn told(known: &[(&str, u32)]) -> Vec<(String, u32)> {
+        let mut missed = vec![past(8, A, 1), past(9, B, 1), past(10, B, 2), past(10, B, 3), past(11, B, 4)];
+        let known = known.iter().map(|(order_no, version)| (order_no.parse().unwrap(), *version)).collect();
+        skip_told(&mut missed, Some(10), &known);
+        missed.iter().map(|past| (past.event.order_no.to_string(), past.event.version)).collect()
+    }
+
+    #[test]
+    fn a_client_without_versions_is_told_the_last_step_again_and_what_is_later() {
+        assert_eq!(told(&[]), [(A.to_owned(), 1), (B.to_owned(), 3), (B.to_owned(), 4)]);
+    }
+
+    #[test]
+    fn a_client_that_says_what_it_knows_is_told_exactly_the_rest() {
+        assert_eq!(told(&[(A, 1), (B, 4)]), []);
+        assert_eq!(
+            told(&[(A, 0), (B, 1)]),
+            [A, B, B, B].map(str::to_owned).into_iter().zip([1, 2, 3, 4]).collect::<Vec<_>>()
+        );
+    }
 }

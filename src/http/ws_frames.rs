@@ -1,6 +1,6 @@
 //! The words of the WebSocket: what a client may say and what it is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::domain::codes::Code;
 use crate::domain::money::Yuan;
 use crate::persistence::outbox::FeedEvent;
 
-/// Most orders that one subscription may name.
+/// Most orders that one subscription may name, and of which it may say the version it knows.
 pub const ORDERS_NAMED_MAX: usize = 100;
 
 /// What a client says.
@@ -26,6 +26,8 @@ pub enum ClientFrame {
         orders: Selection,
         /// The last `seq` the client saw.
         since: Option<i64>,
+        /// The versions it knows, of the orders it was told of lately.
+        known: BTreeMap<OrderNo, u32>,
     },
     /// Are you there?
     Ping,
@@ -59,6 +61,8 @@ enum Wire {
         orders: Option<Wanted>,
         #[serde(default)]
         since: Option<i64>,
+        #[serde(default)]
+        known: BTreeMap<OrderNo, u32>,
     },
     Ping,
 }
@@ -75,7 +79,8 @@ enum Wanted {
 pub fn read(text: &str) -> Option<ClientFrame> {
     Some(match serde_json::from_str(text).ok()? {
         Wire::Ping => ClientFrame::Ping,
-        Wire::Subscribe { orders, since } => {
+        Wire::Subscribe { known, .. } if known.len() > ORDERS_NAMED_MAX => return None,
+        Wire::Subscribe { orders, since, known } => {
             let orders = match orders {
                 None => Selection::All,
                 Some(Wanted::Word(word)) if word == "all" => Selection::All,
@@ -84,7 +89,7 @@ pub fn read(text: &str) -> Option<ClientFrame> {
                 }
                 Some(_) => return None,
             };
-            ClientFrame::Subscribe { orders, since: since.filter(|since| *since >= 0) }
+            ClientFrame::Subscribe { orders, since: since.filter(|since| *since >= 0), known }
         }
     })
 }
@@ -151,13 +156,18 @@ mod tests {
     fn client_frames_are_read_strictly() {
         let named = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
         assert_eq!(read(r#"{"type":"ping"}"#), Some(ClientFrame::Ping));
-        let all = ClientFrame::Subscribe { orders: Selection::All, since: Some(7) };
+        let known = BTreeMap::new();
+        let all = ClientFrame::Subscribe { orders: Selection::All, since: Some(7), known: known.clone() };
         assert_eq!(read(r#"{"type":"subscribe","orders":"all","since":7}"#), Some(all));
         let one = Selection::Named([named.parse().unwrap()].into());
         let frame = format!(r#"{{"type":"subscribe","orders":["{named}"]}}"#);
-        assert_eq!(read(&frame), Some(ClientFrame::Subscribe { orders: one, since: None }));
+        assert_eq!(read(&frame), Some(ClientFrame::Subscribe { orders: one.clone(), since: None, known }));
+        let frame = format!(r#"{{"type":"subscribe","orders":["{named}"],"since":7,"known":{{"{named}":3}}}}"#);
+        let known = BTreeMap::from([(named.parse().unwrap(), 3)]);
+        assert_eq!(read(&frame), Some(ClientFrame::Subscribe { orders: one, since: Some(7), known }));
         for bad in [
             "",
+            r#"{"type":"subscribe","known":{"x":1}}"#,
             "{",
             "[]",
             "null",

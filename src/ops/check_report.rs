@@ -5,7 +5,7 @@ use super::cli::CheckArgs;
 use super::{OpsError, output, settings};
 use crate::clock::Clock;
 use crate::config::Setup;
-use crate::persistence::{Db, open_ledger};
+use crate::persistence::{Db, open_bare_ledger};
 
 /// Checks a running or stopped shop; writes only to repair, when told to.
 ///
@@ -26,7 +26,7 @@ pub async fn run(args: &CheckArgs) -> Result<(), OpsError> {
 }
 
 async fn check_and_repair(setup: &Setup, db: &Db, repairs: bool) -> Result<CheckReport, OpsError> {
-    let ledger = open_ledger(&setup.settings, db).await?;
+    let ledger = open_bare_ledger(&setup.settings, db).await?;
     let now_ms = Clock::default().now_ms();
     let options = CheckOptions { now_ms, grace_ms: GRACE_MS };
     let report = check(db, &*ledger, options).await?;

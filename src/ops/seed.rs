@@ -15,9 +15,8 @@ use crate::domain::{Money, ProductId, SaleId};
 use crate::persistence::ledger::StockLedger;
 use crate::persistence::products::{NewProduct, STATUS_ON_SHELF};
 use crate::persistence::sales::NewSale;
-use crate::persistence::sql_ledger::SqlLedger;
 use crate::persistence::stock_moves::{self, FIXED_ID_PREFIX, StockPlan};
-use crate::persistence::{Db, categories, products, sales};
+use crate::persistence::{Db, categories, nothing_under_way, open_ledger, products, sales};
 
 /// The demo sales stay open for a week, so that a demo that runs over a weekend still has them.
 const SALE_MS: i64 = 7 * 24 * 3_600_000;
@@ -82,8 +81,11 @@ pub fn catalogue() -> Result<Catalogue, OpsError> {
 /// # Errors
 /// [`OpsError`] if the database fails.
 pub async fn run(args: &NodeArgs) -> Result<(), OpsError> {
-    let db = settings::open_migrated(&settings::for_node(args)?).await?;
-    let added = fill(&db, &SqlLedger::new(db.clone()), Clock::default().now_ms()).await;
+    let setup = settings::for_node(args)?;
+    let db = settings::open_migrated(&setup).await?;
+    let clock = Clock::default();
+    let ledger = open_ledger(&setup.settings, &db, &clock, nothing_under_way()).await?;
+    let added = fill(&db, &*ledger, clock.now_ms()).await;
     db.close().await;
     match added? {
         0 => output::line("the shop has products already, nothing was added"),
@@ -207,6 +209,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Pool;
+    use crate::persistence::sql_ledger::SqlLedger;
     use crate::persistence::testing::{OwnDatabase, database};
 
     const NOW_MS: i64 = 1_795_000_000_000;

@@ -1,6 +1,8 @@
 //! Delivery addresses. A user who has any has exactly one default; every statement names the owner, so another user's
 //! address cannot be read, changed or probed for.
 
+use std::cell::RefCell;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveValue, QueryOrder as _, QuerySelect as _, Set};
 
@@ -118,9 +120,18 @@ pub async fn insert(
     now_ms: i64,
 ) -> Result<Result<Address, AddressRejection>, StoreError> {
     let operation = "adding an address";
+    let earlier: RefCell<Option<Model>> = RefCell::new(None);
     db.write(operation, async |tx| {
         let failed = StoreError::during(operation);
         lock_user(tx, user).await?;
+        let earlier_model = earlier.borrow().clone();
+        if let Some(model) = earlier_model {
+            // The first try's commit may have come through without an answer.
+            let stored = Entity::find_by_id(model.id).one(tx).await.map_err(&failed)?;
+            if stored.is_some_and(|stored| stored == model) {
+                return Ok(Ok(read(model)));
+            }
+        }
         let present = Entity::find().filter(Column::UserId.eq(user.0)).count(tx).await.map_err(&failed)?;
         if present >= ADDRESSES_MAX {
             return Ok(Err(AddressRejection::TooMany));
@@ -143,7 +154,9 @@ pub async fn insert(
         };
         let row = ActiveModel { id: ActiveValue::NotSet, ..all_set(model.clone()) };
         let id = Entity::insert(row).exec(tx).await.map_err(&failed)?.last_insert_id;
-        Ok(Ok(read(Model { id, ..model })))
+        let model = Model { id, ..model };
+        earlier.replace(Some(model.clone()));
+        Ok(Ok(read(model)))
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! The tree of categories; names are unique in the whole tree, so a list can be asked for by name.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
@@ -86,6 +87,14 @@ pub async fn list(db: &Db) -> Result<Vec<Category>, StoreError> {
     all(db.reader()).await
 }
 
+/// The same for public pages, which may lag behind a moment.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn list_for_public(db: &Db) -> Result<Vec<Category>, StoreError> {
+    all(db.replica()).await
+}
+
 /// Adds a category. Two of the same name at the same instant: one wins by the unique key.
 ///
 /// # Errors
@@ -97,8 +106,17 @@ pub async fn insert(
     position: i32,
 ) -> Result<Result<Category, CategoryRejection>, StoreError> {
     let operation = "adding a category";
+    let earlier = Cell::new(None);
     let inserted = db
         .write(operation, async |tx| {
+            let added = |id| Category { id, parent_id, name: name.to_owned(), position };
+            if let Some(id) = earlier.get() {
+                // The first try's commit may have come through without an answer.
+                let stored = Entity::find_by_id(id).one(tx).await.map_err(StoreError::during(operation))?;
+                if stored.map(read).is_some_and(|stored| stored == added(id)) {
+                    return Ok(Ok(added(id)));
+                }
+            }
             if let Some(parent) = parent_id {
                 let tree = locked(tx).await?;
                 match depth_of(&tree, parent) {
@@ -114,7 +132,8 @@ pub async fn insert(
                 ..Default::default()
             };
             let id = Entity::insert(row).exec(tx).await.map_err(StoreError::during(operation))?.last_insert_id;
-            Ok(Ok(Category { id, parent_id, name: name.to_owned(), position }))
+            earlier.set(Some(id));
+            Ok(Ok(added(id)))
         })
         .await;
     taken_is_a_rejection(inserted)
@@ -199,8 +218,8 @@ pub fn subtree(tree: &[Category], root: i64) -> Vec<i64> {
 }
 
 /// Names by id, for products.
-pub(super) async fn names(db: &Db) -> Result<HashMap<i64, String>, StoreError> {
-    Ok(list(db).await?.into_iter().map(|category| (category.id, category.name)).collect())
+pub(super) async fn names(conn: &impl ConnectionTrait) -> Result<HashMap<i64, String>, StoreError> {
+    Ok(all(conn).await?.into_iter().map(|category| (category.id, category.name)).collect())
 }
 
 /// True if the category exists; it cannot be removed before `tx` ends.

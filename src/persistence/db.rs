@@ -154,40 +154,57 @@ impl Db {
     /// it did. `BEGIN IMMEDIATE` on SQLite.
     ///
     /// # Errors
-    /// What `work` or the commit returned at last.
+    /// What `work` or the commit returned at last, [`StoreError::TimedOut`] if all of it took too long.
     pub async fn write<T, F>(&self, operation: &'static str, work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFn(&DatabaseTransaction) -> Result<T, StoreError>,
+    {
+        let timeout_ms = u64::try_from(self.transaction_timeout.as_millis()).unwrap_or(u64::MAX);
+        match tokio::time::timeout(self.transaction_timeout, self.write_until_done(operation, &work)).await {
+            Ok(outcome) => outcome,
+            // Whether it was committed is for the caller to find out, by its ids.
+            Err(_) => Err(StoreError::TimedOut { operation, timeout_ms }),
+        }
+    }
+
+    async fn write_until_done<T, F>(&self, operation: &'static str, work: &F) -> Result<T, StoreError>
     where
         F: AsyncFn(&DatabaseTransaction) -> Result<T, StoreError>,
     {
         let mut attempt = 1;
         loop {
-            let timeout_ms = u64::try_from(self.transaction_timeout.as_millis()).unwrap_or(u64::MAX);
-            match tokio::time::timeout(self.transaction_timeout, self.write_once(operation, &work)).await {
-                // Whether it was committed is for the caller to find out, by its ids.
-                Err(_) => return Err(StoreError::TimedOut { operation, timeout_ms }),
-                Ok(Err(error)) if error.is_transient() && attempt < TRANSACTION_ATTEMPTS_MAX => {
+            match self.write_once(operation, work).await {
+                Err(error) if error.is_transient() && attempt < TRANSACTION_ATTEMPTS_MAX => {
                     tracing::debug!(operation, attempt, %error, "transaction lost, trying again");
                     let pause_ms = (RETRY_FIRST_MS << attempt) + crate::random::below(RETRY_FIRST_MS);
                     tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-                    attempt += 1;
+                    // A pool may be full of connections to a server that is gone: each is met once.
+                    attempt += u32::from(!error.is_connection_lost());
                 }
-                Ok(outcome) => return outcome,
+                outcome => return outcome,
             }
         }
+    }
+
+    /// A writing transaction that the caller ends, without repetitions: for work that must not be done twice lightly.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] if it cannot begin in time.
+    pub async fn begin(&self, operation: &'static str) -> Result<DatabaseTransaction, StoreError> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.writer.begin(options).await.map_err(StoreError::during(operation))
     }
 
     async fn write_once<T, F>(&self, operation: &'static str, work: &F) -> Result<T, StoreError>
     where
         F: AsyncFn(&DatabaseTransaction) -> Result<T, StoreError>,
     {
-        let failed = StoreError::during(operation);
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let transaction = self.writer.begin(options).await.map_err(&failed)?;
+        let transaction = self.begin(operation).await?;
         let outcome = work(&transaction).await?; // dropped on error: rolled back
-        transaction.commit().await.map_err(&failed)?;
+        transaction.commit().await.map_err(StoreError::during(operation))?;
         Ok(outcome)
     }
 

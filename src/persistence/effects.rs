@@ -117,6 +117,9 @@ fn due(now_ms: i64, limit: u64) -> SelectStatement {
         .and_where(column(this, "lease_until_ms").lte(now_ms))
         .and_where(is_free)
         .order_by((this, "due_at_ms"), Order::Asc)
+        .order_by((this, "order_no"), Order::Asc) // claimers lock in one order
+        .order_by((this, "seq"), Order::Asc)
+        .order_by((this, "part"), Order::Asc)
         .limit(limit)
         .to_owned()
 }

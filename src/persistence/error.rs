@@ -92,6 +92,11 @@ impl StoreError {
         }
     }
 
+    /// True if the connection was lost on the way: whether a commit came through is unknown.
+    pub(super) fn is_connection_lost(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if is_connection_lost(source))
+    }
+
     /// True if what was to be written is at fault (unreadable, or against a constraint), so that every repeat must fail.
     /// A full disk, a read-only file or an unknown error is the store's fault and can pass.
     #[must_use]

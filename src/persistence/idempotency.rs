@@ -5,6 +5,8 @@
 //! with the key takes the row over and works again under the *same* numbers, which finds what was done. Numbers whose
 //! units were given back are spent: [`renumber`] replaces them (docs/adr/0007).
 
+use std::cell::RefCell;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QuerySelect as _, Set};
 
@@ -111,22 +113,38 @@ pub async fn begin(db: &Db, key: &IdempotencyKey, work: Work<'_>, now_ms: i64) -
 
 async fn begin_once(db: &Db, key: &IdempotencyKey, work: Work<'_>, now_ms: i64) -> Result<Begun, StoreError> {
     let operation = "claiming an idempotency key";
+    let earlier = RefCell::new(None);
     db.write(operation, async |tx| {
         let row = Entity::find_by_id((key.user.0, key.key.clone()))
             .lock_exclusive()
             .one(tx)
             .await
             .map_err(StoreError::during(operation))?;
-        match row {
+        let begun = match row {
+            Some(row) if earlier.borrow().as_ref().is_some_and(|begun| is_of(&row, begun)) => {
+                return Ok(earlier.borrow_mut().take().unwrap_or(Begun::OtherRequest));
+            }
             Some(row) if row.created_at_ms + KEPT_MS > now_ms => judge(tx, row, work, now_ms).await,
             Some(row) => {
                 row.delete(tx).await.map_err(StoreError::during(operation))?;
                 insert(tx, key, work, now_ms).await
             }
             None => insert(tx, key, work, now_ms).await,
-        }
+        }?;
+        earlier.replace(Some(begun.clone())); // in case this try's commit is not answered
+        Ok(begun)
     })
     .await
+}
+
+/// Whether the row was written by the turn that began so.
+fn is_of(row: &Model, begun: &Begun) -> bool {
+    match begun {
+        Begun::Work { order_nos, lease_until_ms, .. } => {
+            row.http_status == NO_ANSWER && row.lease_until_ms == *lease_until_ms && row.order_nos == joined(order_nos)
+        }
+        _ => false,
+    }
 }
 
 async fn insert(

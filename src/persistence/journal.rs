@@ -8,6 +8,7 @@
 pub(crate) mod chain;
 pub(crate) mod projection;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Order as Sort, Query};
@@ -17,6 +18,7 @@ use super::db::Db;
 use super::effects::{self, EffectKey};
 use super::error::StoreError;
 use super::outbox::{self, FeedEvent, OutboxPayload};
+use super::positions::Position;
 use super::stock::{self, StockDelta};
 use super::{payments, query};
 use crate::domain::order::{Event, Order, UnitsState, apply, owed_effects, replay};
@@ -133,15 +135,47 @@ pub(crate) fn first_broken(entries: &[Entry]) -> Option<u32> {
 /// nothing: the commit number is 0 then.
 ///
 /// # Errors
-/// [`StoreError`]; if the commit's own answer was lost, loading the order tells whether it happened.
+/// [`StoreError`]; [`StoreError::TimedOut`] leaves open whether it happened: loading the order tells.
 pub async fn commit(db: &Db, loaded: &LoadedOrder, events: &[Event], now_ms: i64) -> Result<CommitOutcome, StoreError> {
     if events.is_empty() {
         return Ok(CommitOutcome::Committed { loaded: loaded.clone(), commit_no: 0 });
     }
     failpoint::reach("journal.commit.before");
-    let outcome = db.write(OPERATION, async |tx| commit_in(tx, loaded, events, now_ms).await).await?;
+    let earlier = Cell::new(None);
+    let outcome = db.write(OPERATION, async |tx| {
+        if let Some(outcome) = found_committed(tx, loaded, events, now_ms, earlier.get()).await? {
+            return Ok(outcome);
+        }
+        let outcome = commit_in(tx, loaded, events, now_ms).await?;
+        if let CommitOutcome::Committed { commit_no, .. } = outcome {
+            earlier.set(Some(commit_no)); // in case this try's commit is not answered
+        }
+        Ok(outcome)
+    });
+    let outcome = outcome.await?;
     failpoint::reach("journal.commit.after");
     Ok(outcome)
+}
+
+/// What an earlier try did whose commit was not answered: its events, under its number. Another writer's events have
+/// another number, even if they say the same.
+async fn found_committed(
+    tx: &DatabaseTransaction,
+    loaded: &LoadedOrder,
+    events: &[Event],
+    now_ms: i64,
+    earlier: Option<i64>,
+) -> Result<Option<CommitOutcome>, StoreError> {
+    let (Some(commit_no), before) = (earlier, &loaded.order) else { return Ok(None) };
+    let expected = chain::entries(before.order_no, before.version, &loaded.last_hash, events, now_ms)?;
+    let stored = chain::read(tx, &[before.order_no.to_string()]).await?;
+    let is_stored = |own: &Entry| {
+        stored.iter().any(|entry| entry.seq == own.seq && entry.hash == own.hash && entry.commit_no == commit_no)
+    };
+    let (Some(last), true) = (expected.last(), expected.iter().all(is_stored)) else { return Ok(None) };
+    let Some(step) = steps(before, events, now_ms).pop() else { return Ok(None) };
+    let loaded = LoadedOrder { order: step.after, last_hash: last.hash.clone() };
+    Ok(Some(CommitOutcome::Committed { loaded, commit_no }))
 }
 
 #[derive(FromQueryResult)]
@@ -231,17 +265,21 @@ struct Recent {
     order_no: String,
 }
 
-/// The buyer's events from commit `commit_no` on, oldest first, up to `limit` (a WebSocket that resumes).
+/// The buyer's events that a reader at `from` may not have seen, by commit, up to `limit` (a WebSocket that resumes).
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn events_since(db: &Db, buyer: BuyerId, commit_no: i64, limit: u64) -> Result<Vec<PastEvent>, StoreError> {
+pub async fn events_since(db: &Db, buyer: BuyerId, from: Position, limit: u64) -> Result<Vec<PastEvent>, StoreError> {
+    let mut is_new = Expr::col(("order_events", "commit_no")).gte(from.commit_no);
+    if let Some(from_ms) = from.late_from_ms {
+        is_new = is_new.or(Expr::col(("order_events", "at_ms")).gte(from_ms));
+    }
     let select = Query::select()
         .column(("order_events", "order_no"))
         .from("orders")
         .inner_join("order_events", Expr::col(("order_events", "order_no")).equals(("orders", "order_no")))
         .and_where(Expr::col(("orders", "user_id")).eq(buyer.0))
-        .and_where(Expr::col(("order_events", "commit_no")).gte(commit_no))
+        .and_where(is_new)
         .order_by(("order_events", "commit_no"), Sort::Asc)
         .order_by(("order_events", "order_no"), Sort::Asc)
         .order_by(("order_events", "seq"), Sort::Asc)
@@ -250,24 +288,41 @@ pub async fn events_since(db: &Db, buyer: BuyerId, commit_no: i64, limit: u64) -
     let recent: Vec<Recent> = query::all(db.reader(), &select, "reading past events").await?;
     let order_nos: BTreeMap<String, ()> = recent.into_iter().map(|row| (row.order_no, ())).collect();
     let entries = chain::read(db.reader(), &order_nos.into_keys().collect::<Vec<_>>()).await?;
-    let mut orders: HashMap<String, Order> = HashMap::new();
-    let mut past = Vec::new();
-    for entry in &entries {
+    let mut past = told_again(&entries)?;
+    past.retain(|past| from.includes(past.commit_no, past.event.at_ms));
+    past.sort_by_key(|past| (past.commit_no, past.event.order_no, past.event.version));
+    past.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(past)
+}
+
+/// One order's events after `version`, in order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn events_after(db: &Db, order_no: OrderNo, version: u32) -> Result<Vec<PastEvent>, StoreError> {
+    let mut past = told_again(&chain::read(db.reader(), &[order_no.to_string()]).await?)?;
+    past.retain(|past| past.event.version > version);
+    Ok(past)
+}
+
+/// Journal entries of whole orders as the feed told them.
+fn told_again(entries: &[Entry]) -> Result<Vec<PastEvent>, StoreError> {
+    let mut orders: HashMap<&str, Order> = HashMap::new();
+    let mut past = Vec::with_capacity(entries.len());
+    for entry in entries {
         let event = entry.event()?;
-        match orders.get_mut(&entry.order_no) {
+        match orders.get_mut(&*entry.order_no) {
             Some(order) => apply(order, &event, entry.at_ms),
             None => {
                 let placed = replay([(&event, entry.at_ms)]);
                 let what = || StoreError::Corrupt { what: format!("journal of order {}", entry.order_no) };
-                orders.insert(entry.order_no.clone(), placed.ok_or_else(what)?);
+                orders.insert(&entry.order_no, placed.ok_or_else(what)?);
             }
         }
-        if let Some(after) = orders.get(&entry.order_no).filter(|_| entry.commit_no >= commit_no) {
+        if let Some(after) = orders.get(&*entry.order_no) {
             past.push(PastEvent { commit_no: entry.commit_no, event: FeedEvent::new(after, &event, entry.at_ms) });
         }
     }
-    past.sort_by_key(|past| (past.commit_no, past.event.order_no, past.event.version));
-    past.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(past)
 }
 

@@ -239,8 +239,8 @@ pub trait StockLedger: Send + Sync {
     /// one.
     async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError>;
 
-    /// All tickets of a product that are taken and not settled, oldest first; those that cannot be read are left out
-    /// (they are buried by [`StockLedger::orphans`]). Answers also while the account is lost.
+    /// All tickets of a product that are taken and not settled, oldest first; one whose details cannot
+    /// be read is told without them, because it holds its units until [`StockLedger::orphans`] buries it. Answers also while the account is lost.
     async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError>;
 
     /// The epoch of what the ledger has of a product, valid or not; `None` if it has nothing. Answers also while the

@@ -1,10 +1,16 @@
 //! What is still to be told: one row a commit, with the events of all orders in it, written in that commit.
 //!
-//! The relay reads the oldest rows, tells them and removes them; after a crash it tells some twice. A feed event has
-//! the order's version, so whoever listens drops what he knows. The journal stays the truth: a row that cannot be read
-//! is reported and handed out without events, because it must not stop those behind it.
+//! A relay claims the oldest rows, tells them and removes them; after a crash some are told twice. A feed event has the
+//! order's version, so whoever listens drops what he knows. The journal stays the truth: a row that cannot be read is
+//! reported and handed out without events, because it must not stop those behind it.
+//!
+//! On a server a claim is a row lock that other nodes skip, so two nodes never carry one row at the same time; it ends
+//! with the node that has it. Numbers are given before the commit: a lower one may become visible after a higher one
+//! (docs/adr/0010), so nobody here remembers how far it was: what is in the table is to be told.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +21,10 @@ use crate::domain::order::{self, OrderStatus};
 use crate::domain::stock::Quantity;
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
 use crate::failpoint;
+
+const CARRYING: &str = "carrying the outbox";
+/// Longest that rows are held while they are told; after it any node carries them.
+const CARRY_MAX: Duration = Duration::from_secs(20);
 
 /// One event as the feed tells it: the order around it, no secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,9 +78,9 @@ pub struct OutboxPayload {
 }
 
 /// One commit that is not told yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxRow {
-    /// Ascending in the order of commits (of one node).
+    /// Ascending for the commits of one order; among orders in the order in which commits began, about.
     pub commit_no: i64,
     /// Its events; empty if they could not be read (reported; the journal has them).
     pub payload: OutboxPayload,
@@ -110,18 +120,59 @@ pub(super) async fn insert(tx: &impl ConnectionTrait, payload: &OutboxPayload, n
     i64::try_from(result.last_insert_id()).map_err(|_| StoreError::Corrupt { what: "commit number".to_owned() })
 }
 
-/// The oldest rows, up to `limit`.
+/// Hands the oldest rows that no other node is at, up to `limit`, to `carrier`, and forgets them if it says so; answers
+/// how many there were.
 ///
 /// # Errors
-/// [`StoreError::Database`].
-pub async fn oldest(db: &Db, limit: u64) -> Result<Vec<OutboxRow>, StoreError> {
-    let select = Query::select()
+/// [`StoreError`] of the database or of `carrier`, or `TimedOut`: the rows are still there then, for any node.
+pub async fn carry<F>(db: &Db, limit: u64, carrier: F) -> Result<usize, StoreError>
+where
+    F: AsyncFnOnce(Vec<OutboxRow>) -> Result<(), StoreError>,
+{
+    let carrying = async {
+        if db.backend() == DbBackend::Sqlite {
+            // Its only writer is this process: nothing to claim, and the file is not held while others are told.
+            let rows = read(select_oldest(limit), db.reader()).await?;
+            return carry_rows(rows, carrier, async |commit_nos| remove(db.writer(), commit_nos).await).await;
+        }
+        // Read committed, as all of this pool: stronger isolation would lock the gap into which others insert, too.
+        let tx = db.begin(CARRYING).await?;
+        let mut select = select_oldest(limit);
+        select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        let rows = read(select, &tx).await?;
+        let carried = carry_rows(rows, carrier, async |commit_nos| remove(&tx, commit_nos).await).await?;
+        tx.commit().await.map_err(StoreError::during(CARRYING))?;
+        Ok(carried)
+    };
+    let timed_out = |_| StoreError::TimedOut { operation: CARRYING, timeout_ms: CARRY_MAX.as_millis() as u64 };
+    tokio::time::timeout(CARRY_MAX, carrying).await.map_err(timed_out)?
+}
+
+async fn carry_rows(
+    rows: Vec<OutboxRow>,
+    carrier: impl AsyncFnOnce(Vec<OutboxRow>) -> Result<(), StoreError>,
+    remove: impl AsyncFnOnce(&[i64]) -> Result<(), StoreError>,
+) -> Result<usize, StoreError> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let commit_nos: Vec<i64> = rows.iter().map(|row| row.commit_no).collect();
+    carrier(rows).await?;
+    remove(&commit_nos).await?;
+    Ok(commit_nos.len())
+}
+
+fn select_oldest(limit: u64) -> SelectStatement {
+    Query::select()
         .columns(["commit_no", "payload"])
         .from("outbox")
         .order_by("commit_no", Order::Asc)
         .limit(limit)
-        .to_owned();
-    let rows: Vec<Row> = query::all(db.reader(), &select, "reading the outbox").await?;
+        .to_owned()
+}
+
+async fn read(select: SelectStatement, conn: &impl ConnectionTrait) -> Result<Vec<OutboxRow>, StoreError> {
+    let rows: Vec<Row> = query::all(conn, &select, "reading the outbox").await?;
     Ok(rows
         .into_iter()
         .map(|Row { commit_no, payload }| {
@@ -133,17 +184,14 @@ pub async fn oldest(db: &Db, limit: u64) -> Result<Vec<OutboxRow>, StoreError> {
 }
 
 /// Forgets rows that were told; repeating it changes nothing.
-///
-/// # Errors
-/// [`StoreError::Database`].
-pub async fn remove(db: &Db, commit_nos: &[i64]) -> Result<(), StoreError> {
+async fn remove(conn: &impl ConnectionTrait, commit_nos: &[i64]) -> Result<(), StoreError> {
     failpoint::reach("outbox.remove.before");
     for commit_nos in commit_nos.chunks(query::KEYS_MAX) {
         let delete = Query::delete()
             .from_table("outbox")
             .and_where(Expr::col("commit_no").is_in(commit_nos.iter().copied()))
             .to_owned();
-        query::execute(db.writer(), &delete, "clearing the outbox").await?;
+        query::execute(conn, &delete, "clearing the outbox").await?;
     }
     failpoint::reach("outbox.remove.after");
     Ok(())

@@ -254,7 +254,12 @@ impl<'a> Batch<'a> {
         if !stock::apply_all(tx, &self.deltas).await? {
             return Err(StoreError::Conflict { operation: OPERATION });
         }
-        rows::write(tx, &self.orders, &self.products, now_ms.saturating_add(terms.pay_deadline_ms), now_ms).await?;
+        let pay_deadline_ms = now_ms.saturating_add(terms.pay_deadline_ms);
+        match rows::write(tx, &self.orders, &self.products, pay_deadline_ms, now_ms).await {
+            // Another node wrote one of these orders after we looked: the next try finds it.
+            Err(error) if error.is_duplicate() => return Err(StoreError::Conflict { operation: OPERATION }),
+            outcome => outcome?,
+        }
         for cart in self.carts {
             let delete = Query::delete()
                 .from_table("cart_items")

@@ -63,7 +63,7 @@ pub async fn list(
 ) -> Result<(Vec<Product>, u64), StoreError> {
     let failed = StoreError::during("listing products");
     let Some(query) = filtered(db, filter).await? else { return Ok((Vec::new(), 0)) };
-    let total = query.clone().count(db.reader()).await.map_err(&failed)?;
+    let total = query.clone().count(db.replica()).await.map_err(&failed)?;
     let (column, order) = match sort {
         ProductSort::Newest => (Column::CreatedAtMs, Order::Desc),
         ProductSort::PriceAscending => (Column::PriceFen, Order::Asc),
@@ -76,17 +76,17 @@ pub async fn list(
         .order_by_desc(Column::Id)
         .offset(page.offset())
         .limit(page.size())
-        .all(db.reader())
+        .all(db.replica())
         .await
         .map_err(&failed)?;
-    Ok((complete(db, rows).await?, total))
+    Ok((complete(db.replica(), rows).await?, total))
 }
 
 /// `None`: nothing can match.
 async fn filtered(db: &Db, filter: &ProductFilter) -> Result<Option<Select<Entity>>, StoreError> {
     let mut query = Entity::find().filter(Column::Status.ne(STATUS_DELETED));
     if let Some(wanted) = &filter.category {
-        let tree = categories::list(db).await?;
+        let tree = categories::list_for_public(db).await?;
         let root = tree.iter().find(|category| match wanted {
             CategoryFilter::Id(id) => category.id == *id,
             CategoryFilter::Name(name) => category.name == *name,

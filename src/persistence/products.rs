@@ -1,6 +1,7 @@
 //! Products: what is sold, at which price, how it looks. Units are not part of this row: they lie in `stock`, which
 //! only the inventory moves, so an edit of a name in the middle of a sale cannot disturb a single unit.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::entity::prelude::*;
@@ -199,7 +200,7 @@ pub async fn find(db: &Db, product: ProductId) -> Result<Option<Product>, StoreE
         .one(db.reader())
         .await
         .map_err(StoreError::during("finding a product"))?;
-    Ok(complete(db, row.into_iter().collect()).await?.pop())
+    Ok(complete(db.reader(), row.into_iter().collect()).await?.pop())
 }
 
 /// Adds a product, and with it its free pool without units, in the authority and in the SQL ledger.
@@ -224,13 +225,22 @@ pub async fn insert(db: &Db, new: &NewProduct, now_ms: i64) -> Result<Result<Pro
         updated_at_ms: Set(now_ms),
         ..Default::default()
     };
+    let earlier = Cell::new(None);
     db.write(operation, async |tx| {
         let failed = StoreError::during(operation);
+        if let Some(id) = earlier.get() {
+            // The first try's commit may have come through without an answer.
+            let own = Entity::find_by_id(id).filter(Column::Name.eq(&new.name)).filter(Column::CreatedAtMs.eq(now_ms));
+            if own.one(tx).await.map_err(&failed)?.is_some() {
+                return Ok(Ok(ProductId(id)));
+            }
+        }
         if new.category_id != 0 && !categories::hold(tx, new.category_id).await? {
             return Ok(Err(ProductRejection::CategoryUnknown));
         }
         let id = Entity::insert(row.clone()).exec(tx).await.map_err(&failed)?.last_insert_id;
         insert_empty_pools(tx, ProductId(id)).await?;
+        earlier.set(Some(id));
         Ok(Ok(ProductId(id)))
     })
     .await
@@ -311,6 +321,10 @@ pub async fn delete(db: &Db, product: ProductId, now_ms: i64) -> Result<bool, St
 /// # Errors
 /// [`StoreError`] if the database fails.
 pub async fn free_units(db: &Db, products: &[i64]) -> Result<HashMap<i64, i64>, StoreError> {
+    free_units_in(db.reader(), products).await
+}
+
+async fn free_units_in(conn: &impl ConnectionTrait, products: &[i64]) -> Result<HashMap<i64, i64>, StoreError> {
     if products.is_empty() {
         return Ok(HashMap::new());
     }
@@ -321,7 +335,7 @@ pub async fn free_units(db: &Db, products: &[i64]) -> Result<HashMap<i64, i64>, 
         .and_where(Expr::col("pool").eq(i64::from(Pool::Free)))
         .and_where(Expr::col("product_id").is_in(products.iter().copied()))
         .to_owned();
-    let rows = db.reader().query_all(&select).await.map_err(&failed)?;
+    let rows = conn.query_all(&select).await.map_err(&failed)?;
     rows.iter()
         .map(|row| Ok((row.try_get("", "product_id").map_err(&failed)?, row.try_get("", "free").map_err(&failed)?)))
         .collect()
@@ -334,12 +348,12 @@ pub(super) async fn any_in_category(tx: &impl ConnectionTrait, category: i64) ->
 }
 
 /// Rows with what other tables know of them, in the same order.
-pub(super) async fn complete(db: &Db, rows: Vec<Model>) -> Result<Vec<Product>, StoreError> {
+pub(super) async fn complete(conn: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<Product>, StoreError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let (stock, names) = (free_units(db, &ids).await?, categories::names(db).await?);
+    let (stock, names) = (free_units_in(conn, &ids).await?, categories::names(conn).await?);
     let product = |row: Model| Product {
         stock: stock.get(&row.id).copied().unwrap_or(0),
         category: names.get(&row.category_id).cloned().unwrap_or_default(),

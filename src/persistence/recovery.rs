@@ -53,7 +53,8 @@ pub async fn rebuild(
     product: ProductId,
     now_ms: i64,
 ) -> Result<Rebuilt, StoreError> {
-    // Two nodes that find the same loss write the same epoch: the second one is turned away.
+    // Exactly the next one: of two nodes that read at the same time the second to write must be refused, because claims
+    // that the first one's account accepted are not in what the second one has read.
     let epoch = ledger.epoch(product).await?.unwrap_or(0).saturating_add(1);
     let unsettled = ledger.unsettled(product).await?;
     let account = account(db, product, &unsettled, now_ms).await?;

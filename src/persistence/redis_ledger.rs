@@ -2,8 +2,8 @@
 //!
 //! All keys of a product share a hash tag, so a script is atomic in a Redis Cluster too; what concerns several products
 //! is one call for each, sent together. The scripts (`lua/*.lua`) say what they read, write and cost; `lua/fence.lua`
-//! describes the keys. Memory, as Redis counts it: about 360 bytes for an unsettled ticket of a flash sale, about 130 for a
-//! mark, which lasts 48 hours, and about 130 for a buyer of a sale.
+//! describes the keys. Memory, as Redis counts it: about 260 bytes for an unsettled ticket of a flash sale with its buyer,
+//! about 230 for a settled one with its buyer; its mark, half of that, lasts 48 hours.
 //!
 //! **Never by a stale account.** An account belongs to the Redis process that it was written under; any other answers
 //! [`StoreError::LedgerLost`] and changes nothing until [`StockLedger::rebuild`]. **Never guessed.** After a timeout the

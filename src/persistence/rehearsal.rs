@@ -1,6 +1,6 @@
 //! What a rehearsal needs of the database: sign-ins in bulk, and the books of one product; basic statistics beside.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{DbBackend, FromQueryResult};
 
 use super::db::Db;
@@ -79,7 +79,8 @@ pub async fn open_sessions(
             ]
         };
         let rows = users.iter().zip(sids).map(row).collect();
-        query::insert_rows(tx, "sessions", &SESSION_COLUMNS, rows, None).await
+        let keep = OnConflict::column("sid").do_nothing_on(["sid"]).to_owned(); // a repeat
+        query::insert_rows(tx, "sessions", &SESSION_COLUMNS, rows, Some(keep)).await
     })
     .await
 }

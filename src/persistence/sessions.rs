@@ -4,6 +4,8 @@
 //! random bits needs no slow hash). A secret that is not the current one has been used before or was made up: the
 //! session ends, so neither the thief nor the user can go on with it, and the user signs in again.
 
+use std::cell::Cell;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, QueryOrder as _, QuerySelect as _, Set};
 use sha2::{Digest as _, Sha256};
@@ -137,8 +139,12 @@ pub async fn open(db: &Db, sign_in: SignIn<'_>, now_ms: i64) -> Result<Option<Op
         expires_at_ms: Set(expires_at_ms),
         revoked_at_ms: Set(None),
     };
+    let is_repeat = Cell::new(false);
     let opened = db
         .write(operation, async |tx| {
+            if is_repeat.replace(true) && is_open(tx, &sid).await? {
+                return Ok(true); // the first try's commit came through without an answer
+            }
             let current = users::entity::Entity::find_by_id(sign_in.user.0)
                 .filter(users::entity::Column::TokenEpoch.eq(sign_in.token_epoch))
                 .filter(users::entity::Column::Status.eq(users::STATUS_ACTIVE))
@@ -156,6 +162,11 @@ pub async fn open(db: &Db, sign_in: SignIn<'_>, now_ms: i64) -> Result<Option<Op
         .await?;
     let refresh_token = format!("{sid}.{secret}");
     Ok(opened.then_some(OpenSession { sid, user: sign_in.user, refresh_token, expires_at_ms }))
+}
+
+async fn is_open(tx: &impl ConnectionTrait, sid: &str) -> Result<bool, StoreError> {
+    let row = Entity::find_by_id(sid).one(tx).await.map_err(StoreError::during("finding a session"))?;
+    Ok(row.is_some())
 }
 
 /// Revokes the oldest sessions beyond `sessions_max - 1`.
@@ -231,7 +242,8 @@ pub async fn rotate(
             return Ok(Err(RefreshRejection::Invalid));
         };
         let user = BuyerId(row.user_id);
-        if rotated.rows_affected == 1 {
+        // Or by the first try, whose commit was not answered: nobody else knows the new secret.
+        if rotated.rows_affected == 1 || (row.refresh_hash == hash_of(&secret) && row.revoked_at_ms.is_none()) {
             let refresh_token = format!("{sid}.{secret}");
             return Ok(Ok(OpenSession { sid: sid.to_owned(), user, refresh_token, expires_at_ms }));
         }

@@ -5,6 +5,7 @@
 //! test-engines`.
 
 mod own;
+mod proxy;
 
 use sea_orm::ConnectionTrait as _;
 
@@ -14,6 +15,7 @@ use super::{Db, StoreError};
 use crate::domain::{Money, ProductId, Role};
 
 pub(crate) use own::{OwnDatabase, database, database_with};
+pub(crate) use proxy::{Cut, Proxy};
 
 /// Some time in 2026.
 pub(crate) const NOW_MS: i64 = 1_795_000_000_000;

@@ -1,6 +1,8 @@
 //! Users: one row each, unique by username, email and mobile number, so that two registrations at the same instant
 //! cannot both win. Nobody becomes an administrator by registering, not even the first one.
 
+use std::cell::Cell;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{QueryOrder as _, QuerySelect as _, Set};
@@ -131,11 +133,23 @@ pub struct ProfileChanges {
 pub async fn insert(db: &Db, new: &NewUser, now_ms: i64) -> Result<Result<User, UserRejection>, StoreError> {
     let operation = "registering a user";
     let row = new_row(new, now_ms);
-    let inserted = db
-        .write(operation, async |tx| Entity::insert(row.clone()).exec(tx).await.map_err(StoreError::during(operation)))
-        .await;
-    match inserted {
-        Ok(done) => find(db, BuyerId(done.last_insert_id)).await.map(|user| user.ok_or(UserRejection::NotFound)),
+    let is_repeat = Cell::new(false);
+    let inserted = db.write(operation, async |tx| {
+        let failed = StoreError::during(operation);
+        if is_repeat.replace(true) {
+            // The first try's commit may have come through without an answer. No other row has this salted hash.
+            let own = Entity::find()
+                .filter(Column::Username.eq(&new.username))
+                .filter(Column::PasswordHash.eq(&new.password_hash))
+                .filter(Column::CreatedAtMs.eq(now_ms));
+            if let Some(own) = own.one(tx).await.map_err(&failed)? {
+                return Ok(own.id);
+            }
+        }
+        Ok(Entity::insert(row.clone()).exec(tx).await.map_err(&failed)?.last_insert_id)
+    });
+    match inserted.await {
+        Ok(id) => find(db, BuyerId(id)).await.map(|user| user.ok_or(UserRejection::NotFound)),
         Err(error) if error.is_duplicate() => {
             let taken =
                 taken_by_other(db, None, Some(&new.username), new.email.as_deref(), new.phone.as_deref()).await?;
@@ -265,11 +279,13 @@ pub async fn change_password(
             .exec(tx)
             .await
             .map_err(StoreError::during(operation))?;
-        if updated.rows_affected == 0 {
-            return Ok(false);
+        if updated.rows_affected == 1 {
+            sessions::revoke_all_in(tx, id, now_ms).await?;
+            return Ok(true);
         }
-        sessions::revoke_all_in(tx, id, now_ms).await?;
-        Ok(true)
+        // Ours already, if the first try's commit was not answered: hashes are salted.
+        let ours = Entity::find_by_id(id.0).filter(Column::PasswordHash.eq(new_hash));
+        Ok(ours.one(tx).await.map_err(StoreError::during(operation))?.is_some())
     })
     .await
 }

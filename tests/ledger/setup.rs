@@ -91,9 +91,13 @@ impl Bench {
     }
 
     pub fn next_no(&self) -> OrderNo {
+        self.number_at(NOW_MS)
+    }
+
+    pub fn number_at(&self, now_ms: i64) -> OrderNo {
         let (sequence, random) = &mut *self.numbers.borrow_mut();
         *random = random.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).wrapping_add(99);
-        sequence.next(NOW_MS, *random)
+        sequence.next(now_ms, *random)
     }
 
     /// Makes the order of a ticket, where the ledger remembers settled numbers by it.

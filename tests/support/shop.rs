@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
-use rushmall::actors::shop::Shop;
-use rushmall::app::{self, App, BackEnds};
+use rushmall::actors::shop::{BackEnds, Shop, Surroundings};
+use rushmall::app::{self, App};
 use rushmall::clock::Clock;
 use rushmall::config::{RedisSettings, Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
+use rushmall::messaging::InProcessQueue;
 use rushmall::ops::{CheckOptions, admin, check};
-use rushmall::persistence::SqlLedger;
+use rushmall::persistence::carts::CartTerms;
+use rushmall::persistence::limits::{ClickLimit, SharedClicks};
+use rushmall::persistence::{Db, RedisCarts, RedisLimiter, SqlLedger, StockLedger};
 use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
@@ -47,16 +50,18 @@ pub struct TestShop {
     dir: TempDir,
 }
 
-struct Running {
-    shop: Arc<Shop>,
+/// A node on its own thread.
+pub struct Running {
+    pub shop: Arc<Shop>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-struct Started {
-    base: String,
+/// What a node says when it is open.
+pub struct Started {
+    pub base: String,
     shop: Arc<Shop>,
-    admin_password: Option<String>,
+    pub admin_password: Option<String>,
 }
 
 impl TestShop {
@@ -77,7 +82,7 @@ impl TestShop {
         let dir = tempfile::tempdir().expect("a directory for the shop");
         let (clock, address) = (Clock::default(), Address::default());
         let setup = Setup { settings: settings.clone(), data_dir: dir.path().to_owned() };
-        let (running, started) = start(setup, redis.clone(), clock.clone());
+        let (running, started) = try_start_on(setup, redis.clone(), clock.clone()).expect("the shop opens");
         address.is_now(&started.base);
         let books = Books::open(dir.path()).await;
         let admin_password = started.admin_password.expect("an empty shop makes its first administrator");
@@ -125,7 +130,7 @@ impl TestShop {
     pub async fn restart(&mut self) {
         let setup = Setup { settings: self.settings.clone(), data_dir: self.dir.path().to_owned() };
         self.running.take().expect("the shop is open").stop();
-        let (running, started) = start(setup, self.redis.clone(), self.clock.clone());
+        let (running, started) = try_start_on(setup, self.redis.clone(), self.clock.clone()).expect("the shop opens");
         self.address.is_now(&started.base);
         self.running = Some(running);
     }
@@ -177,7 +182,8 @@ impl Drop for TestShop {
 }
 
 impl Running {
-    fn stop(self) {
+    /// Stops it gracefully.
+    pub fn stop(self) {
         drop(self.shop);
         let _ = self.stop.send(());
         if self.thread.join().is_err() && !std::thread::panicking() {
@@ -204,15 +210,21 @@ pub fn settings_for_tests() -> Settings {
     settings
 }
 
-fn start(setup: Setup, redis: Option<RedisSettings>, clock: Clock) -> (Running, Started) {
+/// Opens a node on a thread of its own, or says why it cannot be.
+pub fn try_start(settings: Settings, data_dir: PathBuf, clock: Clock) -> anyhow::Result<(Running, Started)> {
+    try_start_on(Setup { settings, data_dir }, None, clock)
+}
+
+/// The same with carts and limits in that Redis and all else on this machine.
+fn try_start_on(setup: Setup, redis: Option<RedisSettings>, clock: Clock) -> anyhow::Result<(Running, Started)> {
     let (report, started) = std_mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("shop".to_owned())
         .spawn(move || actix_rt::System::new().block_on(run(setup, redis, clock, (report, stopped))))
         .expect("a thread for the shop");
-    let started: Started = started.recv().expect("the shop's thread lives").expect("the shop opens");
-    (Running { shop: Arc::clone(&started.shop), stop, thread }, started)
+    let started: Started = started.recv().expect("the shop's thread lives")?;
+    Ok((Running { shop: Arc::clone(&started.shop), stop, thread }, started))
 }
 
 async fn run(
@@ -224,14 +236,15 @@ async fn run(
     let opened = async {
         let db = app::open_database(&setup).await?;
         let first_admin = admin::create_first(&db, clock.now_ms()).await?;
-        let back_ends = match redis {
+        let metrics = Some(Metrics::install().handle());
+        let app = match redis {
             Some(redis) => {
-                let (link, ledger) = (RedisLink::connect(&redis).await?, Arc::new(SqlLedger::new(db.clone())));
-                BackEnds::on_redis(&link, ledger, &setup.settings, &db, &clock)
+                let link = RedisLink::connect(&redis).await?;
+                let back_ends = with_carts_on(&link, &setup.settings, &db, &clock);
+                App::start_on(back_ends, setup, db, clock, metrics).await?
             }
-            None => BackEnds::of(&setup.settings, &db, &clock).await?,
+            None => App::start(setup, db, clock, metrics).await?,
         };
-        let app = App::start_on(back_ends, setup, db, clock, Some(Metrics::install().handle())).await?;
         let admin_password = first_admin.map(|credentials| credentials.password);
         anyhow::Ok((app, admin_password))
     };
@@ -245,6 +258,22 @@ async fn run(
         Err(error) => {
             let _ = report.send(Err(error));
         }
+    }
+}
+
+/// Carts and limits on `link`, all else as on one machine.
+fn with_carts_on(link: &RedisLink, settings: &Settings, db: &Db, clock: &Clock) -> BackEnds {
+    let ledger: Arc<dyn StockLedger> = Arc::new(SqlLedger::new(db.clone()));
+    let lines_max = settings.orders.cart_lines_max;
+    let terms = CartTerms { lines_max, cut_off_after_ms: settings.orders.prepared_expires_ms * 3 / 2 };
+    let limit = ClickLimit::of_bucket(settings.limits.seckill_per_second, settings.limits.seckill_burst);
+    BackEnds {
+        carts: Arc::new(RedisCarts::new(link.clone(), db.clone(), Arc::clone(&ledger), terms)),
+        limiter: Arc::new(RedisLimiter::new(link.clone(), clock.clone())),
+        shared_clicks: Some(Arc::new(SharedClicks::new(link.clone(), limit))),
+        queue: Arc::new(InProcessQueue::new(3, settings.node.name.clone(), clock.clone())),
+        surroundings: Surroundings::alone(),
+        ledger,
     }
 }
 

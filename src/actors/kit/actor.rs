@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Message};
+use serde::{Deserialize, Serialize};
 
 use super::vitals::Vitals;
 
@@ -59,7 +60,8 @@ pub enum LoadError {
 }
 
 /// Why an ask brought no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum AskError {
     /// The actor or its kind is at its bound; the message was not taken.
     #[error("busy, try again in {retry_after_ms} ms")]

@@ -58,7 +58,8 @@ pub enum Target {
 }
 
 /// Why an order or inspection was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum ControlError {
     /// The text is no key of this kind.
     #[error("{0:?} is no key of this kind")]

@@ -102,6 +102,12 @@ impl<A: KitActor> Directory<A> {
         self.shared.slots.contains_key(key)
     }
 
+    /// The keys that have an actor in memory now.
+    #[must_use]
+    pub fn keys(&self) -> Vec<A::Key> {
+        self.shared.slots.iter().map(|slot| slot.key().clone()).collect()
+    }
+
     /// How many actors there are, those being started, stopped and quarantined included.
     #[must_use]
     pub fn live(&self) -> usize {

@@ -1,6 +1,8 @@
 //! Carts in the database: one row a line. A checkout's lines leave the cart in the transaction that writes its orders,
 //! so there is never anything to put back.
 
+use std::cell::Cell;
+
 use async_trait::async_trait;
 use sea_orm::entity::prelude::*;
 use sea_orm::{ExprTrait, QueryOrder as _, QuerySelect as _, Set};
@@ -61,6 +63,7 @@ impl CartStore for SqlCarts {
             Err(rejection) => return Ok(Err(rejection)),
         };
         let owner = change.owner.to_string();
+        let earlier = Cell::new(None);
         let attempt = async || {
             self.db
                 .write(operation, async |tx| {
@@ -70,6 +73,12 @@ impl CartStore for SqlCarts {
                     let present = lines.iter().find(|line| line.product_id == change.product.0);
                     let (more, units_max) = (change.quantity.units(), Ord::min(stock, QUANTITY_MAX));
                     let units = more + present.map_or(0, |line| line.quantity);
+                    let expires_at_ms = now_ms.saturating_add(CART_LIFE_MS);
+                    if let (Some(done), Some(line)) = (earlier.get(), present)
+                        && (line.quantity, line.expires_at_ms) == (done, expires_at_ms)
+                    {
+                        return Ok(Ok(done)); // the first try's commit came through without an answer
+                    }
                     if units > units_max {
                         return Ok(Err(too_many(stock)));
                     }
@@ -90,6 +99,7 @@ impl CartStore for SqlCarts {
                         Entity::insert(row).exec_without_returning(tx).await.map_err(&failed)?;
                     }
                     touch(tx, &owner, now_ms).await?;
+                    earlier.set(Some(units));
                     Ok(Ok(units))
                 })
                 .await

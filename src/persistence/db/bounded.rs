@@ -1,6 +1,6 @@
 //! A pool of connections whose every statement has a time limit: a server that was stopped must not hang a caller.
 //!
-//! A server that was started again leaves dead connections in the pool. A read that meets one is repeated once; a
+//! A server that was started again leaves dead connections in the pool. A read that meets one is repeated; a
 //! write is not, because it may have happened: its caller asks by its ids. A replica that fails is replaced by the
 //! primary, statement by statement, and tried again after a rest.
 
@@ -17,6 +17,8 @@ use sea_orm::{
 use crate::clock::monotonic;
 use crate::persistence::error::{is_connection_lost, is_transient};
 
+/// How often a read is repeated at most, all within its time limit: a busy pool may hold several dead connections.
+const REPEATS_MAX: u32 = 16;
 /// A replica that failed is left alone for so long.
 const REPLICA_REST: Duration = Duration::from_secs(5);
 
@@ -45,7 +47,7 @@ impl Bounded {
         Self { pool, limit, repeats: false, primary: None }
     }
 
-    /// For reads: one that a lost connection cut short is repeated once.
+    /// For reads: one that a lost connection cut short is repeated.
     pub(super) fn repeating(self) -> Self {
         Self { repeats: true, ..self }
     }
@@ -100,16 +102,19 @@ impl Bounded {
     }
 
     async fn read_here<T>(&self, statement: Statement, ask: Ask<T>) -> Result<T, DbErr> {
-        if !self.repeats {
-            return self.bounded(ask(self.pool.clone(), statement)).await;
-        }
-        match self.bounded(ask(self.pool.clone(), statement.clone())).await {
-            Err(error) if is_connection_lost(&error) => {
-                tracing::debug!(%error, "connection lost while reading, asking again");
-                self.bounded(ask(self.pool.clone(), statement)).await
+        let repeats_max = if self.repeats { REPEATS_MAX } else { 0 };
+        self.bounded(async {
+            for _ in 0..repeats_max {
+                match ask(self.pool.clone(), statement.clone()).await {
+                    Err(error) if is_connection_lost(&error) => {
+                        tracing::debug!(%error, "connection lost while reading, asking again");
+                    }
+                    outcome => return outcome,
+                }
             }
-            outcome => outcome,
-        }
+            ask(self.pool.clone(), statement).await
+        })
+        .await
     }
 }
 

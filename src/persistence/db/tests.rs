@@ -1,3 +1,8 @@
+//! The pools, the schema's steps, and what happens when the server is away.
+
+mod lost_commits;
+mod restarts;
+
 use sea_orm::ConnectionTrait;
 
 use super::*;
@@ -26,4 +31,68 @@ async fn a_failed_transaction_leaves_nothing() {
     assert!(outcome.is_err());
     let rows = db.reader().query_all_raw(sea_orm::Statement::from_string(db.backend(), "SELECT * FROM outbox")).await;
     assert!(rows.unwrap().is_empty());
+}
+
+#[actix_rt::test]
+async fn nodes_that_start_at_once_migrate_once() {
+    let (_, own) = database().await;
+    for table in ["outbox", "orders", "seaql_migrations"] {
+        let drop = format!("DROP TABLE {table}");
+        own.another().await.writer().execute_unprepared(&drop).await.unwrap();
+    }
+    let nodes = [own.another().await, own.another().await, own.another().await];
+    let migrating = nodes.iter().map(|node| async { node.migrate().await });
+    if own.settings().url.is_empty() {
+        // A file belongs to one node, which migrates it again after a crash that left half of a step.
+        for node in &nodes {
+            node.migrate().await.unwrap();
+        }
+    } else {
+        futures::future::join_all(migrating).await.into_iter().for_each(|outcome| outcome.unwrap());
+    }
+    let steps = sea_orm::Statement::from_string(nodes[0].backend(), "SELECT version FROM seaql_migrations");
+    assert_eq!(nodes[0].reader().query_all_raw(steps).await.unwrap().len(), 4);
+}
+
+#[actix_rt::test]
+async fn a_database_that_is_not_there_is_refused_at_once_and_named() {
+    let (db, own) = database().await;
+    let settings = match db.backend() {
+        DbBackend::Sqlite => DatabaseSettings { url: "sqlite:///no/such/dir/x.db".to_owned(), ..own.settings() },
+        _ => {
+            let url = own.settings().url;
+            let (scheme, user) = url.split_once('@').unwrap().0.split_once("://").unwrap();
+            // A port of the machine on which nobody listens.
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            DatabaseSettings { url: format!("{scheme}://{user}:secret@{free}/shop"), ..own.settings() }
+        }
+    };
+    let start = crate::clock::monotonic();
+    let refused = Db::connect(&settings, own.path()).await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(6));
+    let told = format!("{refused}: {:?}", std::error::Error::source(&refused));
+    assert!(told.starts_with("cannot open the database at") && !told.contains("secret"), "{told}");
+    if db.backend() != DbBackend::Sqlite {
+        assert!(told.contains("ConnectionRefused"), "{told}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_replica_that_is_away_is_replaced_by_the_primary() {
+    let (_, own) = database().await;
+    let mut settings = own.settings();
+    if !settings.url.is_empty() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (before, after) = settings.url.split_once('@').unwrap();
+        settings.read_url = format!("{before}@{free}/{}", after.split_once('/').unwrap().1);
+    }
+    settings.acquire_timeout_ms = 500;
+    let db = Db::connect(&settings, own.path()).await.unwrap();
+    let rows = sea_orm::Statement::from_string(db.backend(), "SELECT * FROM outbox");
+    for _ in 0..2 {
+        assert!(db.replica().query_all_raw(rows.clone()).await.unwrap().is_empty());
+    }
+    let start = crate::clock::monotonic();
+    assert!(db.replica().query_all_raw(rows).await.unwrap().is_empty());
+    assert!(start.elapsed() < Duration::from_millis(90), "the replica is left alone for a while");
 }

@@ -58,12 +58,21 @@ async fn a_commit_writes_row_units_money_effects_sales_and_outbox() {
     assert_eq!((view.pay_channel, view.items[0].name.as_str()), (Some(PayChannel::Card), "Tea"));
     let payments = payments::of_order(&shop.db, order.order_no).await.unwrap();
     assert_eq!((payments.len(), payments[0].state), (1, payments::PaymentState::Captured));
-    let told = outbox::oldest(&shop.db, 10).await.unwrap();
+    let mut told = Vec::new();
+    let carried = outbox::carry(&shop.db, 10, async |rows| {
+        told = rows;
+        Ok(())
+    });
+    assert_eq!(carried.await.unwrap(), 1);
     let kinds: Vec<&str> = told[0].payload.events.iter().map(|event| event.event.as_str()).collect();
     assert_eq!((told.len(), kinds), (1, vec!["payment_started", "payment_captured"]));
     assert_eq!(told[0].payload.events[1].status, OrderStatus::Paid);
-    let past = events_since(&shop.db, order.buyer, told[0].commit_no, 10).await.unwrap();
+    let past = events_since(&shop.db, order.buyer, Position::exactly(told[0].commit_no), 10).await.unwrap();
     assert_eq!(past.iter().map(|past| past.event.clone()).collect::<Vec<_>>(), told[0].payload.events);
+    let later = Position { late_from_ms: Some(NOW_MS), ..Position::exactly(told[0].commit_no + 1) };
+    assert_eq!(events_since(&shop.db, order.buyer, later, 10).await.unwrap().len(), 3, "what may be late comes again");
+    let after_first = events_after(&shop.db, order.order_no, 1).await.unwrap();
+    assert_eq!(after_first.iter().map(|past| past.event.version).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(timeline(&shop.db, order.order_no).await.unwrap().len(), 3);
     shop.assert_sound().await;
 }

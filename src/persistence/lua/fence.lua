@@ -2,12 +2,12 @@
 --
 -- Keys of one product, all under its hash tag; a script is given as many of them, from the left, as it uses:
 --   1 meta       hash    run ("run_id:<id>" of the Redis process the account was written under), epoch, presumed (no
---                        number up to this text is unknown: see below)
+--                        number up to this text is unknown: see below), newest (no number above it has a ticket or a mark)
 --   2 pools      hash    f<pool> -> units free, h<pool> -> units under unsettled tickets, t<pool> -> terms of the sale as
 --                        "<opens ms> <closes ms> <price fen> <units a buyer> <1 if closed>"
 --   3 buyers     hash    <pool>:<buyer> -> "<units> <latest order> <owed unsettled orders, 26 letters each>"
 --   4 tickets    hash    order -> "<pool>:<buyer> <units> <o|p> <price fen> <accepted ms> <details as JSON>", unsettled only
---   5 ages       zset    order by accepted ms, the same orders as in tickets
+--   5 ages       zset    the orders taken by one call, 26 letters each, by accepted ms; kept until none is unsettled
 --   6 marks      zset    order by 4 * ms of marking + state: 1 settled, 2 returned unsettled, 3 returned settled
 --   7 gone       hash    order -> its ticket as above, for state 2 only
 --   8 steps      hash    step -> units moved
@@ -21,11 +21,11 @@
 -- process never changes and is never used again, so the comparison is exact; it takes about 4 us.
 local META, POOLS, BUYERS, TICKETS, AGES, MARKS, GONE, STEPS, STEP_AGES = unpack(KEYS)
 local call, insert = redis.call, table.insert
-local meta = call('HMGET', META, 'run', 'epoch', 'presumed')
+local meta = call('HMGET', META, 'run', 'epoch', 'presumed', 'newest')
 if not meta[1] or not string.find(call('INFO', 'server'), meta[1], 1, true) then
   return { 'LOST' }
 end
-local presumed = meta[3] or ''
+local presumed, newest = meta[3] or '', meta[4] or ''
 local SETTLED, RETURNED, RETURNED_SETTLED = 1, 2, 3
 
 local function state_of(mark)

@@ -10,7 +10,7 @@ local META, POOLS, BUYERS, TICKETS, AGES, MARKS, GONE, STEPS, STEP_AGES, READY =
 local call = redis.call
 local epoch, presumed = tonumber(ARGV[1]), ARGV[2]
 local run = string.match(call('INFO', 'server'), 'run_id:%x+')
-local meta = call('HMGET', META, 'run', 'epoch', 'presumed')
+local meta = call('HMGET', META, 'run', 'epoch', 'presumed', 'newest')
 if meta[1] == run and tonumber(meta[2]) >= epoch then
   return { 'OK', 'K' }
 end
@@ -36,10 +36,11 @@ for _ = 1, tonumber(next_argument()) do
 end
 local time = call('TIME')
 local mark = (time[1] * 1000 + math.floor(time[2] / 1000)) * 4 + 3 -- returned, and there is an order
+local newest = meta[4] or ''
 for _ = 1, tonumber(next_argument()) do
   local order = next_argument()
+  if order > newest then newest = order end
   call('HDEL', TICKETS, order)
-  call('ZREM', AGES, order)
   call('HDEL', GONE, order)
   call('ZADD', MARKS, mark, order)
 end
@@ -66,5 +67,5 @@ for name, units in pairs(held) do
   call('HSETNX', POOLS, 'f' .. name, 0)
 end
 if meta[3] and meta[3] > presumed then presumed = meta[3] end
-call('HSET', META, 'run', run, 'epoch', ARGV[1], 'presumed', presumed)
+call('HSET', META, 'run', run, 'epoch', ARGV[1], 'presumed', presumed, 'newest', newest)
 return { 'OK', 'W' }

@@ -48,10 +48,10 @@ for i = 1, count do
 end
 if #freed > 0 then
   call('HDEL', TICKETS, unpack(freed))
-  call('ZREM', AGES, unpack(freed))
 end
 if #gone > 0 then call('HSET', GONE, unpack(gone)) end
 if #new_marks > 0 then call('ZADD', MARKS, unpack(new_marks)) end
 write_accounts()
+note_newest(orders)
 forget_marks(2 * count)
 return reply

@@ -26,4 +26,5 @@ take(name, buyers[key], units, order)
 write_accounts()
 call('ZADD', MARKS, mark(SETTLED), order)
 call('HDEL', GONE, order)
+note_newest({ order })
 return { 'OK', 'T' }

@@ -212,9 +212,13 @@ impl RedisLedger {
             let scan = redis::cmd("HSCAN").arg(&key).arg(&cursor).arg("COUNT").arg(SCAN_COUNT).to_owned();
             let (next, page): (String, Vec<Value>) = self.redis.command("reading all tickets", &scan).await?;
             for pair in page.as_chunks::<2>().0 {
-                match read_pair(product, pair) {
-                    Ok(ticket) => drop(tickets.insert((ticket.accepted_at_ms, ticket.claim.order_no), ticket)),
-                    Err(error) => tracing::error!(%product, %error, "ticket left out"),
+                let ticket = read_pair(product, pair).or_else(|error| {
+                    tracing::error!(%product, %error, "ticket told without its details");
+                    remains_of(product, pair).ok_or(error)
+                });
+                // One that says nothing at all gives no units back either, when it is buried.
+                if let Ok(ticket) = ticket {
+                    tickets.insert((ticket.accepted_at_ms, ticket.claim.order_no), ticket);
                 }
             }
             if next == "0" {
@@ -234,6 +238,12 @@ impl RedisLedger {
 fn read_pair(product: ProductId, [order_no, text]: &[Value; 2]) -> Result<Ticket, StoreError> {
     let order_no = record::text(order_no).parse().map_err(|_| record::corrupt("reading tickets"))?;
     record::ticket(order_no, product, &record::text(text))
+}
+
+/// A ticket that cannot be read, if it can be told whose units it holds: they must be counted until it is buried.
+fn remains_of(product: ProductId, [order_no, text]: &[Value; 2]) -> Option<Ticket> {
+    let (order_no, text) = (record::text(order_no).parse().ok()?, record::text(text));
+    record::remains(order_no, product, &text).1.map(|_| bare(product, order_no, &text))
 }
 
 /// What a buried ticket's tombstone still says.

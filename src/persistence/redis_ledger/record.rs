@@ -40,16 +40,18 @@ pub(super) fn account(pool: Pool, buyer: BuyerId) -> String {
     format!("{}:{buyer}", i64::from(pool))
 }
 
-/// Kind and details of a claim, as `lua/reserve.lua` takes them.
-pub(super) fn tail(claim: &Claim) -> Result<String, StoreError> {
-    let kind = match claim.kind {
-        TicketKind::Owed => 'o',
-        TicketKind::Prepared => 'p',
-    };
-    if claim.details == OrderDetails::default() {
-        return Ok(format!("{kind}{NO_DETAILS}"));
+pub(super) const fn kind(claim: &Claim) -> &'static str {
+    match claim.kind {
+        TicketKind::Owed => "o",
+        TicketKind::Prepared => "p",
     }
-    Ok(format!("{kind}{}", query::to_json(&claim.details, "order details")?))
+}
+
+pub(super) fn details(claim: &Claim) -> Result<Cow<'static, str>, StoreError> {
+    if claim.details == OrderDetails::default() {
+        return Ok(Cow::Borrowed(NO_DETAILS));
+    }
+    query::to_json(&claim.details, "order details").map(Cow::Owned)
 }
 
 /// Reads `<pool>:<buyer> <units> <o|p> <price fen> <accepted ms> <details>`.
@@ -164,12 +166,12 @@ mod tests {
         assert_eq!((read.claim.pool, read.claim.buyer), (Pool::Sale(SaleId(3)), BuyerId(42)));
         assert_eq!((read.claim.kind, read.claim.unit_price), (TicketKind::Prepared, Money::from_fen(999)));
         assert_eq!((read.accepted_at_ms, &*read.claim.details.remark), (1_795_000_000_000, "two words, {braced}"));
-        assert_eq!(tail(&read.claim).unwrap(), r#"p{"remark":"two words, {braced}"}"#);
+        assert_eq!((kind(&read.claim), &*details(&read.claim).unwrap()), ("p", r#"{"remark":"two words, {braced}"}"#));
         let (receiver, phone) = ("A B".to_owned(), "1".to_owned());
         let address = AddressSnapshot { receiver, phone, region: "r".to_owned(), detail: "d".to_owned() };
-        let details = OrderDetails { address: Some(address), remark: String::new() };
-        let claim = Claim { details, kind: TicketKind::Owed, ..read.claim };
-        let written = format!("3:42 2 o 999 1795000000000 {}", &tail(&claim).unwrap()[1..]);
+        let delivery = OrderDetails { address: Some(address), remark: String::new() };
+        let claim = Claim { details: delivery, kind: TicketKind::Owed, ..read.claim };
+        let written = format!("3:42 2 {} 999 1795000000000 {}", kind(&claim), details(&claim).unwrap());
         assert_eq!(ticket(order_no, ProductId(5), &written).unwrap().claim, claim);
     }
 

@@ -37,10 +37,14 @@ impl RedisLedger {
     async fn reserve_call(&self, product: ProductId, claims: &[Claim], now_ms: i64) -> Result<Answers, StoreError> {
         let mut call = self.redis.call(OPERATION, &scripts::RESERVE, product, 6);
         call.arg(now_ms);
-        for claim in claims {
-            let pool = if claim.product == product { i64::from(claim.pool).to_string() } else { NO_POOL.to_owned() };
-            call.arg(claim.order_no.to_string()).arg(pool).arg(record::account(claim.pool, claim.buyer));
-            call.arg(claim.quantity.units()).arg(claim.unit_price.fen()).arg(record::tail(claim)?);
+        for run in claims.chunk_by(differ_in_order_and_buyer_only) {
+            let Some(first) = run.first() else { continue };
+            let pool = if first.product == product { i64::from(first.pool).to_string() } else { NO_POOL.to_owned() };
+            call.arg(run.len()).arg(pool).arg(first.quantity.units()).arg(first.unit_price.fen());
+            call.arg(record::kind(first)).arg(record::details(first)?);
+            for claim in run {
+                call.arg(claim.order_no.to_string()).arg(record::account(claim.pool, claim.buyer));
+            }
         }
         let reply = self.redis.run(&call).await?;
         if reply.len() != claims.len() {
@@ -63,6 +67,12 @@ impl RedisLedger {
         }
         sql_ledger::placed_tickets(&self.db, &order_nos).await
     }
+}
+
+/// Claims of a rush: said once for all of them what they have in common.
+fn differ_in_order_and_buyer_only(one: &Claim, next: &Claim) -> bool {
+    let common = |claim: &Claim| (claim.product, claim.pool, claim.quantity, claim.unit_price, claim.kind);
+    common(one) == common(next) && one.details == next.details
 }
 
 fn answer(

@@ -146,7 +146,8 @@ pub(super) async fn unsettled(db: &Db, product: ProductId) -> Result<Vec<Ticket>
         .order_by("order_no", Order::Asc)
         .to_owned();
     let rows: Vec<TicketRow> = query::all(db.reader(), &select, "reading a product's unsettled tickets").await?;
-    Ok(rows.iter().filter_map(readable).collect())
+    let without_details = |row: TicketRow| TicketRow { details: "{}".to_owned(), ..row };
+    Ok(rows.into_iter().filter_map(|row| row.ticket().or_else(|_| without_details(row).ticket()).ok()).collect())
 }
 
 pub(super) async fn epoch(db: &Db, product: ProductId) -> Result<Option<i64>, StoreError> {

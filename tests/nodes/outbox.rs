@@ -1,0 +1,104 @@
+//! Rows of the outbox are carried by one node at a time, and none is skipped or kept.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures::future::join_all;
+use rushmall::persistence::{Db, StoreError, outbox};
+use sea_orm::{ConnectionTrait, TransactionTrait};
+
+use crate::cluster::{Schema, number, services, sql};
+
+const ROWS: usize = 400;
+const INSERT: &str = "INSERT INTO outbox (payload, created_at_ms) VALUES ('{\"events\":[]}', 1)";
+const LEFT: &str = "SELECT COUNT(*) AS n FROM outbox";
+
+async fn carried(db: &Db) -> Vec<i64> {
+    let mut seen = Vec::new();
+    let carrying = outbox::carry(db, 64, async |rows| {
+        seen = rows.iter().map(|row| row.commit_no).collect();
+        Ok(())
+    });
+    carrying.await.expect("carried");
+    seen
+}
+
+#[tokio::test]
+async fn two_relays_carry_each_row_once_though_carriers_fail() {
+    let Some(services) = services() else { return eprintln!("not run: no services") };
+    for server in &services.databases {
+        let schema = Schema::make(server).await;
+        let nodes = [schema.db().await, schema.db().await];
+        for _ in 0..ROWS {
+            sql(&nodes[0], INSERT).await;
+        }
+        let told: Mutex<BTreeMap<i64, usize>> = Mutex::default();
+        let failures = Mutex::new(5_usize);
+        let relay = async |db: &Db| {
+            let mut idle = 0;
+            while idle < 3 {
+                let outcome = outbox::carry(db, 16, async |rows| {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    {
+                        let mut failures = failures.lock().expect("no panic");
+                        if *failures > 0 {
+                            *failures -= 1;
+                            return Err(StoreError::Corrupt { what: "the test's carrier".to_owned() });
+                        }
+                    }
+                    let mut told = told.lock().expect("no panic");
+                    rows.iter().for_each(|row| *told.entry(row.commit_no).or_default() += 1);
+                    Ok(())
+                });
+                match outcome.await {
+                    Ok(0) => {
+                        idle += 1;
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                    Ok(_) => idle = 0,
+                    Err(StoreError::Corrupt { .. }) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        };
+        join_all([&nodes[0], &nodes[1], &nodes[0], &nodes[1]].map(relay)).await;
+        let told = told.into_inner().expect("no panic");
+        assert_eq!(told.len(), ROWS, "none is skipped");
+        assert!(told.values().all(|times| *times == 1), "none is carried twice at the same time");
+        assert_eq!(number(&nodes[0], LEFT).await, 0);
+        for node in nodes {
+            node.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lower_number_that_commits_later_is_carried_and_blocks_nobody() {
+    let Some(services) = services() else { return eprintln!("not run: no services") };
+    for server in &services.databases {
+        let schema = Schema::make(server).await;
+        let db = schema.db().await;
+        let slow = db.begin("testing").await.expect("a transaction");
+        slow.execute_unprepared(INSERT).await.expect("inserted, not committed");
+        sql(&db, INSERT).await;
+        let first = carried(&db).await;
+        assert_eq!(first.len(), 1, "the visible one does not wait for the other");
+        // and while rows are carried others can be inserted
+        let inserting = outbox::carry(&db, 64, async |_| Ok(()));
+        inserting.await.expect("carried");
+        slow.commit().await.expect("committed");
+        let second = carried(&db).await;
+        assert!(second.len() == 1 && second < first, "{second:?} was committed after {first:?}");
+        sql(&db, INSERT).await;
+        let held = outbox::carry(&db, 64, async |rows| {
+            assert_eq!(rows.len(), 1);
+            let insert = tokio::time::timeout(Duration::from_secs(2), sql(&db, INSERT)).await;
+            insert.expect("a commit does not wait for a row that is being told");
+            Ok(())
+        });
+        assert_eq!(held.await.expect("carried"), 1);
+        assert_eq!(number(&db, LEFT).await, 1);
+        db.close().await;
+    }
+}
