@@ -3,6 +3,7 @@
 //! session (per user) -> inventory (per product) -> ledger; order queue -> order writer; order saga (per order);
 //! relay -> listener -> feed -> session, and by `peers` to the listeners of other nodes. `kit` supervises them all.
 
+pub mod announcer;
 pub mod background;
 pub mod checkout;
 pub mod click_sharing;

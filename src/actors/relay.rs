@@ -11,10 +11,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::Notify;
 
+use super::announcer::Announcer;
 use super::background::Stop;
 use super::listener::Listener;
 use super::peers::NodeMessage;
-use crate::persistence::outbox::{self, OutboxRow};
+use crate::persistence::outbox::{self, Leg, OutboxRow};
 use crate::persistence::{Db, StoreError};
 
 /// Rows claimed at once; a row holds the events of one commit.
@@ -43,6 +44,10 @@ pub struct Relay {
     pub bell: RelayBell,
     /// Delivers on this node, and has the way to the others.
     pub listener: Listener,
+    /// Tells other systems; on a cluster only.
+    pub announcer: Option<Announcer>,
+    /// Rung when rows are ready for their second leg.
+    pub second_leg: Arc<Notify>,
 }
 
 impl Relay {
@@ -66,14 +71,57 @@ impl Relay {
 
     /// False if nothing was there.
     async fn carry(&self) -> Result<bool, StoreError> {
-        outbox::carry(&self.db, ROWS_MAX, async |rows| self.hand_on(rows).await).await.map(|carried| carried > 0)
+        let leg = if self.announcer.is_some() { Leg::First } else { Leg::Whole };
+        let carried = outbox::carry(&self.db, leg, ROWS_MAX, async |rows| self.tell_nodes(rows).await).await?;
+        if carried > 0 {
+            self.second_leg.notify_one();
+        }
+        Ok(carried > 0)
     }
 
-    /// The one place that every commit passes on its way out. An error keeps the rows, which are carried again.
-    async fn hand_on(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
+    /// The one place that every commit passes on its way to people.
+    async fn tell_nodes(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
         let messages: Vec<NodeMessage> = rows.into_iter().map(NodeMessage::Committed).collect();
         join_all(messages.iter().map(|message| self.listener.deliver(message))).await;
         self.listener.peers.tell(&messages).await;
         Ok(())
+    }
+
+    /// Tells other systems what the nodes were told, until `stop`; what is left then is for another node or the next
+    /// start. Returns at once where there are none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the outbox cannot be read; the supervisor starts it again.
+    pub async fn announce(self, mut stop: Stop) -> Result<(), StoreError> {
+        let Some(announcer) = &self.announcer else { return Ok(()) };
+        while !stop.is_set() {
+            if !self.announce_some(announcer).await? {
+                tokio::select! {
+                    () = self.second_leg.notified() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = stop.wait() => {}
+                }
+            }
+        }
+        while self.announce_some(announcer).await? {}
+        Ok(())
+    }
+
+    /// False if nothing was there, or nobody could be told: then the rows are carried again.
+    async fn announce_some(&self, announcer: &Announcer) -> Result<bool, StoreError> {
+        let mut failure = None;
+        let carried = outbox::carry(&self.db, Leg::Second, ROWS_MAX, async |rows| {
+            let told = announcer.announce(&rows).await;
+            told.map_err(|error| {
+                failure = Some(error);
+                StoreError::Conflict { operation: "telling other systems" }
+            })
+        })
+        .await;
+        if let Some(error) = failure {
+            tracing::warn!(%error, "other systems not told, trying again");
+            return Ok(false);
+        }
+        carried.map(|carried| carried > 0)
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::announcer::Announcer;
 use super::background::{Stop, StopSwitch, supervise};
 use super::checkout::Checkout;
 use super::click_sharing;
@@ -74,6 +75,8 @@ pub struct BackEnds {
     pub ledger: Arc<dyn StockLedger>,
     /// Tickets on their way to the writer.
     pub queue: Arc<dyn OrderQueue>,
+    /// Tells other systems; on a cluster only.
+    pub announcer: Option<Announcer>,
     /// Carts.
     pub carts: Arc<dyn CartStore>,
     /// How often somebody may do something.
@@ -148,6 +151,7 @@ pub struct Shop {
     relay: StopSwitch,
     shared_clicks: Option<Arc<SharedClicks>>,
     bell: RelayBell,
+    announcer: Option<Announcer>,
     loops: Mutex<Loops>,
 }
 
@@ -165,7 +169,7 @@ impl Shop {
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
         let Foundations { settings, db, back_ends, clock, host } = foundations;
-        let BackEnds { ledger, queue, carts, limiter, shared_clicks, surroundings } = back_ends;
+        let BackEnds { ledger, queue, announcer, carts, limiter, shared_clicks, surroundings } = back_ends;
         let Surroundings { broadcast, hearing, nodes, redis } = surroundings;
         let (peers, gaps) = (Peers::new(broadcast, nodes), Gaps::default());
         let bell = RelayBell::default();
@@ -245,6 +249,7 @@ impl Shop {
             pipeline: StopSwitch::default(),
             relay: StopSwitch::default(),
             bell,
+            announcer,
             loops: Mutex::default(),
         })
     }
@@ -254,7 +259,15 @@ impl Shop {
         let (listener, hearing, stop) = (self.listener.clone(), Arc::clone(&self.hearing), self.ears.stop());
         let ears =
             supervise("listener", stop.clone(), move || listener.clone().run(Arc::clone(&hearing), stop.clone()));
-        let relay = Relay { db: self.db.clone(), bell: self.bell.clone(), listener: self.listener.clone() };
+        let relay = Relay {
+            db: self.db.clone(),
+            bell: self.bell.clone(),
+            listener: self.listener.clone(),
+            announcer: self.announcer.clone(),
+            second_leg: Arc::default(),
+        };
+        let (announcing, stop) = (relay.clone(), self.relay.stop());
+        let announce = supervise("announce", stop.clone(), move || announcing.clone().announce(stop.clone()));
         let stop = self.relay.stop();
         let relay = supervise("relay", stop.clone(), move || relay.clone().run(stop.clone()));
         let (queue, writer, stop) = (Arc::clone(&self.queue), self.writer.clone(), self.pipeline.stop());
@@ -263,7 +276,8 @@ impl Shop {
             consumer::run(Arc::clone(&queue), writer.clone(), tickets_max, stop.clone())
         });
         let sweeps = self.start_sweeps();
-        *self.loops.lock().await = Loops { sweeps, consumer: vec![consumer], relay: vec![relay], ears: vec![ears] };
+        *self.loops.lock().await =
+            Loops { sweeps, consumer: vec![consumer], relay: vec![relay, announce], ears: vec![ears] };
     }
 
     fn start_sweeps(&self) -> Vec<JoinHandle<()>> {

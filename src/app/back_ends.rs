@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::sync::Mutex;
 
+use crate::actors::announcer::Announcer;
 use crate::actors::shop::{BackEnds, Surroundings};
 use crate::clock::Clock;
 use crate::config::{Settings, Setup};
@@ -34,6 +35,7 @@ fn embedded(settings: &Settings, db: &Db, clock: &Clock) -> BackEnds {
     BackEnds {
         ledger: Arc::new(SqlLedger::new(db.clone())),
         queue: Arc::new(InProcessQueue::new(settings.amqp.deliveries_max, node, clock.clone())),
+        announcer: None,
         carts: Arc::new(SqlCarts::new(db.clone())),
         limiter: Arc::new(MemoryLimiter::new(clock.clone())),
         shared_clicks: None,
@@ -49,8 +51,9 @@ async fn of_cluster(Setup { settings, data_dir }: &Setup, db: &Db, clock: &Clock
     let token = node_token(data_dir)?;
     let link = RedisLink::connect(&settings.redis).await.context("cannot reach Redis (redis.url)")?;
     let broker = Broker::connect(&settings.amqp, &settings.node.name, clock.clone());
-    let broker = broker.await.context("cannot reach RabbitMQ (amqp.url)")?;
-    let queue: Arc<dyn OrderQueue> = broker.queue;
+    let Broker { queue, events } = broker.await.context("cannot reach RabbitMQ (amqp.url)")?;
+    let queue: Arc<dyn OrderQueue> = queue;
+    let announcer = Announcer { publisher: events, low_stock_units: settings.orders.low_stock_units };
     let ledger = Arc::new(RedisLedger::new(link.clone(), db.clone()));
     let is_quiet = is_empty(Arc::clone(&queue));
     let ledger: Arc<dyn StockLedger> = Arc::new(Recovering::new(ledger, db.clone(), clock.clone(), is_quiet));
@@ -64,6 +67,7 @@ async fn of_cluster(Setup { settings, data_dir }: &Setup, db: &Db, clock: &Clock
         limiter: Arc::new(RedisLimiter::new(link.clone(), clock.clone())),
         shared_clicks: Some(Arc::new(SharedClicks::new(link.clone(), limit))),
         surroundings: surroundings(link, &settings.node.name, token),
+        announcer: Some(announcer),
         ledger,
         queue,
     })

@@ -3,7 +3,8 @@
 pub mod addresses;
 pub mod admin;
 pub mod admin_actors;
-pub mod admin_orders;
+pub mod admin_messages;
+mod admin_orders;
 pub mod auth;
 pub mod carts;
 pub mod categories;

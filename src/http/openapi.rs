@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    addresses, admin, admin_actors, admin_orders, carts, categories, health, orders, photos, products, rehearsal,
-    sales, seckill, sessions, users, ws,
+    addresses, admin, admin_actors, admin_messages, admin_orders, carts, categories, health, orders, photos, products,
+    rehearsal, sales, seckill, sessions, users, ws,
 };
 
 /// `/openapi.json`.
@@ -40,6 +40,8 @@ use super::{
         admin_orders::list_dead_tickets,
         admin_orders::replay_dead_ticket,
         admin_actors::list_nodes,
+        admin_messages::list_dead_messages,
+        admin_messages::replay_dead_message,
         admin_actors::list_actors,
         admin_actors::inspect_actor,
         admin_actors::command_actor,

@@ -3,8 +3,8 @@
 
 use super::route_table::RouteTable;
 use super::{
-    addresses, admin, admin_actors, admin_orders, carts, categories, health, orders, photos, products, rehearsal,
-    sales, seckill, sessions, users, ws,
+    addresses, admin, admin_actors, admin_messages, admin_orders, carts, categories, health, orders, photos, products,
+    rehearsal, sales, seckill, sessions, users, ws,
 };
 
 /// Every route of the server but the documentation's own.
@@ -88,6 +88,8 @@ fn administration(routes: &mut RouteTable) {
     routes.get("/api/admin/dead-tickets", admin_orders::list_dead_tickets); // a
     routes.post("/api/admin/dead-tickets/{order_no}/replay", admin_orders::replay_dead_ticket); // a
     routes.get("/api/admin/nodes", admin_actors::list_nodes); // a
+    routes.get("/api/admin/dead-messages", admin_messages::list_dead_messages); // a
+    routes.post("/api/admin/dead-messages/{id}/replay", admin_messages::replay_dead_message); // a
     routes.get("/api/admin/actors", admin_actors::list_actors); // a
     routes.get("/api/admin/actors/{kind}/{key}", admin_actors::inspect_actor); // a
     routes.post("/api/admin/actors/{kind}/{key}/{command}", admin_actors::command_actor); // a

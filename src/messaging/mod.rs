@@ -1,6 +1,7 @@
 //! What goes between the parts of a node and between nodes: tickets that owe an order, and news that others must hear.
 
 pub mod broadcast;
+pub mod domain_event;
 pub mod in_process;
 pub mod one_node;
 pub mod order_queue;

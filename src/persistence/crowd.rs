@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use futures::future::join_all;
 
-use super::carts::{CartChange, CartOwner, CartStore, SqlCarts};
+use super::carts::{CartChange, CartOwner, CartStore as _, SqlCarts};
 use super::effects;
 use super::fixture::{NOW_MS, PAY_DEADLINE_MS, PRODUCT, Shop, alone};
 use super::idempotency::{self, Begun, IdempotencyKey, Work};
@@ -226,10 +226,11 @@ async fn a_cart_counts_every_click() {
     let owner = CartOwner::User(user(&crowd.shop.db, "li").await.id);
     let clicks = crowd.all(8, async |node, _| {
         let quantity = 1.try_into().unwrap();
-        let change = CartChange { owner: &owner, product: PRODUCT, quantity, lines_max: 9 };
-        SqlCarts::new(node.clone()).add(&change, NOW_MS).await.unwrap()
+        SqlCarts::new(node.clone())
+            .add(&CartChange { owner: &owner, product: PRODUCT, quantity, lines_max: 9 }, NOW_MS)
+            .await
+            .unwrap()
     });
     assert!(clicks.await.iter().all(Result::is_ok));
-    let carts = SqlCarts::new(crowd.shop.db.clone());
-    assert_eq!(carts.load(&owner, NOW_MS).await.unwrap().total_count, 24);
+    assert_eq!(SqlCarts::new(crowd.shop.db.clone()).load(&owner, NOW_MS).await.unwrap().total_count, 24);
 }

@@ -140,7 +140,7 @@ impl Shop {
             }
             effects::done(&self.db, owed.key).await.unwrap();
         }
-        outbox::carry(&self.db, 1_000, async |_told| Ok(())).await.unwrap();
+        outbox::carry(&self.db, outbox::Leg::Whole, 1_000, async |_told| Ok(())).await.unwrap();
     }
 
     pub(crate) async fn report(&self) -> CheckReport {

@@ -18,7 +18,7 @@ use super::db::Db;
 use super::error::StoreError;
 use super::query;
 use crate::domain::order::{self, OrderStatus};
-use crate::domain::stock::Quantity;
+use crate::domain::stock::{Pool, Quantity};
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
 use crate::failpoint;
 
@@ -75,6 +75,22 @@ impl FeedEvent {
 pub struct OutboxPayload {
     /// In the order in which they happened.
     pub events: Vec<FeedEvent>,
+    /// Pools that the commit took units from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<PoolLevel>,
+}
+
+/// How a commit changed the free units of a pool in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolLevel {
+    /// Of which product.
+    pub product: ProductId,
+    /// Which pool.
+    pub pool: Pool,
+    /// Free units before the commit.
+    pub before: i64,
+    /// And after it.
+    pub after: i64,
 }
 
 /// One commit that is not told yet.
@@ -120,27 +136,39 @@ pub(super) async fn insert(tx: &impl ConnectionTrait, payload: &OutboxPayload, n
     i64::try_from(result.last_insert_id()).map_err(|_| StoreError::Corrupt { what: "commit number".to_owned() })
 }
 
-/// Hands the oldest rows that no other node is at, up to `limit`, to `carrier`, and forgets them if it says so; answers
-/// how many there were.
+/// A part of the way of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    /// To the sockets of all nodes, and it is forgotten.
+    Whole,
+    /// To the sockets of all nodes; it stays for the second leg.
+    First,
+    /// To other systems, after the first leg; then it is forgotten. A leg of its own, so that a broker that is away
+    /// keeps nobody's socket waiting.
+    Second,
+}
+
+/// Hands the oldest rows of a leg that no other node is at, up to `limit`, to `carrier`, and takes them further if it
+/// says so; answers how many there were.
 ///
 /// # Errors
-/// [`StoreError`] of the database or of `carrier`, or `TimedOut`: the rows are still there then, for any node.
-pub async fn carry<F>(db: &Db, limit: u64, carrier: F) -> Result<usize, StoreError>
+/// [`StoreError`] of the database or of `carrier`, or `TimedOut`: the rows are where they were then, for any node.
+pub async fn carry<F>(db: &Db, leg: Leg, limit: u64, carrier: F) -> Result<usize, StoreError>
 where
     F: AsyncFnOnce(Vec<OutboxRow>) -> Result<(), StoreError>,
 {
     let carrying = async {
         if db.backend() == DbBackend::Sqlite {
             // Its only writer is this process: nothing to claim, and the file is not held while others are told.
-            let rows = read(select_oldest(limit), db.reader()).await?;
-            return carry_rows(rows, carrier, async |commit_nos| remove(db.writer(), commit_nos).await).await;
+            let rows = read(select_oldest(leg, limit), db.reader()).await?;
+            return carry_rows(rows, carrier, async |commit_nos| move_on(db.writer(), leg, commit_nos).await).await;
         }
         // Read committed, as all of this pool: stronger isolation would lock the gap into which others insert, too.
         let tx = db.begin(CARRYING).await?;
-        let mut select = select_oldest(limit);
+        let mut select = select_oldest(leg, limit);
         select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         let rows = read(select, &tx).await?;
-        let carried = carry_rows(rows, carrier, async |commit_nos| remove(&tx, commit_nos).await).await?;
+        let carried = carry_rows(rows, carrier, async |commit_nos| move_on(&tx, leg, commit_nos).await).await?;
         tx.commit().await.map_err(StoreError::during(CARRYING))?;
         Ok(carried)
     };
@@ -151,21 +179,22 @@ where
 async fn carry_rows(
     rows: Vec<OutboxRow>,
     carrier: impl AsyncFnOnce(Vec<OutboxRow>) -> Result<(), StoreError>,
-    remove: impl AsyncFnOnce(&[i64]) -> Result<(), StoreError>,
+    move_on: impl AsyncFnOnce(&[i64]) -> Result<(), StoreError>,
 ) -> Result<usize, StoreError> {
     if rows.is_empty() {
         return Ok(0);
     }
     let commit_nos: Vec<i64> = rows.iter().map(|row| row.commit_no).collect();
     carrier(rows).await?;
-    remove(&commit_nos).await?;
+    move_on(&commit_nos).await?;
     Ok(commit_nos.len())
 }
 
-fn select_oldest(limit: u64) -> SelectStatement {
+fn select_oldest(leg: Leg, limit: u64) -> SelectStatement {
     Query::select()
         .columns(["commit_no", "payload"])
         .from("outbox")
+        .and_where(Expr::col("told").eq(i16::from(leg == Leg::Second)))
         .order_by("commit_no", Order::Asc)
         .limit(limit)
         .to_owned()
@@ -181,6 +210,18 @@ async fn read(select: SelectStatement, conn: &impl ConnectionTrait) -> Result<Ve
             OutboxRow { commit_no, payload: payload.unwrap_or_default() }
         })
         .collect())
+}
+
+async fn move_on(conn: &impl ConnectionTrait, leg: Leg, commit_nos: &[i64]) -> Result<(), StoreError> {
+    if leg != Leg::First {
+        return remove(conn, commit_nos).await;
+    }
+    let update = Query::update()
+        .table("outbox")
+        .value("told", 1_i16)
+        .and_where(Expr::col("commit_no").is_in(commit_nos.iter().copied()))
+        .to_owned();
+    query::execute(conn, &update, "noting what the nodes were told").await.map(|_| ())
 }
 
 /// Forgets rows that were told; repeating it changes nothing.

@@ -14,6 +14,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 
 use super::db::Db;
 use super::error::StoreError;
+use super::outbox::PoolLevel;
 use super::query;
 use super::stock::{self, StockDelta};
 use crate::domain::order::{FailReason, OrderStatus};
@@ -247,6 +248,15 @@ impl<'a> Batch<'a> {
         self.orders.push(NewOrder { ticket, failed });
     }
 
+    fn levels(&self) -> Vec<PoolLevel> {
+        let taken_from = self.deltas.iter().filter(|(_, delta)| delta.free < 0);
+        let level = |(&(product, pool), delta): (&(ProductId, Pool), &StockDelta)| {
+            let after = self.free.get(&(product, pool)).copied().unwrap_or_default();
+            PoolLevel { product, pool, before: after - delta.free, after }
+        };
+        taken_from.map(level).collect()
+    }
+
     async fn write(self, tx: &DatabaseTransaction, terms: PlaceTerms, now_ms: i64) -> Result<(), StoreError> {
         if self.orders.is_empty() {
             return Ok(());
@@ -254,8 +264,8 @@ impl<'a> Batch<'a> {
         if !stock::apply_all(tx, &self.deltas).await? {
             return Err(StoreError::Conflict { operation: OPERATION });
         }
-        let pay_deadline_ms = now_ms.saturating_add(terms.pay_deadline_ms);
-        match rows::write(tx, &self.orders, &self.products, pay_deadline_ms, now_ms).await {
+        let (levels, pay_deadline_ms) = (self.levels(), now_ms.saturating_add(terms.pay_deadline_ms));
+        match rows::write(tx, &self.orders, &self.products, levels, pay_deadline_ms, now_ms).await {
             // Another node wrote one of these orders after we looked: the next try finds it.
             Err(error) if error.is_duplicate() => return Err(StoreError::Conflict { operation: OPERATION }),
             outcome => outcome?,

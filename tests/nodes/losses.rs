@@ -143,7 +143,7 @@ async fn a_later_step_that_comes_first_is_told_after_those_before_it() {
         let number: OrderNo = order_no.parse().expect("an order number");
         let steps = journal::events_after(&db, number, 1).await.expect("the journal");
         let told = |at: usize| {
-            let payload = OutboxPayload { events: vec![steps[at].event.clone()] };
+            let payload = OutboxPayload { events: vec![steps[at].event.clone()], ..OutboxPayload::default() };
             let row = OutboxRow { commit_no: steps[at].commit_no, payload };
             serde_json::to_value(NodeMessage::Committed(row)).expect("a message")
         };

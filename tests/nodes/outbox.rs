@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rushmall::persistence::{Db, StoreError, outbox};
-use sea_orm::{ConnectionTrait, TransactionTrait};
+use sea_orm::ConnectionTrait;
 
 use crate::cluster::{Schema, number, services, sql};
 
@@ -16,7 +16,7 @@ const LEFT: &str = "SELECT COUNT(*) AS n FROM outbox";
 
 async fn carried(db: &Db) -> Vec<i64> {
     let mut seen = Vec::new();
-    let carrying = outbox::carry(db, 64, async |rows| {
+    let carrying = outbox::carry(db, outbox::Leg::Whole, 64, async |rows| {
         seen = rows.iter().map(|row| row.commit_no).collect();
         Ok(())
     });
@@ -38,7 +38,7 @@ async fn two_relays_carry_each_row_once_though_carriers_fail() {
         let relay = async |db: &Db| {
             let mut idle = 0;
             while idle < 3 {
-                let outcome = outbox::carry(db, 16, async |rows| {
+                let outcome = outbox::carry(db, outbox::Leg::Whole, 16, async |rows| {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                     {
                         let mut failures = failures.lock().expect("no panic");
@@ -85,13 +85,13 @@ async fn a_lower_number_that_commits_later_is_carried_and_blocks_nobody() {
         let first = carried(&db).await;
         assert_eq!(first.len(), 1, "the visible one does not wait for the other");
         // and while rows are carried others can be inserted
-        let inserting = outbox::carry(&db, 64, async |_| Ok(()));
+        let inserting = outbox::carry(&db, outbox::Leg::Whole, 64, async |_| Ok(()));
         inserting.await.expect("carried");
         slow.commit().await.expect("committed");
         let second = carried(&db).await;
         assert!(second.len() == 1 && second < first, "{second:?} was committed after {first:?}");
         sql(&db, INSERT).await;
-        let held = outbox::carry(&db, 64, async |rows| {
+        let held = outbox::carry(&db, outbox::Leg::Whole, 64, async |rows| {
             assert_eq!(rows.len(), 1);
             let insert = tokio::time::timeout(Duration::from_secs(2), sql(&db, INSERT)).await;
             insert.expect("a commit does not wait for a row that is being told");

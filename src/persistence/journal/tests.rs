@@ -59,7 +59,7 @@ async fn a_commit_writes_row_units_money_effects_sales_and_outbox() {
     let payments = payments::of_order(&shop.db, order.order_no).await.unwrap();
     assert_eq!((payments.len(), payments[0].state), (1, payments::PaymentState::Captured));
     let mut told = Vec::new();
-    let carried = outbox::carry(&shop.db, 10, async |rows| {
+    let carried = outbox::carry(&shop.db, outbox::Leg::Whole, 10, async |rows| {
         told = rows;
         Ok(())
     });

@@ -10,6 +10,7 @@ mod m0001_people;
 mod m0002_catalogue;
 mod m0003_stock;
 mod m0004_orders;
+mod m0005_outbox_legs;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_catalogue::Migration),
             Box::new(m0003_stock::Migration),
             Box::new(m0004_orders::Migration),
+            Box::new(m0005_outbox_legs::Migration),
         ]
     }
 }

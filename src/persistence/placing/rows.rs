@@ -13,7 +13,7 @@ use crate::persistence::effects::{self, EffectKey};
 use crate::persistence::error::StoreError;
 use crate::persistence::journal::{chain, effects_of, steps};
 use crate::persistence::orders::{EndReason, name};
-use crate::persistence::outbox::{self, FeedEvent, OutboxPayload};
+use crate::persistence::outbox::{self, FeedEvent, OutboxPayload, PoolLevel};
 use crate::persistence::query;
 
 /// An order that is to be written.
@@ -54,10 +54,11 @@ pub(super) async fn write(
     tx: &DatabaseTransaction,
     orders: &[NewOrder<'_>],
     products: &HashMap<ProductId, Named>,
+    levels: Vec<PoolLevel>,
     pay_deadline_ms: i64,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let mut rows = Rows::default();
+    let mut rows = Rows { feed: OutboxPayload { levels, ..OutboxPayload::default() }, ..Rows::default() };
     let nameless = Named::default();
     for order in orders {
         let product = products.get(&order.ticket.claim.product).unwrap_or(&nameless);

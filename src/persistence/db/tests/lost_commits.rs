@@ -3,7 +3,7 @@
 use crate::domain::order::{Command, OrderStatus, PayChannel, decide};
 use crate::domain::stock::Pool;
 use crate::domain::{BuyerId, OrderNo};
-use crate::persistence::carts::{CartChange, CartOwner, CartStore, SqlCarts};
+use crate::persistence::carts::{CartChange, CartOwner, CartStore as _, SqlCarts};
 use crate::persistence::fixture::{NOW_MS, PAY_DEADLINE_MS, PRODUCT, Shop, alone};
 use crate::persistence::idempotency::{self, Begun, IdempotencyKey, Work};
 use crate::persistence::journal::{self, CommitOutcome};
@@ -157,8 +157,11 @@ async fn r19_units_move_once_and_a_cart_counts_once() {
         let change = CartChange { owner: &owner, product: PRODUCT, quantity, lines_max: 9 };
         let add = async |db: &Db| SqlCarts::new(db.clone()).add(&change, NOW_MS + times).await.unwrap();
         assert_eq!(faulty.cut(cut, add).await, Ok(2 * times), "{cut:?}");
-        let cart = SqlCarts::new(faulty.db.clone()).load(&owner, NOW_MS).await.unwrap();
-        assert_eq!(cart.total_count, 2 * times, "{cut:?}");
+        assert_eq!(
+            SqlCarts::new(faulty.db.clone()).load(&owner, NOW_MS).await.unwrap().total_count,
+            2 * times,
+            "{cut:?}"
+        );
     }
     faulty.shop.assert_sound().await;
 }

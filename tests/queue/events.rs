@@ -1,0 +1,69 @@
+//! Domain events as other systems see them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::StreamExt;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use rushmall::messaging::domain_event::{DomainEvent, EventMessage};
+
+use crate::bench::{PATIENCE, amqp_url, channel, clean, settings};
+use crate::support::shop::TestShop;
+
+#[tokio::test]
+async fn an_order_is_told_from_its_creation_to_its_refund_and_kept_for_replay() {
+    let Some(url) = amqp_url() else { return };
+    let amqp = settings(&url);
+    let used = amqp.clone();
+    let shop = TestShop::with(move |settings| settings.amqp = used).await;
+    let (_connection, channel) = channel(&url).await;
+    let declared = channel.queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default()).await;
+    let own = declared.expect("a queue").name().clone();
+    let (exchange, bind) = (format!("{}.events", amqp.prefix), QueueBindOptions::default());
+    channel
+        .queue_bind(own.clone(), exchange.into(), "order.#".into(), bind, FieldTable::default())
+        .await
+        .expect("bound");
+
+    let admin = shop.admin().await;
+    let (product, _) = admin.make_sale("told", 3).await;
+    let ann = shop.register("ann").await;
+    let order_no = ann.buy(&product).await.order_no();
+    ann.pay(&order_no).await.accepted();
+    admin.refund(&order_no).await.accepted();
+
+    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let mut messages =
+        channel.basic_consume(own, "listener".into(), options, FieldTable::default()).await.expect("listening");
+    let mut told = Vec::new();
+    while !told.contains(&"order.refunded".to_owned()) {
+        let next = tokio::time::timeout(PATIENCE, messages.next()).await.expect("an event in time");
+        let message = next.expect("open").expect("a message");
+        let event: EventMessage = serde_json::from_slice(&message.data).expect("the contract");
+        assert_eq!((event.kind.as_str(), event.version), (message.routing_key.as_str(), 1));
+        let DomainEvent::Order(fact) = &event.events[0] else { panic!("of an order") };
+        assert_eq!((&fact.order_no, fact.quantity), (&order_no, 1));
+        told.push(event.kind);
+    }
+    assert_eq!(told, ["order.created", "order.paid", "order.refunding", "order.refunded"]);
+
+    channel.basic_qos(100, BasicQosOptions::default()).await.expect("prefetch");
+    let mut from_first = FieldTable::default();
+    from_first.insert("x-stream-offset".into(), AMQPValue::LongString("first".into()));
+    let log = format!("{}.events.log", amqp.prefix);
+    let options = BasicConsumeOptions::default();
+    let mut log = channel.basic_consume(log.into(), "replay".into(), options, from_first).await.expect("replaying");
+    let mut kept = BTreeSet::new();
+    while !kept.contains("order.refunded") {
+        let next = tokio::time::timeout(Duration::from_secs(20), log.next()).await.expect("an event in time");
+        let message = next.expect("open").expect("a message");
+        kept.insert(message.routing_key.to_string());
+        message.acker.ack(BasicAckOptions::default()).await.expect("acknowledged");
+    }
+    for kind in ["order.created", "payment.started", "payment.captured", "order.paid", "stock.low"] {
+        assert!(kept.contains(kind) || kind == "stock.low", "{kind} in {kept:?}");
+    }
+    shop.close().await;
+    clean(&amqp).await;
+}

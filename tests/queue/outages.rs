@@ -1,0 +1,96 @@
+//! A broker that is killed, and one that takes no messages.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rushmall::domain::OrderNo;
+use rushmall::messaging::rabbitmq::Broker;
+use rushmall::messaging::{OrderQueue, QueueError};
+
+use crate::bench::{amqp_url, connect, drain, eventually, numbers, receive, settings, tickets};
+use crate::broker::PrivateBroker;
+
+/// What a publisher was told.
+pub struct Heard {
+    pub confirmed: BTreeSet<OrderNo>,
+    pub refused: usize,
+}
+
+/// Publishes while `trouble` lasts and until a message is confirmed after it; whatever was confirmed must be delivered.
+pub async fn publish_through(broker: &Broker, trouble: impl Future<Output = ()>) -> Heard {
+    let is_over = AtomicBool::new(false);
+    let publishing = async {
+        let mut heard = Heard { confirmed: BTreeSet::new(), refused: 0 };
+        loop {
+            let was_over = is_over.load(Ordering::SeqCst);
+            let batch = tickets(16);
+            match broker.queue.publish(&batch).await {
+                Ok(()) if was_over => {
+                    heard.confirmed.extend(numbers(&batch));
+                    return heard;
+                }
+                Ok(()) => heard.confirmed.extend(numbers(&batch)),
+                Err(_) => heard.refused += 1,
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let trouble = async {
+        trouble.await;
+        is_over.store(true, Ordering::SeqCst);
+    };
+    let (heard, ()) = tokio::join!(publishing, trouble);
+    let delivered = drain(&*broker.queue, &heard.confirmed).await;
+    assert!(heard.confirmed.is_subset(&numbers(&delivered)), "every confirmed ticket was delivered");
+    heard
+}
+
+#[tokio::test]
+async fn r6_a_broker_killed_in_mid_publish_loses_nothing_that_it_confirmed() {
+    if amqp_url().is_none() {
+        return;
+    }
+    let server = PrivateBroker::start().await;
+    let broker = connect(&settings(&server.url), "here").await;
+    let crash = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        server.kill().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        server.restart().await;
+    };
+    let heard = publish_through(&broker, crash).await;
+    assert!(heard.refused > 0 && heard.confirmed.len() > 100, "{} refused", heard.refused);
+    broker.queue.close().await;
+}
+
+#[tokio::test]
+async fn r61_an_alarm_of_the_broker_refuses_at_once_and_ends_by_itself() {
+    if amqp_url().is_none() {
+        return;
+    }
+    let server = PrivateBroker::start().await;
+    let broker = connect(&settings(&server.url), "here").await;
+    let before = tickets(10);
+    broker.queue.publish(&before).await.expect("published");
+    server.alarm(true).await;
+    eventually("blocked", || async {
+        matches!(broker.queue.publish(&tickets(1)).await, Err(QueueError::Blocked { .. }))
+    })
+    .await;
+    let asked = Instant::now();
+    let refused = broker.queue.publish(&tickets(1)).await;
+    assert!(matches!(refused, Err(QueueError::Blocked { .. })), "{refused:?}");
+    assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+    let delivery = receive(&*broker.queue, 256).await;
+    assert!(numbers(&delivery.tickets).is_superset(&numbers(&before)), "what is there can be consumed");
+    broker.queue.acknowledge(delivery.receipt).await.expect("acknowledged");
+    tokio::time::sleep(Duration::from_secs(12)).await; // longer than two heartbeats
+    assert!(matches!(broker.queue.publish(&tickets(1)).await, Err(QueueError::Blocked { .. })), "still");
+    server.alarm(false).await;
+    let after = tickets(10);
+    eventually("published again", || async { broker.queue.publish(&after).await.is_ok() }).await;
+    drain(&*broker.queue, &numbers(&after)).await;
+    broker.queue.close().await;
+}

@@ -1,0 +1,139 @@
+//! A whole shop on RabbitMQ: what buyers and administrators see.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use lapin::BasicProperties;
+use lapin::options::BasicPublishOptions;
+use rushmall::config::AmqpSettings;
+use serde_json::json;
+
+use crate::bench::{PATIENCE, amqp_url, channel, clean, settings};
+use crate::broker::PrivateBroker;
+use crate::support::shop::TestShop;
+
+async fn open(amqp: &AmqpSettings) -> TestShop {
+    let amqp = amqp.clone();
+    TestShop::with(move |settings| settings.amqp = amqp).await
+}
+
+#[tokio::test]
+async fn r5_tickets_that_are_delivered_again_and_again_make_one_order_each() {
+    let Some(url) = amqp_url() else { return };
+    let amqp = settings(&url);
+    let shop = open(&amqp).await;
+    let (product, _) = shop.admin().await.make_sale("again", 50).await;
+    let buyers = shop.admin().await.make_buyers(60, "again").await;
+    let answers = join_all(buyers.iter().map(|buyer| buyer.buy(&product))).await;
+    let accepted: Vec<String> =
+        answers.into_iter().filter(|answer| answer.is_accepted()).map(|answer| answer.order_no()).collect();
+    assert_eq!(accepted.len(), 50);
+    let mut owed = Vec::new();
+    for buyer in 1..=500 {
+        let all = shop.inside().ledger.tickets_of(rushmall::domain::BuyerId(buyer)).await.expect("tickets");
+        owed.extend(all);
+    }
+    for _ in 0..3 {
+        shop.inside().queue.publish(&owed).await.expect("published again");
+    }
+    shop.assert_stock_conserved(product.id).await;
+    assert_eq!(shop.books.orders(product.id).await.len(), 50);
+    shop.close().await;
+    clean(&amqp).await;
+}
+
+#[tokio::test]
+async fn t7_a_sale_goes_on_while_the_broker_is_killed_and_comes_back() {
+    if amqp_url().is_none() {
+        return;
+    }
+    let server = PrivateBroker::start().await;
+    let mut amqp = settings(&server.url);
+    amqp.confirm_timeout_ms = 2_000;
+    let shop = open(&amqp).await;
+    let (product, _) = shop.admin().await.make_sale("outage", 120).await;
+    let buyers = shop.admin().await.make_buyers(120, "outage").await;
+    let sale = async {
+        let mut accepted = 0;
+        for some in buyers.chunks(6) {
+            let answers = join_all(some.iter().map(|buyer| buyer.buy(&product))).await;
+            accepted += answers.iter().filter(|answer| answer.is_accepted()).count();
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        accepted
+    };
+    let outage = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        server.kill().await;
+        server.restart().await;
+    };
+    let (accepted, ()) = tokio::join!(sale, outage);
+    assert!(accepted > 60, "only {accepted} of 120 were accepted");
+    let started = Instant::now();
+    while shop.books.orders(product.id).await.len() < accepted {
+        assert!(started.elapsed() < PATIENCE, "orders are missing");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    shop.assert_stock_conserved(product.id).await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn r61_orders_are_written_though_the_broker_takes_no_messages() {
+    if amqp_url().is_none() {
+        return;
+    }
+    let server = PrivateBroker::start().await;
+    let shop = open(&settings(&server.url)).await;
+    let (product, _) = shop.admin().await.make_sale("alarm", 10).await;
+    let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
+    server.alarm(true).await;
+    let first = ann.buy(&product).await.order_no();
+    let order_no = bob.buy(&product).await.order_no();
+    assert_eq!(shop.books.orders(product.id).await.len(), 2, "written before the answer");
+    for (who, order_no) in [(&ann, &first), (&bob, &order_no)] {
+        assert_eq!(who.order_status(order_no).await, 1);
+    }
+    server.alarm(false).await;
+    shop.close().await; // and the events that waited are told
+}
+
+#[tokio::test]
+async fn r7_an_administrator_sees_a_dead_message_and_replays_it() {
+    let Some(url) = amqp_url() else { return };
+    let amqp = settings(&url);
+    let shop = open(&amqp).await;
+    let admin = shop.admin().await;
+    let (_connection, channel) = channel(&url).await;
+    let (queue, options) = (format!("{}.orders", amqp.prefix), BasicPublishOptions::default());
+    let properties = BasicProperties::default().with_message_id("from-elsewhere".into());
+    channel
+        .basic_publish("".into(), queue.into(), options, b"{}", properties)
+        .await
+        .expect("sent")
+        .await
+        .expect("taken");
+    let list = async || admin.get("/api/admin/dead-messages").await.accepted();
+    let started = Instant::now();
+    while list().await["total"] != 1 {
+        assert!(started.elapsed() < PATIENCE, "{}", list().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let dead = list().await;
+    let shown = dead.pointer("/items/0").or(dead.pointer("/list/0")).expect("the message");
+    assert_eq!(
+        (&shown["id"], &shown["tickets"], &shown["content"]),
+        (&json!("from-elsewhere"), &json!(null), &json!("{}"))
+    );
+    admin.post("/api/admin/dead-messages/nobody/replay", &json!({})).await.with_status(404);
+    let path = "/api/admin/dead-messages/from-elsewhere/replay";
+    admin.post(path, &json!({})).await.accepted();
+    let started = Instant::now();
+    while list().await["total"] != 1 {
+        assert!(started.elapsed() < PATIENCE, "unreadable still, so it is dead again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    shop.register("carl").await.get("/api/admin/dead-messages").await.with_status(403);
+    shop.close().await;
+    clean(&amqp).await;
+}
