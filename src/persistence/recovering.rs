@@ -5,7 +5,7 @@
 //! sale of that product pauses meanwhile, other products go on. One rebuild at a time on a node; between nodes the
 //! ledger takes the first and refuses the rest.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Short, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,6 +30,9 @@ const REBUILDS_MAX: usize = 64;
 const QUIET_WITHIN: Duration = Duration::from_secs(3);
 const QUIET_LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Orders whose tickets could not be settled, remembered by this node until they can.
+const SETTLES_OWED_MAX: usize = 16_384;
+
 /// Tells whether no ticket is on its way to the order writer at the moment.
 pub type IsQuiet = Box<dyn Fn() -> LocalBoxFuture<'static, bool> + Send + Sync>;
 
@@ -41,13 +44,31 @@ pub struct Recovering {
     is_quiet: IsQuiet,
     /// One lock a product that was ever lost.
     rebuilding: DashMap<ProductId, Arc<Mutex<()>>>,
+    /// A ticket that the ledger still has is published and settled again; one that it lost only this remembers, and
+    /// settling it is how the ledger hears of an order that a rebuild did not see.
+    settles_owed: Short<Vec<TicketRef>>,
 }
 
 impl Recovering {
     /// Mends `ledger` from `db`; before it reads, it waits a bounded time for `is_quiet`.
     #[must_use]
     pub fn new(ledger: Arc<dyn StockLedger>, db: Db, clock: Clock, is_quiet: IsQuiet) -> Self {
-        Self { ledger, db, clock, is_quiet, rebuilding: DashMap::new() }
+        Self { ledger, db, clock, is_quiet, rebuilding: DashMap::new(), settles_owed: Short::default() }
+    }
+
+    /// Settles what could not be settled before.
+    async fn settle_what_is_owed(&self) -> Result<(), StoreError> {
+        let owed = std::mem::take(&mut *self.settles_owed.lock().unwrap_or_else(PoisonError::into_inner));
+        if owed.is_empty() { Ok(()) } else { self.settle(&owed).await }
+    }
+
+    fn owe(&self, tickets: &[TicketRef]) {
+        let mut owed = self.settles_owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = SETTLES_OWED_MAX.saturating_sub(owed.len());
+        owed.extend(tickets.iter().take(room));
+        if tickets.len() > room {
+            tracing::error!(tickets = tickets.len() - room, "more unsettled orders than are remembered: run a check");
+        }
     }
 
     /// Asks; whenever an account turns out to be lost, rebuilds it and asks again.
@@ -109,7 +130,11 @@ impl StockLedger for Recovering {
     }
 
     async fn settle(&self, tickets: &[TicketRef]) -> Result<(), StoreError> {
-        self.asking(async || self.ledger.settle(tickets).await).await
+        let outcome = self.asking(async || self.ledger.settle(tickets).await).await;
+        if outcome.is_err() {
+            self.owe(tickets);
+        }
+        outcome
     }
 
     async fn retake(&self, ticket: &TicketRef, now_ms: i64) -> LedgerAnswer<()> {
@@ -126,6 +151,7 @@ impl StockLedger for Recovering {
     }
 
     async fn orphans(&self, accepted_before_ms: i64, limit: u64) -> Result<Vec<Ticket>, StoreError> {
+        self.settle_what_is_owed().await?; // the sweep asks this again and again
         self.asking(async || self.ledger.orphans(accepted_before_ms, limit).await).await
     }
 

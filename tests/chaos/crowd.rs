@@ -16,7 +16,7 @@ use crate::journal::{Act, Deed, Order, Question, is_final};
 use crate::recovery::Accepted;
 use crate::support::client::{Address, Answer, NEVER_SENT, Person};
 use crate::support::load::Dice;
-use crate::support::verbs::{Product, SIMULATED};
+use crate::support::verbs::{Product, SIMULATED, wire_time};
 
 /// How long a buyer repeats before he does something else; the question stays open.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -46,6 +46,8 @@ pub struct Buyer {
     pub who: Person,
     pub orders: BTreeMap<String, Order>,
     pub open: Vec<Question>,
+    /// What was asked under which key and how it was answered, for looking into a violation.
+    pub history: Vec<String>,
     asked: u64,
 }
 
@@ -66,10 +68,34 @@ struct Told {
     node: usize,
 }
 
+/// A request that is repeated until it is answered.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    path: &'a str,
+    body: &'a Value,
+    key: &'a str,
+}
+
+/// A request and its answer on one line.
+fn line(path: &str, body: &Value, key: &str, told: &Told) -> String {
+    let Told { answer, clicked, node } = told;
+    let (took, now) = (clicked.elapsed(), wire_time(rushmall::clock::Clock::default().now_ms()));
+    let order_no = answer.data["order_no"].as_str().unwrap_or_default();
+    let Answer { status, code, .. } = answer;
+    format!("{now} {key} {path} {body} at node {node}: {status}/{code} {order_no} after {took:.1?}")
+}
+
 impl Crowd {
-    pub fn new(buyers: Vec<Person>, products: Vec<Product>, admin: Person, doors: Vec<Address>) -> (Arc<Self>, mpsc::Receiver<Accepted>) {
+    /// People in front of these doors, and where they say what was accepted.
+    pub fn new(
+        buyers: Vec<Person>,
+        products: Vec<Product>,
+        admin: Person,
+        doors: Vec<Address>,
+    ) -> (Arc<Self>, mpsc::Receiver<Accepted>) {
         let (accepted, heard) = mpsc::channel(65_536);
-        let stand = |who| Arc::new(Mutex::new(Buyer { who, orders: BTreeMap::new(), open: Vec::new(), asked: 0 }));
+        let buyer = |who| Buyer { who, orders: BTreeMap::new(), open: Vec::new(), history: Vec::new(), asked: 0 };
+        let stand = |who| Arc::new(Mutex::new(buyer(who)));
         let buyers = buyers.into_iter().map(stand).collect();
         (Arc::new(Self { buyers, products, tally: Tally::default(), admin, doors, accepted }), heard)
     }
@@ -147,8 +173,9 @@ impl Crowd {
 
     /// Asks until there is an answer, and writes it down; the question stays open if there is none.
     async fn pursue(&self, buyer: &mut Buyer, question: Question, dice: &mut Dice, patience: Duration) {
-        let Question { key, path, body, .. } = &question;
-        match self.insist(&buyer.who, path, body, key, dice, patience).await {
+        let asked = Asking { path: question.path, body: &question.body, key: &question.key };
+        let told = self.insist(&buyer.who, asked, dice, patience, &mut buyer.history).await;
+        match told {
             Some(told) => self.write_down(buyer, &question, &told),
             None => buyer.open.push(question),
         }
@@ -201,12 +228,16 @@ impl Crowd {
         let told_since = order.told_at;
         order.ask(act);
         let key = format!("{act:?}-{order_no}");
-        let Some(told) = self.insist(who, &path, &body, &key, dice, PATIENCE).await else { return };
+        let asked = Asking { path: &path, body: &body, key: &key };
+        let Some(told) = self.insist(who, asked, dice, PATIENCE, &mut buyer.history).await else { return };
         order.learn(act, &told.answer);
         if told.answer.is_accepted() {
             *self.tally.acts.lock().unwrap().entry(act).or_default() += 1;
         } else if told.answer.code == CODE_NOT_FOUND {
-            self.blink(told.clicked, format!("{act:?} of {order_no} {:?} old: {:?}", told_since.elapsed(), told.answer));
+            self.blink(
+                told.clicked,
+                format!("{act:?} of {order_no} {:?} old: {:?}", told_since.elapsed(), told.answer),
+            );
         }
     }
 
@@ -234,16 +265,16 @@ impl Crowd {
     async fn insist(
         &self,
         who: &Person,
-        path: &str,
-        body: &Value,
-        key: &str,
+        Asking { path, body, key }: Asking<'_>,
         dice: &mut Dice,
         patience: Duration,
+        history: &mut Vec<String>,
     ) -> Option<Told> {
         let until = Instant::now() + patience;
         let mut node = dice.below(self.doors.len() as u64) as usize;
         loop {
             let told = self.send(who, node, Method::POST, path, Some(body), Some(key)).await;
+            history.push(line(path, body, key, &told));
             if matches!(told.answer.status, 401 | 403) {
                 self.violation(format!("somebody who is signed in was refused: {:?}", told.answer));
             }

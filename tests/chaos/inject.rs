@@ -20,6 +20,8 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 pub struct Injected {
     pub fault: Planned,
     pub at: Instant,
+    /// The same by the clock.
+    pub at_ms: i64,
     pub healed_at: Instant,
 }
 
@@ -69,7 +71,7 @@ impl Injector {
         let room = self.room.acquire().await.expect("never closed");
         self.going.now.fetch_add(1, Ordering::Relaxed);
         self.going.begun.fetch_add(1, Ordering::Relaxed);
-        let at = Instant::now();
+        let (at, at_ms) = (Instant::now(), rushmall::clock::Clock::default().now_ms());
         self.break_it(&fault).await;
         tokio::time::sleep(Duration::from_millis(fault.lasts_ms)).await;
         drop(room);
@@ -78,7 +80,7 @@ impl Injector {
         let alone = (now == 0).then(|| self.going.begun.load(Ordering::Relaxed));
         let healed = Healed { kind: fault.kind, place: fault.place, at: healed_at, alone };
         let _ = self.healed.send(healed).await; // the watcher outlives the plan
-        self.done.lock().unwrap().push(Injected { fault, at, healed_at });
+        self.done.lock().unwrap().push(Injected { fault, at, at_ms, healed_at });
     }
 
     async fn break_it(&self, fault: &Planned) {

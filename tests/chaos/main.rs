@@ -5,8 +5,16 @@
 //! within `make test` it runs for one. Without `RUSHMALL_TEST_SERVICES=1` only the parts that need no services run.
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "../support/mod.rs"]
-mod support;
+/// What a cluster of processes needs of the common support; a shop inside this process is not among it.
+#[path = "../support"]
+#[expect(dead_code, reason = "each test crate uses another part of it")]
+mod support {
+    pub mod books;
+    pub mod client;
+    pub mod fault_proxy;
+    pub mod load;
+    pub mod verbs;
+}
 
 mod books;
 mod cluster;

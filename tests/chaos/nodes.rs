@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ pub struct Node {
     /// Held by whoever starts or ends the process; `true`: it shall be up.
     wanted: Turn<bool>,
     dir: TempDir,
+    /// Its directory stays for looking at it.
+    is_kept: AtomicBool,
 }
 
 impl Node {
@@ -67,6 +69,7 @@ impl Node {
             process: Mutex::new(None),
             wanted: Turn::new(false),
             dir: tempfile::tempdir().expect("a directory for the node"),
+            is_kept: AtomicBool::new(false),
         }
     }
 
@@ -187,6 +190,12 @@ impl Node {
         command
     }
 
+    /// Leaves its directory for looking at it; where it is.
+    pub fn keep(&self) -> &Path {
+        self.is_kept.store(true, Ordering::Relaxed);
+        self.dir.path()
+    }
+
     /// What all its processes have printed.
     pub fn log_text(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
@@ -204,10 +213,8 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.end();
-        if std::thread::panicking() {
-            self.dir.disable_cleanup(true); // for looking at it
-            eprintln!("node {}: {}", self.number, self.dir.path().display());
-        }
+        let is_kept = self.is_kept.load(Ordering::Relaxed);
+        self.dir.disable_cleanup(is_kept || std::thread::panicking());
     }
 }
 

@@ -12,6 +12,7 @@ use crate::inject::Injected;
 use crate::journal::status;
 use crate::plan::Planned;
 use crate::recovery::{Recoveries, Recovery};
+use crate::support::verbs::wire_time;
 use crate::verdict::Verdict;
 
 const COMPLAINTS_TOLD: usize = 25;
@@ -124,7 +125,11 @@ impl Run<'_> {
         let owned = |counts: BTreeMap<&str, u64>| counts.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
         writeln!(out, "chaos: seed {}, {} s, {}", self.seed, self.seconds, self.database)?;
         let skipped = self.skipped.len();
-        writeln!(out, "faults       {} injected, {skipped} passed over (their place was still broken)", self.injected.len())?;
+        writeln!(
+            out,
+            "faults       {} injected, {skipped} passed over (their place was still broken)",
+            self.injected.len()
+        )?;
         writeln!(out, "  by kind    {}", counts(self.by_kind()))?;
         writeln!(out, "  by place   {}", counts(owned(self.by_component())))?;
         writeln!(out, "requests     {}, of which {} never answered", load(&tally.requests), load(&tally.unheard))?;
@@ -153,13 +158,25 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Each fault by the time at which it really began, which stands in the logs too.
+    pub fn timeline(&self) -> String {
+        let mut injected = self.injected.to_vec();
+        injected.sort_by_key(|one| one.at);
+        let line = |one: &Injected| {
+            let well_after = one.healed_at.saturating_duration_since(one.at);
+            format!("{}  {}, well after {well_after:.1?}", wire_time(one.at_ms), one.fault)
+        };
+        injected.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
     /// For machines.
     pub fn json(&self) -> Value {
         let tally = self.tally;
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let recovery = self.recovery_times().into_iter().map(|(name, all, calm)| {
-            (name, json!({ "all": all.json(), "undisturbed": calm.map(|calm| calm.json()) }))
-        });
+        let recovery = self
+            .recovery_times()
+            .into_iter()
+            .map(|(name, all, calm)| (name, json!({ "all": all.json(), "undisturbed": calm.map(|calm| calm.json()) })));
         json!({
             "seed": self.seed, "seconds": self.seconds, "database": self.database,
             "faults": { "injected": self.injected.len(), "passed_over": self.skipped.len(),

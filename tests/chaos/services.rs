@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -35,6 +36,7 @@ pub struct Services {
     pub database: Database,
     urls: BTreeMap<String, String>,
     dir: TempDir,
+    is_kept: AtomicBool,
 }
 
 impl Services {
@@ -48,7 +50,7 @@ impl Services {
         // made before the check, so that what did start is stopped
         let lines = said.lines().filter_map(|line| line.split_once('='));
         let urls = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let services = Arc::new(Self { database, urls, dir });
+        let services = Arc::new(Self { database, urls, dir, is_kept: AtomicBool::new(false) });
         assert!(started.status.success(), "the services did not start:\n{complaint}");
         services
     }
@@ -98,9 +100,15 @@ impl Services {
         }
     }
 
+    /// Leaves their data for looking at it; where it is.
+    pub fn keep(&self) -> &Path {
+        self.is_kept.store(true, Ordering::Relaxed);
+        self.dir.path()
+    }
+
     /// Ends them all and removes their data.
     pub fn stop(&self) {
-        run(&self.dir.path().to_owned(), &["stop", "--remove"], &[]);
+        run(self.dir.path(), &["stop", "--remove"], &[]);
     }
 
     async fn script(self: &Arc<Self>, command: &'static [&'static str], engine: Engine) {
@@ -112,17 +120,17 @@ impl Services {
 
 impl Drop for Services {
     fn drop(&mut self) {
-        let failed = std::thread::panicking();
+        let failed = self.is_kept.load(Ordering::Relaxed) || std::thread::panicking();
         let remove: &[&str] = if failed { &["stop"] } else { &["stop", "--remove"] };
-        let stopped = run(&self.dir.path().to_owned(), remove, &[]);
-        if failed || !stopped.status.success() {
-            self.dir.disable_cleanup(true); // for looking at it
-            eprintln!("services: {} {}", self.dir.path().display(), String::from_utf8_lossy(&stopped.stderr));
+        let stopped = run(self.dir.path(), remove, &[]);
+        self.dir.disable_cleanup(failed); // for looking at it
+        if !stopped.status.success() {
+            eprintln!("services not stopped: {}", String::from_utf8_lossy(&stopped.stderr));
         }
     }
 }
 
-fn run(dir: &PathBuf, command: &[&str], names: &[&str]) -> Output {
+fn run(dir: &Path, command: &[&str], names: &[&str]) -> Output {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services");
     Command::new(script).args(command).arg("--dir").arg(dir).args(names).output().expect("scripts/services runs")
 }

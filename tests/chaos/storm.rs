@@ -110,8 +110,10 @@ fn conclude(run: &Run<'_>, cluster: &Cluster) {
         return;
     }
     for node in &cluster.nodes {
-        eprintln!("---- node {} ----\n{}", node.number, nodes::tail(&node.log_text(), 60));
+        eprintln!("node {}: {}\n{}", node.number, node.keep().display(), nodes::tail(&node.log_text(), 20));
     }
+    eprintln!("services: {}", cluster.services.keep().display());
+    eprintln!("{}", run.timeline());
     panic!("{} violations, seed {}: see above", run.verdict.violations.len(), run.seed);
 }
 

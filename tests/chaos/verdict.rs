@@ -90,8 +90,17 @@ async fn promises(crowd: &Crowd, rows: &[Row], verdict: &mut Verdict) {
         let never = buyer.open.iter().map(|question| format!("never answered: {question:?}"));
         verdict.violations.extend(never);
     }
-    let unknown = by_number.values().map(|row| format!("an order that nobody was told of: {row:?}"));
-    verdict.violations.extend(unknown);
+    for row in by_number.values() {
+        let mut history = Vec::new();
+        for buyer in &crowd.buyers {
+            let buyer = buyer.lock().await;
+            if buyer.who.user_id == row.user_id {
+                history.extend(buyer.history.iter().filter(|line| !line.contains("/api/order/0")).cloned());
+            }
+        }
+        let history = history.join("\n    ");
+        verdict.violations.push(format!("an order that nobody was told of: {row:?}; its buyer:\n    {history}"));
+    }
 }
 
 /// A promise too many ends as a failed order, and only a lost ledger may promise too much.

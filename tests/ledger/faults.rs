@@ -194,6 +194,28 @@ async fn a_number_from_before_the_rebuild_is_given_back_once_if_it_has_an_order(
     }
 }
 
+/// Found by chaos: a ticket waited in the order queue while its account was rebuilt without it; its unit was then sold
+/// in the database and free in the ledger, for ever.
+#[actix_rt::test]
+async fn r16_an_order_that_was_on_its_way_during_the_rebuild_makes_it_be_done_again() {
+    let Some((server, bench, _)) = alone().await else { return };
+    sale(&bench, 5, 1).await;
+    let (counted, late) = (bench.claim(SALE_POOL, 1, 1), bench.claim(SALE_POOL, 2, 1));
+    let mut tickets = Vec::new();
+    for claim in [&counted, &late] {
+        tickets.push(one(&bench, claim).await.unwrap());
+    }
+    settle(&bench, &tickets[0]).await;
+    let () = server.run(&["FLUSHALL"]);
+    assert!(bench.ledger.rebuild(PRODUCT, &account(1, 4, &[&counted])).await.unwrap());
+    assert_eq!(free(&bench, SALE_POOL).await, 4, "one too many: the second order is not written yet");
+    settle(&bench, &tickets[1]).await;
+    assert_all_is_lost(&bench, &bench.claim(SALE_POOL, 9, 1)).await;
+    assert!(bench.ledger.rebuild(PRODUCT, &account(2, 3, &[&counted, &late])).await.unwrap());
+    settle(&bench, &tickets[1]).await;
+    assert_eq!(free(&bench, SALE_POOL).await, 3, "known by now");
+}
+
 #[actix_rt::test]
 async fn a_mark_that_is_forgotten_is_presumed() {
     let Some((server, bench, _)) = alone().await else { return };
