@@ -15,6 +15,8 @@ use rushmall::messaging::rabbitmq::Broker;
 use rushmall::messaging::{Delivery, OrderQueue, QueueError};
 use rushmall::random::{self, OrderNumbers};
 
+use crate::support::services::url_of;
+
 /// Deliveries before a message is dead, in these tests.
 pub const DELIVERIES_MAX: u32 = 3;
 /// No step of a test takes longer, on a busy machine.
@@ -24,14 +26,7 @@ static NUMBERS: LazyLock<OrderNumbers> = LazyLock::new(|| OrderNumbers::new(Cloc
 
 /// The broker's address; `None` if the test is not to run.
 pub fn amqp_url() -> Option<String> {
-    const VARIABLE: &str = "RUSHMALL_TEST_AMQP_URL";
-    let url = std::env::var(VARIABLE).ok().filter(|url| !url.is_empty());
-    if url.is_none() {
-        let is_required = std::env::var("RUSHMALL_TEST_SERVICES").is_ok_and(|value| value == "1");
-        assert!(!is_required, "RUSHMALL_TEST_SERVICES=1, but {VARIABLE} is not set");
-        eprintln!("NOT RUN: {VARIABLE} is not set");
-    }
-    url
+    url_of("RUSHMALL_TEST_AMQP_URL")
 }
 
 /// Settings with a prefix that no other test has.
