@@ -4,7 +4,7 @@
 //! Shutdown goes the other way: readiness says no, sockets close, running requests finish, the queue is emptied into
 //! orders, their events are told, the actors and the database close. So no accepted request fails.
 
-mod back_ends;
+pub mod back_ends;
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;

@@ -205,10 +205,13 @@ impl Checkout {
             }
             // Prepared too long ago, or not writable: the writer gave the units back, unless an earlier try has written
             // the orders. A product that is gone is named when its units are asked for again.
-            Ok(Ok(_)) => match self.find_written(request).await {
-                Err(OrderRejection::OutcomeUnknown) => Err(OrderRejection::Withdrawn),
-                found => found,
-            },
+            Ok(Ok(_)) => {
+                if self.is_written(request).await? {
+                    Ok(())
+                } else {
+                    Err(OrderRejection::Withdrawn)
+                }
+            }
             Ok(Err(_)) | Err(AskError::Died | AskError::TimedOut) => self.find_written(request).await,
             Err(not_now) => {
                 self.give_back(&tickets).await;
@@ -224,9 +227,13 @@ impl Checkout {
 
     /// After a lost answer: the orders exist or they do not, and if not the sweep gives the units back.
     async fn find_written(&self, request: &OrderRequest) -> Result<(), OrderRejection> {
+        if self.is_written(request).await? { Ok(()) } else { Err(OrderRejection::OutcomeUnknown) }
+    }
+
+    async fn is_written(&self, request: &OrderRequest) -> Result<bool, OrderRejection> {
         let order_nos: Vec<OrderNo> = request.lines.iter().map(|line| line.order_no).collect();
         let written = orders::existing(&self.db, &order_nos).await.map_err(|_| OrderRejection::OutcomeUnknown)?;
-        if written.len() == order_nos.len() { Ok(()) } else { Err(OrderRejection::OutcomeUnknown) }
+        Ok(written.len() == order_nos.len())
     }
 
     async fn give_back(&self, tickets: &[Ticket]) {

@@ -173,51 +173,19 @@ impl Shop {
         let Surroundings { broadcast, hearing, nodes, redis } = surroundings;
         let (peers, gaps) = (Peers::new(broadcast, nodes), Gaps::default());
         let bell = RelayBell::default();
+        let common = Common { settings: &settings, db: &db, ledger: &ledger, bell: &bell, clock: &clock };
         let limits = Limits { settings: &settings };
-        let writer = Directory::new(&host, writer_deps(&settings, &db, &ledger, &bell, &clock), limits.writer());
-        let inventory_deps = InventoryDeps {
-            db: db.clone(),
-            ledger: Arc::clone(&ledger),
-            queue: Arc::clone(&queue),
-            writer: writer.clone(),
-            peers: peers.clone(),
-            clock: clock.clone(),
-            batch_claims_max: settings.orders.batch_tickets_max,
-            low_stock_units: settings.orders.low_stock_units,
-        };
-        let inventory = Directory::new(&host, inventory_deps, limits.inventory());
-        let saga_deps =
-            SagaDeps { db: db.clone(), ledger: Arc::clone(&ledger), bell: bell.clone(), clock: clock.clone() };
-        let orders = Directory::new(&host, saga_deps, limits.orders());
-        let ask_timeout = Duration::from_millis(settings.actors.ask_timeout_ms);
-        let session_deps = SessionDeps {
-            db: db.clone(),
-            ledger: Arc::clone(&ledger),
-            inventory: inventory.clone(),
-            gaps: gaps.clone(),
-            clock: clock.clone(),
-            clicks_per_second: settings.limits.seckill_per_second,
-            clicks_burst: settings.limits.seckill_burst,
-            shared_clicks: shared_clicks.clone(),
-            sockets_max: settings.feed.sockets_per_user_max,
-            ask_timeout,
-        };
-        let sessions = Directory::new(&host, session_deps, limits.sessions());
+        let writer = Directory::new(&host, common.writer(), limits.writer());
+        let inventory = Directory::new(&host, common.inventory(&queue, &writer, &peers), limits.inventory());
+        let orders = Directory::new(&host, common.saga(), limits.orders());
+        let sessions =
+            Directory::new(&host, common.session(&inventory, &gaps, shared_clicks.as_ref()), limits.sessions());
         let mut kinds = Kinds::default();
         kinds.register(&inventory);
         kinds.register(&writer);
         kinds.register(&orders);
         kinds.register(&sessions);
-        let checkout = Checkout {
-            db: db.clone(),
-            ledger: Arc::clone(&ledger),
-            carts: Arc::clone(&carts),
-            inventory: inventory.clone(),
-            writer: writer.clone(),
-            clock: clock.clone(),
-            prepared_expires_ms: settings.orders.prepared_expires_ms,
-            ask_timeout,
-        };
+        let checkout = common.checkout(&carts, &inventory, &writer);
         let numbers = Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot));
         let listener = Listener::new(sessions.clone(), inventory.clone(), kinds.clone(), gaps.clone(), peers.clone());
         Arc::new(Self {
@@ -375,22 +343,93 @@ async fn join(loops: &mut Vec<JoinHandle<()>>, give_up_at: Instant) {
     }
 }
 
-fn writer_deps(
-    settings: &Settings,
-    db: &Db,
-    ledger: &Arc<dyn StockLedger>,
-    bell: &RelayBell,
-    clock: &Clock,
-) -> WriterDeps {
-    WriterDeps {
-        db: db.clone(),
-        ledger: Arc::clone(ledger),
-        bell: bell.clone(),
-        clock: clock.clone(),
-        terms: PlaceTerms { pay_deadline_ms: settings.orders.pay_deadline_ms },
-        prepared_expires_ms: settings.orders.prepared_expires_ms,
-        batch_tickets_max: settings.orders.batch_tickets_max,
-        ticket_attempts_max: settings.orders.ticket_attempts_max,
+/// What most actors share.
+struct Common<'a> {
+    settings: &'a Settings,
+    db: &'a Db,
+    ledger: &'a Arc<dyn StockLedger>,
+    bell: &'a RelayBell,
+    clock: &'a Clock,
+}
+
+impl Common<'_> {
+    const fn ask_timeout(&self) -> Duration {
+        Duration::from_millis(self.settings.actors.ask_timeout_ms)
+    }
+
+    fn writer(&self) -> WriterDeps {
+        let orders = &self.settings.orders;
+        WriterDeps {
+            db: self.db.clone(),
+            ledger: Arc::clone(self.ledger),
+            bell: self.bell.clone(),
+            clock: self.clock.clone(),
+            terms: PlaceTerms { pay_deadline_ms: orders.pay_deadline_ms },
+            prepared_expires_ms: orders.prepared_expires_ms,
+            batch_tickets_max: orders.batch_tickets_max,
+            ticket_attempts_max: orders.ticket_attempts_max,
+        }
+    }
+
+    fn inventory(
+        &self,
+        queue: &Arc<dyn OrderQueue>,
+        writer: &Directory<OrderWriterActor>,
+        peers: &Peers,
+    ) -> InventoryDeps {
+        InventoryDeps {
+            db: self.db.clone(),
+            ledger: Arc::clone(self.ledger),
+            queue: Arc::clone(queue),
+            writer: writer.clone(),
+            peers: peers.clone(),
+            clock: self.clock.clone(),
+            batch_claims_max: self.settings.orders.batch_tickets_max,
+            low_stock_units: self.settings.orders.low_stock_units,
+        }
+    }
+
+    fn saga(&self) -> SagaDeps {
+        let (db, ledger) = (self.db.clone(), Arc::clone(self.ledger));
+        SagaDeps { db, ledger, bell: self.bell.clone(), clock: self.clock.clone() }
+    }
+
+    fn session(
+        &self,
+        inventory: &Directory<InventoryActor>,
+        gaps: &Gaps,
+        shared_clicks: Option<&Arc<SharedClicks>>,
+    ) -> SessionDeps {
+        SessionDeps {
+            db: self.db.clone(),
+            ledger: Arc::clone(self.ledger),
+            inventory: inventory.clone(),
+            gaps: gaps.clone(),
+            clock: self.clock.clone(),
+            clicks_per_second: self.settings.limits.seckill_per_second,
+            clicks_burst: self.settings.limits.seckill_burst,
+            shared_clicks: shared_clicks.cloned(),
+            sockets_max: self.settings.feed.sockets_per_user_max,
+            ask_timeout: self.ask_timeout(),
+        }
+    }
+
+    fn checkout(
+        &self,
+        carts: &Arc<dyn CartStore>,
+        inventory: &Directory<InventoryActor>,
+        writer: &Directory<OrderWriterActor>,
+    ) -> Checkout {
+        Checkout {
+            db: self.db.clone(),
+            ledger: Arc::clone(self.ledger),
+            carts: Arc::clone(carts),
+            inventory: inventory.clone(),
+            writer: writer.clone(),
+            clock: self.clock.clone(),
+            prepared_expires_ms: self.settings.orders.prepared_expires_ms,
+            ask_timeout: self.ask_timeout(),
+        }
     }
 }
 

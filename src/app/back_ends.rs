@@ -25,12 +25,14 @@ use crate::redis_link::RedisLink;
 ///
 /// # Errors
 /// If Redis or RabbitMQ cannot be reached within its connect timeout.
-pub(super) async fn open(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
+pub async fn open(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
     let settings = &setup.settings;
     if settings.is_cluster() { of_cluster(setup, db, clock).await } else { Ok(embedded(settings, db, clock)) }
 }
 
-fn embedded(settings: &Settings, db: &Db, clock: &Clock) -> BackEnds {
+/// The database and memory of this machine, whatever the settings name.
+#[must_use]
+pub fn embedded(settings: &Settings, db: &Db, clock: &Clock) -> BackEnds {
     let node = settings.node.name.clone();
     BackEnds {
         ledger: Arc::new(SqlLedger::new(db.clone())),
@@ -57,20 +59,28 @@ async fn of_cluster(Setup { settings, data_dir }: &Setup, db: &Db, clock: &Clock
     let ledger = Arc::new(RedisLedger::new(link.clone(), db.clone()));
     let is_quiet = is_empty(Arc::clone(&queue));
     let ledger: Arc<dyn StockLedger> = Arc::new(Recovering::new(ledger, db.clone(), clock.clone(), is_quiet));
-    let terms = CartTerms {
-        lines_max: settings.orders.cart_lines_max,
-        cut_off_after_ms: settings.orders.prepared_expires_ms.saturating_mul(3) / 2,
-    };
-    let limit = ClickLimit::of_bucket(settings.limits.seckill_per_second, settings.limits.seckill_burst);
-    Ok(BackEnds {
-        carts: Arc::new(RedisCarts::new(link.clone(), db.clone(), Arc::clone(&ledger), terms)),
-        limiter: Arc::new(RedisLimiter::new(link.clone(), clock.clone())),
-        shared_clicks: Some(Arc::new(SharedClicks::new(link.clone(), limit))),
-        surroundings: surroundings(link, &settings.node.name, token),
-        announcer: Some(announcer),
-        ledger,
-        queue,
-    })
+    let embedded = embedded(settings, db, clock);
+    let surroundings = surroundings(link.clone(), &settings.node.name, token);
+    let back_ends = BackEnds { ledger, queue, announcer: Some(announcer), surroundings, ..embedded };
+    Ok(back_ends.with_carts_on(&link, settings, db, clock))
+}
+
+impl BackEnds {
+    /// The same with carts and limits in Redis.
+    #[must_use]
+    pub fn with_carts_on(self, link: &RedisLink, settings: &Settings, db: &Db, clock: &Clock) -> Self {
+        let terms = CartTerms {
+            lines_max: settings.orders.cart_lines_max,
+            cut_off_after_ms: settings.orders.prepared_expires_ms.saturating_mul(3) / 2,
+        };
+        let limit = ClickLimit::of_bucket(settings.limits.seckill_per_second, settings.limits.seckill_burst);
+        Self {
+            carts: Arc::new(RedisCarts::new(link.clone(), db.clone(), Arc::clone(&self.ledger), terms)),
+            limiter: Arc::new(RedisLimiter::new(link.clone(), clock.clone())),
+            shared_clicks: Some(Arc::new(SharedClicks::new(link.clone(), limit))),
+            ..self
+        }
+    }
 }
 
 /// A queue that cannot say is not waited for longer than the rebuild allows.

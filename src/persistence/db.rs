@@ -190,7 +190,7 @@ impl Db {
     ///
     /// # Errors
     /// [`StoreError::Database`] if it cannot begin in time.
-    pub async fn begin(&self, operation: &'static str) -> Result<DatabaseTransaction, StoreError> {
+    pub(super) async fn begin(&self, operation: &'static str) -> Result<DatabaseTransaction, StoreError> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()

@@ -227,7 +227,10 @@ async fn move_on(conn: &impl ConnectionTrait, leg: Leg, commit_nos: &[i64]) -> R
 /// Forgets rows that were told; repeating it changes nothing.
 async fn remove(conn: &impl ConnectionTrait, commit_nos: &[i64]) -> Result<(), StoreError> {
     failpoint::reach("outbox.remove.before");
-    for commit_nos in commit_nos.chunks(query::KEYS_MAX) {
+    // For a list of keys in a small table MariaDB reads the whole table, and waits for the rows that other nodes are at,
+    // as they do for ours: a deadlock. A single key is always looked up.
+    let at_once = if conn.get_database_backend() == DbBackend::MySql { 1 } else { query::KEYS_MAX };
+    for commit_nos in commit_nos.chunks(at_once) {
         let delete = Query::delete()
             .from_table("outbox")
             .and_where(Expr::col("commit_no").is_in(commit_nos.iter().copied()))

@@ -115,3 +115,34 @@ async fn a_profile_changes_field_by_field() {
     assert!(!seen.to_string().contains("password"), "{seen}");
     ann.ask(Method::GET, "/api/user/profile", None, &[("authorization", "Basic YW5uOmFubg==")]).await;
 }
+
+#[tokio::test]
+async fn t22_passwords_of_one_account_and_registrations_of_one_name_are_tried_so_often_a_minute() {
+    let shop = TestShop::with(|settings| {
+        (settings.limits.sign_ins_per_minute, settings.limits.registrations_per_minute) = (3, 2);
+    })
+    .await;
+    let (visitor, ann) = (shop.visitor(), shop.register("ann").await);
+    ann.put("/api/user/profile", &json!({ "email": "ann@example.com" })).await.accepted();
+    let body = |login: &str, password: &str| json!({ "username": login, "password": password });
+    for login in ["ann", "ann@example.com", "ann"] {
+        visitor.post("/api/user/login", &body(login, "wrong-2026")).await.rejected(10_004);
+    }
+    // by whatever name, from whatever address, also with the right password, also behind a token
+    let claimed = [("X-Forwarded-For", "10.1.2.3")];
+    let right = body("ann@example.com", "ann-2026");
+    let change = json!({ "old_password": "wrong-2026", "new_password": "other-2026" });
+    for answer in [
+        visitor.ask(Method::POST, "/api/user/login", Some(&right), &claimed).await,
+        ann.post("/api/auth/change-password", &change).await,
+    ] {
+        assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+        let told = answer.with_status(429).rejected(429)["retry_after_ms"].as_u64();
+        assert!(told.is_some_and(|ms| (50_000..=60_000).contains(&ms)), "{told:?}");
+    }
+    shop.admin().await; // another account
+    visitor.post("/api/user/register", &body("ANN", "ann-2026")).await;
+    visitor.post("/api/user/register", &body("Ann", "ann-2026")).await.with_status(429).rejected(429);
+    shop.travel(60_000);
+    visitor.post("/api/user/login", &right).await.accepted();
+}

@@ -7,6 +7,8 @@
 mod support;
 
 #[cfg(feature = "failpoints")]
+mod carts;
+#[cfg(feature = "failpoints")]
 mod chapters;
 #[cfg(feature = "failpoints")]
 mod panics;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rushmall::persistence::{Db, StoreError, outbox};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 
 use crate::cluster::{Schema, number, services, sql};
 
@@ -62,7 +62,8 @@ async fn two_relays_carry_each_row_once_though_carriers_fail() {
                 }
             }
         };
-        join_all([&nodes[0], &nodes[1], &nodes[0], &nodes[1]].map(relay)).await;
+        let relays = join_all([&nodes[0], &nodes[1], &nodes[0], &nodes[1]].map(relay));
+        tokio::time::timeout(Duration::from_secs(30), relays).await.expect("they come to an end");
         let told = told.into_inner().expect("no panic");
         assert_eq!(told.len(), ROWS, "none is skipped");
         assert!(told.values().all(|times| *times == 1), "none is carried twice at the same time");
@@ -79,7 +80,8 @@ async fn a_lower_number_that_commits_later_is_carried_and_blocks_nobody() {
     for server in &services.databases {
         let schema = Schema::make(server).await;
         let db = schema.db().await;
-        let slow = db.begin("testing").await.expect("a transaction");
+        let other = Database::connect(schema.settings().url).await.expect("a node of its own");
+        let slow = other.begin().await.expect("a transaction");
         slow.execute_unprepared(INSERT).await.expect("inserted, not committed");
         sql(&db, INSERT).await;
         let first = carried(&db).await;
@@ -99,6 +101,7 @@ async fn a_lower_number_that_commits_later_is_carried_and_blocks_nobody() {
         });
         assert_eq!(held.await.expect("carried"), 1);
         assert_eq!(number(&db, LEFT).await, 1);
+        other.close().await.expect("closed");
         db.close().await;
     }
 }

@@ -126,9 +126,10 @@ async fn what_a_node_accepted_is_told_elsewhere_before_it_stops() {
         let ann = cluster.nodes[0].visitor().register("ann").await;
         let mut listener = Listener::open(&ann).await;
         let at_two = cluster.nodes[1].meets(&ann);
-        let clicks = (0..20).map(|_| at_two.buy(&product));
-        let numbers: Vec<String> =
-            futures::future::join_all(clicks).await.into_iter().map(crate::support::client::Answer::order_no).collect();
+        let mut numbers = Vec::new();
+        for _ in 0..20 {
+            numbers.push(at_two.buy(&product).await.order_no());
+        }
         cluster.nodes[1].stop();
         for order_no in &numbers {
             listener.wait_for(order_no, UNPAID).await;

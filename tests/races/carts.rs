@@ -1,4 +1,4 @@
-//! A cart of several lines is ordered as one or not at all: t20, r10, r11.
+//! A cart of several lines is ordered as one or not at all: t20, r10, r11; wherever carts lie.
 
 use futures::future::join_all;
 use rushmall::actors::checkout::{OrderLine, OrderRequest};
@@ -11,7 +11,12 @@ use crate::support::shop::TestShop;
 
 #[tokio::test]
 async fn t20_r11_one_short_line_and_nothing_is_ordered_the_cart_stays_and_a_retry_orders_all() {
-    let shop = TestShop::open().await;
+    for shop in TestShop::each_cart_store().await {
+        one_short_line_in(shop).await;
+    }
+}
+
+async fn one_short_line_in(shop: TestShop) {
     let admin = shop.admin().await;
     let mut products = Vec::new();
     for (name, stock) in [("plenty", 10), ("short", 5), ("more", 10)] {
@@ -76,7 +81,12 @@ async fn r10_two_lines_of_the_same_product_are_both_counted() {
 
 #[tokio::test]
 async fn t20_ten_carts_over_the_same_shelves_never_half_order() {
-    let shop = TestShop::open().await;
+    for shop in TestShop::each_cart_store().await {
+        ten_carts_in(shop).await;
+    }
+}
+
+async fn ten_carts_in(shop: TestShop) {
     let admin = shop.admin().await;
     let mut products = Vec::new();
     for (name, stock) in [("a", 7), ("b", 5), ("c", 9)] {
@@ -120,7 +130,12 @@ async fn t20_ten_carts_over_the_same_shelves_never_half_order() {
 
 #[tokio::test]
 async fn a_double_click_on_checkout_orders_the_cart_once() {
-    let shop = TestShop::open().await;
+    for shop in TestShop::each_cart_store().await {
+        double_click_in(shop).await;
+    }
+}
+
+async fn double_click_in(shop: TestShop) {
     let product = shop.admin().await.make_product("cart", 2.5, 50).await;
     let ann = shop.register("ann").await;
     ann.add_to_cart(&product, 5).await.accepted();

@@ -78,7 +78,7 @@ async fn t4_every_command_and_message_said_twice_has_one_effect() {
     ann.cancel(&order_no).await.accepted();
     for _ in 0..3 {
         shop.inside().ledger.release(&[TicketRef::from(&ticket)]).await.expect("released again");
-        shop.inside().queue.publish(&[ticket.clone()]).await.expect("published");
+        shop.inside().queue.publish(std::slice::from_ref(&ticket)).await.expect("published");
     }
     shop.assert_stock_conserved(product.id).await;
     assert_eq!(shop.books.count("SELECT COUNT(*) AS n FROM order_events").await, events);

@@ -51,7 +51,12 @@ async fn t19_r1_r3_a_purchase_under_one_key_is_made_once() {
 
 #[tokio::test]
 async fn t19_r1_r3_an_order_a_checkout_and_a_payment_under_one_key_are_made_once() {
-    let shop = TestShop::open().await;
+    for shop in TestShop::each_cart_store().await {
+        all_once_in(shop).await;
+    }
+}
+
+async fn all_once_in(shop: TestShop) {
     let admin = shop.admin().await;
     let (first, second) = (admin.make_product("a", 1.0, 20).await, admin.make_product("b", 2.0, 20).await);
     let ann = shop.register("ann").await;

@@ -16,4 +16,5 @@ mod live;
 mod mixing;
 mod overload;
 mod poison;
+mod redis_carts;
 mod secrets;

@@ -7,8 +7,10 @@
 
 pub mod books;
 pub mod client;
+pub mod cut_wire;
 pub mod load;
 pub mod process;
+pub mod services;
 pub mod shop;
 pub mod socket;
 pub mod verbs;

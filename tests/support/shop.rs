@@ -9,21 +9,23 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
 use rushmall::actors::announcer::Announcer;
-use rushmall::actors::shop::{BackEnds, Shop, Surroundings};
-use rushmall::app::{self, App};
+use rushmall::actors::shop::{BackEnds, Shop};
+use rushmall::app::{self, App, back_ends};
 use rushmall::clock::Clock;
-use rushmall::config::{Settings, Setup, Synchronous};
+use rushmall::config::{RedisSettings, Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
 use rushmall::messaging::rabbitmq::Broker;
 use rushmall::ops::{CheckOptions, admin, check};
 use rushmall::persistence::SqlLedger;
-use rushmall::persistence::{Db, MemoryLimiter, SqlCarts, SqlLedger};
+use rushmall::persistence::{Db, SqlLedger};
+use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::books::{Books, Unfinished};
 use super::client::{Address, Person};
+use super::services::{REDIS, REDIS_CLUSTER, redis_settings, url_of};
 
 /// What a test says it leaves behind; everything else must be finished.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +45,7 @@ pub struct TestShop {
     pub leaves: Leaves,
     admin_password: String,
     settings: Settings,
+    redis: Option<RedisSettings>,
     running: Option<Running>,
     dir: TempDir,
 }
@@ -69,16 +72,33 @@ impl TestShop {
 
     /// The same after a change of the settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::on(None, change).await
+    }
+
+    /// The same with carts and limits in that Redis, or all in the database.
+    pub async fn on(redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings_for_tests();
         change(&mut settings);
         let dir = tempfile::tempdir().expect("a directory for the shop");
         let (clock, address) = (Clock::default(), Address::default());
-        let (running, started) = start(settings.clone(), dir.path().to_owned(), clock.clone());
+        let setup = Setup { settings: settings.clone(), data_dir: dir.path().to_owned() };
+        let (running, started) = start(setup, redis.clone(), clock.clone());
         address.is_now(&started.base);
         let books = Books::open(dir.path()).await;
         let admin_password = started.admin_password.expect("an empty shop makes its first administrator");
         let leaves = Leaves::default();
-        Self { clock, address, books, leaves, admin_password, settings, running: Some(running), dir }
+        Self { clock, address, books, leaves, admin_password, settings, redis, running: Some(running), dir }
+    }
+
+    /// A shop for each place where carts may lie: the database, and every Redis that there is.
+    pub async fn each_cart_store() -> Vec<Self> {
+        let mut shops = vec![Self::open().await];
+        for variable in [REDIS, REDIS_CLUSTER] {
+            if let Some(url) = url_of(variable) {
+                shops.push(Self::on(Some(redis_settings(&url)), |_| {}).await);
+            }
+        }
+        shops
     }
 
     /// Somebody who is not signed in.
@@ -108,9 +128,9 @@ impl TestShop {
 
     /// Stops it gracefully and starts it again on the same data.
     pub async fn restart(&mut self) {
-        let (clock, dir, settings) = (self.clock.clone(), self.dir.path().to_owned(), self.settings.clone());
+        let setup = Setup { settings: self.settings.clone(), data_dir: self.dir.path().to_owned() };
         self.running.take().expect("the shop is open").stop();
-        let (running, started) = start(settings, dir, clock);
+        let (running, started) = start(setup, self.redis.clone(), self.clock.clone());
         self.address.is_now(&started.base);
         self.running = Some(running);
     }
@@ -190,17 +210,21 @@ pub fn settings_for_tests() -> Settings {
     settings
 }
 
-fn start(settings: Settings, data_dir: PathBuf, clock: Clock) -> (Running, Started) {
-    try_start(settings, data_dir, clock).expect("the shop opens")
-}
-
 /// Opens a node on a thread of its own, or says why it cannot be.
 pub fn try_start(settings: Settings, data_dir: PathBuf, clock: Clock) -> anyhow::Result<(Running, Started)> {
+    try_start_on(None, Setup { settings, data_dir }, clock)
+}
+
+fn start(setup: Setup, redis: Option<RedisSettings>, clock: Clock) -> (Running, Started) {
+    try_start_on(redis, setup, clock).expect("the shop opens")
+}
+
+fn try_start_on(redis: Option<RedisSettings>, setup: Setup, clock: Clock) -> anyhow::Result<(Running, Started)> {
     let (report, started) = std_mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("shop".to_owned())
-        .spawn(move || actix_rt::System::new().block_on(run(Setup { settings, data_dir }, clock, report, stopped)))
+        .spawn(move || actix_rt::System::new().block_on(run(setup, redis, clock, (report, stopped))))
         .expect("a thread for the shop");
     let started: Started = started.recv().expect("the shop's thread lives")?;
     Ok((Running { shop: Arc::clone(&started.shop), stop, thread }, started))
@@ -208,19 +232,23 @@ pub fn try_start(settings: Settings, data_dir: PathBuf, clock: Clock) -> anyhow:
 
 async fn run(
     setup: Setup,
+    redis: Option<RedisSettings>,
     clock: Clock,
-    report: std_mpsc::Sender<anyhow::Result<Started>>,
-    stopped: oneshot::Receiver<()>,
+    (report, stopped): (std_mpsc::Sender<anyhow::Result<Started>>, oneshot::Receiver<()>),
 ) {
     let opened = async {
         let db = app::open_database(&setup).await?;
         let first_admin = admin::create_first(&db, clock.now_ms()).await?;
-        let metrics = Some(Metrics::install().handle());
         let is_beside = !setup.settings.amqp.url.is_empty() && setup.settings.redis.url.is_empty();
-        let app = match is_beside {
-            true => App::start_on(beside_rabbitmq(&setup, &db, &clock).await?, setup, db, clock, metrics).await?,
-            false => App::start(setup, db, clock, metrics).await?,
+        let back_ends = match redis {
+            Some(redis) => {
+                let link = RedisLink::connect(&redis).await?;
+                back_ends::embedded(&setup.settings, &db, &clock).with_carts_on(&link, &setup.settings, &db, &clock)
+            }
+            None if is_beside => beside_rabbitmq(&setup, &db, &clock).await?,
+            None => back_ends::open(&setup, &db, &clock).await?,
         };
+        let app = App::start_on(back_ends, setup, db, clock, Some(Metrics::install().handle())).await?;
         let admin_password = first_admin.map(|credentials| credentials.password);
         anyhow::Ok((app, admin_password))
     };
@@ -242,15 +270,8 @@ async fn run(
 async fn beside_rabbitmq(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
     let Settings { amqp, node, orders, .. } = &setup.settings;
     let Broker { queue, events } = Broker::connect(amqp, &node.name, clock.clone()).await?;
-    Ok(BackEnds {
-        ledger: Arc::new(SqlLedger::new(db.clone())),
-        queue,
-        announcer: Some(Announcer { publisher: events, low_stock_units: orders.low_stock_units }),
-        carts: Arc::new(SqlCarts::new(db.clone())),
-        limiter: Arc::new(MemoryLimiter::new(clock.clone())),
-        shared_clicks: None,
-        surroundings: Surroundings::alone(),
-    })
+    let announcer = Some(Announcer { publisher: events, low_stock_units: orders.low_stock_units });
+    Ok(BackEnds { queue, announcer, ..back_ends::embedded(&setup.settings, db, clock) })
 }
 
 /// Runs `work` on the books from a thread of its own: `drop` cannot wait for the runtime that it runs on.

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use redis::{Cmd, Script};
 use serde::Deserialize;
 
-use super::redis_carts::{RedisCarts, checkout_entry, failed, stored_lines};
+use super::redis_carts::{Fields, RedisCarts, checkout_entry, failed, stored_lines};
 use super::{CART_LIFE_MS, CartOwner, Ending, StoredLine, Taking};
 use crate::domain::stock::{OrderLine, Quantity};
 use crate::domain::{BuyerId, OrderNo, ProductId};
@@ -146,7 +146,7 @@ impl RedisCarts {
         let mut moving = MOVE_OUT.prepare_invoke();
         moving.key(self.keys(guest).cart).key(self.moving_key(guest));
         moving.arg(now_ms).arg(user.0).arg(crate::random::token());
-        let fields: Vec<(String, String)> = self.run("moving a guest's cart", &moving).await?;
+        let fields: Fields = self.run("moving a guest's cart", &moving).await?;
         moving_cart(&fields)
     }
 
@@ -194,7 +194,7 @@ impl RedisCarts {
         if let Some(token) = entry.strip_prefix("move|") {
             let guest = CartOwner::Guest(token.to_owned());
             let reading = Cmd::hgetall(self.moving_key(&guest));
-            let fields: Vec<(String, String)> = self.link.query(&reading).await.map_err(failed("reading a cart"))?;
+            let fields: Fields = self.link.query(&reading).await.map_err(failed("reading a cart"))?;
             if let Some(moving) = moving_cart(&fields)? {
                 self.move_in(&guest, &moving, self.terms.lines_max, now_ms).await?;
             }

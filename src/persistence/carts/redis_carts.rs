@@ -65,6 +65,9 @@ pub struct RedisCarts {
     pub(super) terms: CartTerms,
 }
 
+/// A hash as it is read.
+pub(super) type Fields = Vec<(String, String)>;
+
 /// The keys of one owner.
 pub(super) struct Keys {
     pub cart: String,
@@ -100,8 +103,7 @@ impl RedisCarts {
         let keys = self.keys(owner);
         let mut reading = redis::pipe();
         reading.hgetall(&keys.cart).hgetall(&keys.checkouts);
-        let (cart, open): (Vec<(String, String)>, Vec<(String, String)>) =
-            self.link.pipeline(&reading).await.map_err(failed("reading a cart"))?;
+        let (cart, open): (Fields, Fields) = self.link.pipeline(&reading).await.map_err(failed("reading a cart"))?;
         let records = open.iter().map(|(checkout, text)| Record::read(owner, checkout, text));
         Ok((stored_lines(&cart, now_ms)?, records.collect::<Result<_, _>>()?))
     }

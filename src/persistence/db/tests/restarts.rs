@@ -21,7 +21,11 @@ const NOW_MS: i64 = 1_795_000_000_000;
 struct Server {
     name: &'static str,
     dir: TempDir,
+    _turn: tokio::sync::MutexGuard<'static, ()>,
 }
+
+/// Servers of these tests that are set up at once: the machine may be small.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 impl Server {
     /// Of the engine under test; `None` for SQLite.
@@ -31,7 +35,8 @@ impl Server {
             DbBackend::Postgres => "postgres",
             _ => "mariadb",
         };
-        let server = Self { name, dir: tempfile::Builder::new().prefix("engine").tempdir_in("/tmp").unwrap() };
+        let dir = tempfile::Builder::new().prefix("engine").tempdir_in("/tmp").unwrap(); // postgres must reach it
+        let server = Self { name, dir, _turn: TURN.lock().await };
         let printed = server.services("start");
         let url = printed.lines().find_map(|line| line.split_once("_URL=")).unwrap().1.to_owned();
         let database = if name == "postgres" { "postgres" } else { "mysql" };
@@ -48,11 +53,15 @@ impl Server {
     }
 
     fn services(&self, command: &str) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
-        let output = Command::new(script).arg(command).arg("--dir").arg(self.dir.path()).arg(self.name).output();
-        let output = output.unwrap();
+        let output = self.command(command).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services"));
+        script.arg(command).arg("--dir").arg(self.dir.path()).arg(self.name);
+        script
     }
 
     /// The server's process and its children.
@@ -79,7 +88,7 @@ impl Server {
     fn stop(&self) {
         self.signal("-STOP");
         while self.pids().iter().any(|pid| is_running(pid)) {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::yield_now();
         }
     }
 }
@@ -93,7 +102,8 @@ fn is_running(pid: &str) -> bool {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.services("kill");
+        let killed = self.command("kill").output(); // it may be dead already
+        assert!(killed.is_ok() || std::thread::panicking());
     }
 }
 
