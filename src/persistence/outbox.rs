@@ -216,21 +216,27 @@ async fn move_on(conn: &impl ConnectionTrait, leg: Leg, commit_nos: &[i64]) -> R
     if leg != Leg::First {
         return remove(conn, commit_nos).await;
     }
-    let update = Query::update()
-        .table("outbox")
-        .value("told", 1_i16)
-        .and_where(Expr::col("commit_no").is_in(commit_nos.iter().copied()))
-        .to_owned();
-    query::execute(conn, &update, "noting what the nodes were told").await.map(|_| ())
+    for commit_nos in commit_nos.chunks(at_once(conn)) {
+        let update = Query::update()
+            .table("outbox")
+            .value("told", 1_i16)
+            .and_where(Expr::col("commit_no").is_in(commit_nos.iter().copied()))
+            .to_owned();
+        query::execute(conn, &update, "noting what the nodes were told").await?;
+    }
+    Ok(())
+}
+
+/// Rows that one statement may change. For a list of keys in a small table MariaDB reads the whole table, and waits for
+/// the rows that other nodes are at, as they do for ours: a deadlock. A single key is always looked up.
+fn at_once(conn: &impl ConnectionTrait) -> usize {
+    if conn.get_database_backend() == DbBackend::MySql { 1 } else { query::KEYS_MAX }
 }
 
 /// Forgets rows that were told; repeating it changes nothing.
 async fn remove(conn: &impl ConnectionTrait, commit_nos: &[i64]) -> Result<(), StoreError> {
     failpoint::reach("outbox.remove.before");
-    // For a list of keys in a small table MariaDB reads the whole table, and waits for the rows that other nodes are at,
-    // as they do for ours: a deadlock. A single key is always looked up.
-    let at_once = if conn.get_database_backend() == DbBackend::MySql { 1 } else { query::KEYS_MAX };
-    for commit_nos in commit_nos.chunks(at_once) {
+    for commit_nos in commit_nos.chunks(at_once(conn)) {
         let delete = Query::delete()
             .from_table("outbox")
             .and_where(Expr::col("commit_no").is_in(commit_nos.iter().copied()))

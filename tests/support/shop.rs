@@ -16,7 +16,6 @@ use rushmall::config::{RedisSettings, Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
 use rushmall::messaging::rabbitmq::Broker;
 use rushmall::ops::{CheckOptions, admin, check};
-use rushmall::persistence::SqlLedger;
 use rushmall::persistence::{Db, SqlLedger};
 use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
