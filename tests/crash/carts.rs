@@ -1,65 +1,82 @@
-//! Checkouts whose carts lie in Redis: the process is killed at each of their points, and the story ends as if nothing
-//! had happened.
+//! Checkouts whose carts lie in Redis and whose request dies at each of their points: in the end the lines are ordered
+//! once, or back in the cart. `points` kills the whole process at the same points, with carts in the database.
 
-use crate::chapters::Chapter;
-use crate::points::{explore, is_wanted, kill_at_each};
-use crate::script::Script;
-use crate::support::services::{REDIS, redis_settings, url_of};
+use std::time::{Duration, Instant};
+
+use rushmall::failpoint;
+
+use crate::support::client::Person;
+use crate::support::services::{REDIS, REDIS_CLUSTER, redis_settings, url_of};
+use crate::support::shop::TestShop;
+use crate::support::verbs::Product;
+
+/// In the order in which a checkout passes them; true: its orders are written by then.
+const POINTS: [(&str, bool); 8] = [
+    ("checkout.take.before", false),
+    ("checkout.take.after", false),
+    ("checkout.reserve", false),
+    ("checkout.write", false),
+    ("placing.place.before", false),
+    ("placing.place.after", true),
+    ("checkout.conclude.before", true),
+    ("checkout.conclude.after", true),
+];
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than lines lie aside.
+const CUT_OFF_MS: i64 = 60_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn r54_t20_a_checkout_with_its_cart_in_redis_recovers_from_every_crash() {
-    let (Some(redis), Some(amqp)) = (url_of(REDIS), url_of("RUSHMALL_TEST_AMQP_URL")) else { return };
-    let prefix = redis_settings(&redis).prefix;
-    let settings = [
-        ("RUSHMALL__REDIS__URL", redis.as_str()),
-        ("RUSHMALL__REDIS__PREFIX", prefix.as_str()),
-        ("RUSHMALL__AMQP__URL", amqp.as_str()),
-        ("RUSHMALL__AMQP__PREFIX", prefix.as_str()),
-    ];
-    let mut atlas = explore(&[Chapter::Checkout], &settings).await;
-    atlas.visits.retain(|(point, _)| ["checkout.", "placing."].iter().any(|area| point.starts_with(area)));
-    assert!(atlas.visits.len() >= 8, "{:?}", atlas.visits);
-    let deaths = kill_at_each(&atlas.visits, &atlas, &settings).await;
-    assert_eq!(deaths as usize, atlas.visits.iter().filter(|(point, _)| is_wanted(point)).count());
+async fn r54_t20_a_checkout_with_its_cart_in_redis_that_dies_is_ordered_once_or_back_in_the_cart() {
+    for url in [REDIS, REDIS_CLUSTER].into_iter().filter_map(url_of) {
+        let shop = TestShop::on(Some(redis_settings(&url)), |settings| {
+            // an idempotency key's lease is as long as both together
+            (settings.http.request_timeout_ms, settings.actors.ask_timeout_ms) = (1_000, 500);
+        })
+        .await;
+        let admin = shop.admin().await;
+        let products = [admin.make_product("a", 2.5, 1_000).await, admin.make_product("b", 2.5, 1_000).await];
+        for (round, (point, is_written)) in POINTS.into_iter().enumerate() {
+            let repeating = shop.register(&format!("repeating{round}")).await;
+            dies_at(point, &repeating, &products).await;
+            until(point, async || repeating.checkout_once("k").await.is_accepted()).await;
+            assert_eq!(holdings(&repeating).await, (2, 0), "{point}, repeated");
+            repeating.checkout_once("k").await.accepted();
+            assert_eq!(holdings(&repeating).await, (2, 0), "{point}, repeated once more");
+
+            let leaving = shop.register(&format!("leaving{round}")).await;
+            dies_at(point, &leaving, &products).await;
+            shop.travel(CUT_OFF_MS);
+            let expected = if is_written { (2, 0) } else { (0, 2) };
+            until(point, async || holdings(&leaving).await == expected).await;
+            shop.at_rest().await;
+            assert_eq!(holdings(&leaving).await, expected, "{point}, not repeated");
+            for product in &products {
+                shop.assert_stock_conserved(product.id).await;
+            }
+        }
+    }
 }
 
-/// Nobody repeats the checkout: the lines come back by themselves when it is certain that it is not ordered.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_checkout_that_nobody_repeats_is_ordered_or_back_in_the_cart() {
-    let (Some(redis), Some(amqp)) = (url_of(REDIS), url_of("RUSHMALL_TEST_AMQP_URL")) else { return };
-    let prefix = redis_settings(&redis).prefix;
-    let settings = [
-        ("RUSHMALL__REDIS__URL", redis.as_str()),
-        ("RUSHMALL__REDIS__PREFIX", prefix.as_str()),
-        ("RUSHMALL__AMQP__URL", amqp.as_str()),
-        ("RUSHMALL__AMQP__PREFIX", prefix.as_str()),
-        ("RUSHMALL__ORDERS__PREPARED_EXPIRES_MS", "2000"),
-    ];
-    let mut script = Script::open(&settings).await;
-    for point in ["checkout.take.after", "checkout.write", "placing.place.after", "checkout.conclude.before"] {
-        let stage = script.stage(2, 10, 1).await;
-        let buyer = &stage.buyers[0];
-        for product in &stage.products {
-            buyer.add_to_cart(product, 2).await.accepted();
-        }
-        script.admin.arm(&format!("{point}=kill@1")).await.accepted();
-        assert!(!buyer.checkout().await.was_heard(), "{point} was not the end");
-        assert!(script.revive(std::time::Duration::from_secs(5)).await);
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(15);
-        let (orders, lines) = loop {
-            let cart = script.insist(async || buyer.cart().await).await.accepted();
-            let lines = cart["items"].as_array().map_or(0, Vec::len);
-            let orders = script.insist(async || buyer.get("/api/order").await).await.accepted();
-            let orders = orders["list"].as_array().map_or(0, Vec::len);
-            if orders + lines > 0 {
-                break (orders, lines);
-            }
-            assert!(std::time::Instant::now() < until, "{point}: the lines are neither ordered nor in the cart");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        };
-        let expected =
-            if ["placing.place.after", "checkout.conclude.before"].contains(&point) { (2, 0) } else { (0, 2) };
-        assert_eq!((orders, lines), expected, "{point}");
+/// Fills a cart and checks it out into a panic.
+async fn dies_at(point: &str, who: &Person, products: &[Product]) {
+    for product in products {
+        who.add_to_cart(product, 2).await.accepted();
     }
-    script.shop.assert_clean().await;
+    assert!(failpoint::arm(&format!("{point}=panic@1")));
+    let answer = who.checkout_once("k").await;
+    assert!(failpoint::visits().get(point).is_some_and(|visits| *visits > 0), "{point} was not reached: {answer:?}");
+}
+
+/// Orders, and lines in the cart.
+async fn holdings(who: &Person) -> (usize, usize) {
+    let cart = who.cart().await.accepted();
+    (who.orders().await.len(), cart["items"].as_array().map_or(0, Vec::len))
+}
+
+async fn until(point: &str, is_so: impl AsyncFn() -> bool) {
+    let give_up_at = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < give_up_at, "{point}: it does not come to that");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -112,7 +112,7 @@ fn shares<T: Copy>(all: &[T], parts: usize) -> Vec<Vec<T>> {
 }
 
 /// One process after the other on the same data, each killed at one point.
-pub async fn kill_at_each(share: &[(&'static str, Chapter)], atlas: &Atlas, settings: &[(&str, &str)]) -> u32 {
+async fn kill_at_each(share: &[(&'static str, Chapter)], atlas: &Atlas, settings: &[(&str, &str)]) -> u32 {
     let mut script = Script::open(settings).await;
     for (point, chapter) in share.iter().filter(|(point, _)| is_wanted(point)) {
         let stage = chapter.stage(&mut script).await;

@@ -81,7 +81,7 @@ impl TestShop {
         let dir = tempfile::tempdir().expect("a directory for the shop");
         let (clock, address) = (Clock::default(), Address::default());
         let setup = Setup { settings: settings.clone(), data_dir: dir.path().to_owned() };
-        let (running, started) = start(setup, redis.clone(), clock.clone());
+        let (running, started) = try_start_on(setup, redis.clone(), clock.clone()).expect("the shop opens");
         address.is_now(&started.base);
         let books = Books::open(dir.path()).await;
         let admin_password = started.admin_password.expect("an empty shop makes its first administrator");
@@ -129,7 +129,7 @@ impl TestShop {
     pub async fn restart(&mut self) {
         let setup = Setup { settings: self.settings.clone(), data_dir: self.dir.path().to_owned() };
         self.running.take().expect("the shop is open").stop();
-        let (running, started) = start(setup, self.redis.clone(), self.clock.clone());
+        let (running, started) = try_start_on(setup, self.redis.clone(), self.clock.clone()).expect("the shop opens");
         self.address.is_now(&started.base);
         self.running = Some(running);
     }
@@ -247,7 +247,6 @@ async fn run(
             None if is_beside => beside_rabbitmq(&setup, &db, &clock).await?,
             None => back_ends::open(&setup, &db, &clock).await?,
         };
-        let app = App::start_on(back_ends, setup, db, clock, Some(Metrics::install().handle())).await?;
         let admin_password = first_admin.map(|credentials| credentials.password);
         anyhow::Ok((app, admin_password))
     };

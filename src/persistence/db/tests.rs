@@ -51,7 +51,7 @@ async fn nodes_that_start_at_once_migrate_once() {
         futures::future::join_all(migrating).await.into_iter().for_each(|outcome| outcome.unwrap());
     }
     let steps = sea_orm::Statement::from_string(nodes[0].backend(), "SELECT version FROM seaql_migrations");
-    assert_eq!(nodes[0].reader().query_all_raw(steps).await.unwrap().len(), 4);
+    assert_eq!(nodes[0].reader().query_all_raw(steps).await.unwrap().len(), 5);
 }
 
 #[actix_rt::test]
