@@ -70,6 +70,8 @@ bench-micro: ## Run the benches of single parts
 	cargo bench --locked --bench actor_kit --bench batches
 	scripts/services with redis -- env bash -c 'RUSHMALL_BENCH_REDIS_URL=$$RUSHMALL_TEST_REDIS_URL cargo bench --locked --bench redis_ledger'
 
-chaos: ## Kill, partition and slow down a running cluster (needs the cluster mode, which is not there yet)
-	@echo "make chaos: comes with the cluster mode (Redis, RabbitMQ, several nodes)."
-	@echo "Until then crash recovery of one node is tested by: make test"
+# make chaos SECONDS=900 SEED=17 DATABASE=postgres REPORT=chaos.json; a run without SEED takes a random one and prints it.
+chaos: ## Kill, stop, flush and partition a cluster under load, then audit it (SECONDS=300 SEED= DATABASE= REPORT=)
+	RUSHMALL_TEST_SERVICES=1 RUSHMALL_CHAOS_SECONDS=$(or $(SECONDS),300) RUSHMALL_CHAOS_SEED=$(SEED) \
+	RUSHMALL_CHAOS_DATABASE=$(DATABASE) RUSHMALL_CHAOS_REPORT=$(abspath $(REPORT)) \
+	cargo test --locked --features failpoints a_cluster_in_a_storm -- --nocapture

@@ -267,7 +267,9 @@ impl Handler<Authorize> for SessionActor {
     fn handle(&mut self, Authorize { sid }: Authorize, _ctx: &mut Self::Context) -> Self::Result {
         let now_ms = self.deps.clock.now_ms();
         // A clock that went back makes nothing fresh (R59).
-        if (0..ACCESS_FRESH_MS).contains(&(now_ms - self.access_read_at_ms)) {
+        let is_fresh = (0..ACCESS_FRESH_MS).contains(&(now_ms - self.access_read_at_ms));
+        // A sign-in that is not known here may be a moment old, and made at another node: its refusal needs a look.
+        if is_fresh && self.access.as_ref().is_some_and(|access| is_live(access, &sid, now_ms)) {
             return Box::pin(actix::fut::ready(self.caller(sid, now_ms)));
         }
         Box::pin(self.read_access().map(move |(), actor, _| actor.caller(sid, now_ms)))

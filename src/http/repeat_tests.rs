@@ -188,6 +188,7 @@ async fn a_buyer_whose_order_is_still_owed_is_named_it_after_a_restart() {
     let owed = Claim { pool, kind: TicketKind::Owed, ..claim(number, buyer, product) };
     let now_ms = shop.state.clock.now_ms();
     assert!(shop.state.shop.ledger.reserve(ProductId(product), &[owed], now_ms).await.unwrap()[0].is_ok());
+    shop.ask(li, "GET", "/api/user/profile", json!(null)).await.data(); // his session is in memory, and knows nothing of it
     let restart = format!("/api/admin/actors/session/{buyer}/restart");
     shop.ask(&admin, "POST", &restart, json!({})).await.data();
     let wanted = json!({"product_id": product});

@@ -227,8 +227,8 @@ async fn move_on(conn: &impl ConnectionTrait, leg: Leg, commit_nos: &[i64]) -> R
     Ok(())
 }
 
-/// For a list of keys in a small table MariaDB reads the whole table, and waits for the rows that other nodes are at, as
-/// they do for ours: a deadlock. A single key is always looked up.
+/// Rows that one statement may change. For a list of keys in a small table MariaDB reads the whole table, and waits for
+/// the rows that other nodes are at, as they do for ours: a deadlock. A single key is always looked up.
 fn at_once(conn: &impl ConnectionTrait) -> usize {
     if conn.get_database_backend() == DbBackend::MySql { 1 } else { query::KEYS_MAX }
 }

@@ -63,26 +63,18 @@ async fn redis_killed_for_two_seconds_in_mid_push_and_sockets_hear_everything() 
     .await;
 }
 
-/// Two nodes, and a third on the same database whose messages nobody hears.
-struct Deaf {
-    cluster: Cluster,
-    unheard: Node,
-}
-
-impl Deaf {
-    async fn open(services: &crate::cluster::Services, database: &str) -> Self {
-        let cluster = Cluster::open(services, database, 2).await;
-        let mut settings = cluster.shared.settings(7);
-        settings.redis.prefix = format!("{}-elsewhere", settings.redis.prefix);
-        let (unheard, _) = Node::try_open(settings).expect("the node opens");
-        Self { cluster, unheard }
-    }
+/// One more node on the same database, whose messages nobody hears. It carries rows of the others as well: what they did
+/// must be told before it is opened.
+fn unheard_node(cluster: &Cluster) -> Node {
+    let mut settings = cluster.shared.settings(7);
+    settings.redis.prefix = format!("{}-elsewhere", settings.redis.prefix);
+    Node::try_open(settings).expect("the node opens").0
 }
 
 #[tokio::test]
 async fn a_gap_in_the_numbers_makes_sockets_read_what_was_lost() {
     on_each_database(|services, database| async move {
-        let Deaf { cluster, unheard } = Deaf::open(&services, &database).await;
+        let cluster = Cluster::open(&services, &database, 2).await;
         let admin = cluster.admin().await;
         let product = admin.make_product("lost words", 9.9, 100).await;
         let ann = cluster.nodes[0].visitor().register("ann").await;
@@ -93,6 +85,7 @@ async fn a_gap_in_the_numbers_makes_sockets_read_what_was_lost() {
             listener.wait_for(&order_no, 1).await;
             numbers.push(order_no);
         }
+        let unheard = unheard_node(&cluster);
         for order_no in &numbers {
             unheard.meets(&ann).pay(order_no).await.accepted();
         }
@@ -129,13 +122,14 @@ async fn a_gap_in_the_numbers_makes_sockets_read_what_was_lost() {
 #[tokio::test]
 async fn a_later_step_that_comes_first_is_told_after_those_before_it() {
     on_each_database(|services, database| async move {
-        let Deaf { cluster, unheard } = Deaf::open(&services, &database).await;
+        let cluster = Cluster::open(&services, &database, 2).await;
         let admin = cluster.admin().await;
         let product = admin.make_product("out of order", 9.9, 100).await;
         let ann = cluster.nodes[0].visitor().register("ann").await;
         let mut listener = Listener::open(&ann).await;
         let order_no = ann.place_order(&product, 1).await.order_no();
         listener.wait_for(&order_no, 1).await;
+        let unheard = unheard_node(&cluster);
         unheard.meets(&ann).pay(&order_no).await.accepted();
         unheard.meets(&admin).ship(&order_no).await.accepted();
         listener.listen(QUIET).await;

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::future::join_all;
-use rushmall::persistence::{Db, StoreError, outbox};
+use rushmall::persistence::outbox::{self, Leg};
+use rushmall::persistence::{Db, StoreError};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 
 use crate::cluster::{Schema, number, services, sql};
@@ -16,7 +17,7 @@ const LEFT: &str = "SELECT COUNT(*) AS n FROM outbox";
 
 async fn carried(db: &Db) -> Vec<i64> {
     let mut seen = Vec::new();
-    let carrying = outbox::carry(db, outbox::Leg::Whole, 64, async |rows| {
+    let carrying = outbox::carry(db, Leg::Whole, 64, async |rows| {
         seen = rows.iter().map(|row| row.commit_no).collect();
         Ok(())
     });
@@ -33,12 +34,12 @@ async fn two_relays_carry_each_row_once_though_carriers_fail() {
         for _ in 0..ROWS {
             sql(&nodes[0], INSERT).await;
         }
-        let told: Mutex<BTreeMap<i64, usize>> = Mutex::default();
+        let told: Mutex<BTreeMap<(bool, i64), usize>> = Mutex::default();
         let failures = Mutex::new(5_usize);
-        let relay = async |db: &Db| {
+        let relay = async |db: &Db, leg: Leg, patience: u32| {
             let mut idle = 0;
-            while idle < 3 {
-                let outcome = outbox::carry(db, outbox::Leg::Whole, 16, async |rows| {
+            while idle < patience {
+                let outcome = outbox::carry(db, leg, 16, async |rows| {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                     {
                         let mut failures = failures.lock().expect("no panic");
@@ -48,7 +49,7 @@ async fn two_relays_carry_each_row_once_though_carriers_fail() {
                         }
                     }
                     let mut told = told.lock().expect("no panic");
-                    rows.iter().for_each(|row| *told.entry(row.commit_no).or_default() += 1);
+                    rows.iter().for_each(|row| *told.entry((leg == Leg::First, row.commit_no)).or_default() += 1);
                     Ok(())
                 });
                 match outcome.await {
@@ -62,10 +63,16 @@ async fn two_relays_carry_each_row_once_though_carriers_fail() {
                 }
             }
         };
-        let relays = join_all([&nodes[0], &nodes[1], &nodes[0], &nodes[1]].map(relay));
+        // the second leg waits for what the first one has told
+        let relays = join_all([
+            relay(&nodes[0], Leg::First, 3),
+            relay(&nodes[1], Leg::First, 3),
+            relay(&nodes[0], Leg::Second, 50),
+            relay(&nodes[1], Leg::Second, 50),
+        ]);
         tokio::time::timeout(Duration::from_secs(30), relays).await.expect("they come to an end");
         let told = told.into_inner().expect("no panic");
-        assert_eq!(told.len(), ROWS, "none is skipped");
+        assert_eq!(told.len(), 2 * ROWS, "none is skipped on either leg");
         assert!(told.values().all(|times| *times == 1), "none is carried twice at the same time");
         assert_eq!(number(&nodes[0], LEFT).await, 0);
         for node in nodes {
@@ -87,13 +94,13 @@ async fn a_lower_number_that_commits_later_is_carried_and_blocks_nobody() {
         let first = carried(&db).await;
         assert_eq!(first.len(), 1, "the visible one does not wait for the other");
         // and while rows are carried others can be inserted
-        let inserting = outbox::carry(&db, outbox::Leg::Whole, 64, async |_| Ok(()));
+        let inserting = outbox::carry(&db, Leg::Whole, 64, async |_| Ok(()));
         inserting.await.expect("carried");
         slow.commit().await.expect("committed");
         let second = carried(&db).await;
         assert!(second.len() == 1 && second < first, "{second:?} was committed after {first:?}");
         sql(&db, INSERT).await;
-        let held = outbox::carry(&db, outbox::Leg::Whole, 64, async |rows| {
+        let held = outbox::carry(&db, Leg::Whole, 64, async |rows| {
             assert_eq!(rows.len(), 1);
             let insert = tokio::time::timeout(Duration::from_secs(2), sql(&db, INSERT)).await;
             insert.expect("a commit does not wait for a row that is being told");

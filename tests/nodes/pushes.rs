@@ -68,6 +68,21 @@ async fn signing_out_at_one_node_closes_the_socket_at_another_at_once() {
 }
 
 #[tokio::test]
+async fn who_signs_in_at_one_node_is_known_at_another_at_once() {
+    on_each_database(|services, database| async move {
+        let cluster = Cluster::open(&services, &database, 2).await;
+        let [one, two] = [&cluster.nodes[0], &cluster.nodes[1]];
+        let ann = one.visitor().register("ann").await;
+        two.meets(&ann).get("/api/user/profile").await.accepted(); // her sign-ins are in memory there
+        for _ in 0..3 {
+            let again = one.visitor().log_in("ann", "ann-2026").await;
+            two.meets(&again).get("/api/user/profile").await.accepted();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_price_changed_at_one_node_is_asked_at_the_others() {
     on_each_database(|services, database| async move {
         let cluster = Cluster::open(&services, &database, 2).await;

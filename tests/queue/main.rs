@@ -13,6 +13,7 @@ mod broker;
 mod contract;
 mod events;
 mod failures;
+mod figures;
 mod outages;
 mod proxy;
 mod shop;

@@ -103,7 +103,12 @@ pub struct Person {
 impl Person {
     /// Somebody who is not signed in.
     pub fn visitor(address: &Address) -> Self {
-        let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).no_proxy().build().expect("an HTTP client");
+        Self::visitor_who_waits(address, ANSWER_WITHIN)
+    }
+
+    /// The same with another patience for one answer.
+    pub fn visitor_who_waits(address: &Address, patience: Duration) -> Self {
+        let http = reqwest::Client::builder().timeout(patience).no_proxy().build().expect("an HTTP client");
         Self { address: address.clone(), user_id: 0, username: String::new(), token: String::new(), http }
     }
 

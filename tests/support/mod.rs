@@ -7,6 +7,7 @@
 
 pub mod books;
 pub mod client;
+pub mod fault_proxy;
 pub mod cut_wire;
 pub mod load;
 pub mod process;

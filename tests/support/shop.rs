@@ -16,7 +16,6 @@ use rushmall::config::{RedisSettings, Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
 use rushmall::messaging::rabbitmq::Broker;
 use rushmall::ops::{CheckOptions, admin, check};
-use rushmall::persistence::SqlLedger;
 use rushmall::persistence::{Db, SqlLedger};
 use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
@@ -82,7 +81,7 @@ impl TestShop {
         let dir = tempfile::tempdir().expect("a directory for the shop");
         let (clock, address) = (Clock::default(), Address::default());
         let setup = Setup { settings: settings.clone(), data_dir: dir.path().to_owned() };
-        let (running, started) = try_start_on(setup, redis.clone(), clock.clone()).expect("the shop opens");
+        let (running, started) = try_start_on(redis.clone(), setup, clock.clone()).expect("the shop opens");
         address.is_now(&started.base);
         let books = Books::open(dir.path()).await;
         let admin_password = started.admin_password.expect("an empty shop makes its first administrator");
@@ -130,7 +129,7 @@ impl TestShop {
     pub async fn restart(&mut self) {
         let setup = Setup { settings: self.settings.clone(), data_dir: self.dir.path().to_owned() };
         self.running.take().expect("the shop is open").stop();
-        let (running, started) = try_start_on(setup, self.redis.clone(), self.clock.clone()).expect("the shop opens");
+        let (running, started) = try_start_on(self.redis.clone(), setup, self.clock.clone()).expect("the shop opens");
         self.address.is_now(&started.base);
         self.running = Some(running);
     }
@@ -215,10 +214,6 @@ pub fn try_start(settings: Settings, data_dir: PathBuf, clock: Clock) -> anyhow:
     try_start_on(None, Setup { settings, data_dir }, clock)
 }
 
-fn start(setup: Setup, redis: Option<RedisSettings>, clock: Clock) -> (Running, Started) {
-    try_start_on(redis, setup, clock).expect("the shop opens")
-}
-
 fn try_start_on(redis: Option<RedisSettings>, setup: Setup, clock: Clock) -> anyhow::Result<(Running, Started)> {
     let (report, started) = std_mpsc::channel();
     let (stop, stopped) = oneshot::channel();
@@ -248,6 +243,7 @@ async fn run(
             None if is_beside => beside_rabbitmq(&setup, &db, &clock).await?,
             None => back_ends::open(&setup, &db, &clock).await?,
         };
+        let app = App::start_on(back_ends, setup, db, clock, Some(Metrics::install().handle())).await?;
         let admin_password = first_admin.map(|credentials| credentials.password);
         anyhow::Ok((app, admin_password))
     };

@@ -154,7 +154,15 @@ impl Person {
 
     /// The same; the answer may be a refusal.
     pub async fn try_plan_sale(&self, product: &Product, plan: SalePlan) -> Answer {
-        let now_ms = self.server_time_ms().await;
+        self.plan_sale_at(product, plan, self.server_time_ms().await).await
+    }
+
+    /// The same by this machine's clock, so that nothing but the plan itself is asked of the shop.
+    pub async fn plan_sale_by_clock(&self, product: &Product, plan: SalePlan) -> Answer {
+        self.plan_sale_at(product, plan, rushmall::clock::Clock::default().now_ms()).await
+    }
+
+    async fn plan_sale_at(&self, product: &Product, plan: SalePlan, now_ms: i64) -> Answer {
         let body = json!({
             "product_id": product.id, "price": plan.price, "stock": plan.units, "per_user_limit": plan.per_buyer,
             "start_at": wire_time(now_ms + plan.opens_in_s * 1_000),

@@ -79,7 +79,10 @@ pub struct RabbitQueue {
     /// One at a time looks through the dead messages: they are hidden from others meanwhile.
     pub(super) dead_desk: tokio::sync::Mutex<()>,
     deliveries_max: u32,
+    /// The delivery that is out.
     out: Mutex<Option<Outstanding>>,
+    /// The message that is just being taken, which belongs to no delivery yet.
+    in_hand: Mutex<Option<Outstanding>>,
 }
 
 fn open<'a>(connection: &'a Connection, plan: &'a Plan<Intake>) -> BoxFuture<'a, lapin::Result<Intake>> {
@@ -118,6 +121,7 @@ impl RabbitQueue {
             dead_desk: tokio::sync::Mutex::default(),
             deliveries_max: settings.deliveries_max,
             out: Mutex::default(),
+            in_hand: Mutex::default(),
         });
         let watched = Arc::downgrade(&queue);
         tokio::spawn(async move {
@@ -141,6 +145,15 @@ impl RabbitQueue {
 
     fn out(&self) -> MutexGuard<'_, Option<Outstanding>> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_hand(&self) -> MutexGuard<'_, Option<Outstanding>> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if this node has received what it has not acknowledged.
+    fn has_unsettled(&self) -> bool {
+        self.out().is_some() || self.in_hand().is_some()
     }
 
     /// Publishes tickets as one message with `attempt` attempts on its account.
@@ -181,12 +194,17 @@ impl RabbitQueue {
         self.within(session, session.parts.channel.basic_nack(tag, options)).await
     }
 
-    /// What the last delivery's consumer left behind comes again.
+    /// What the last delivery's consumer left behind comes again, and what a dropped [`OrderQueue::receive`] had taken.
+    /// What an earlier session had the broker took back itself.
     async fn return_leftovers(&self, session: &Session<Intake>) -> Result<(), QueueError> {
-        let left = self.out().take();
-        match left {
-            Some(left) if left.session == session.number => self.requeue(session, left.tag, true).await,
-            _ => Ok(()), // the broker took back what an earlier session had
+        let of_now = |left: &Outstanding| left.session == session.number;
+        let (in_hand, out) = (self.in_hand().take().filter(of_now), self.out().take().filter(of_now));
+        if let Some(left) = in_hand {
+            self.requeue(session, left.tag, false).await?;
+        }
+        match out {
+            Some(left) => self.requeue(session, left.tag, true).await,
+            None => Ok(()),
         }
     }
 
@@ -204,6 +222,8 @@ impl RabbitQueue {
 
     /// Adds a message to the delivery, or buries it.
     async fn take(&self, session: &Session<Intake>, message: Message, into: &mut Gathered) -> Result<(), QueueError> {
+        let named = Outstanding { session: session.number, tag: message.delivery_tag };
+        *self.in_hand() = Some(named);
         let headers = message.properties.headers().as_ref();
         let attempts = number(headers, "attempt").saturating_add(number(headers, "x-delivery-count"));
         let attempts = u32::try_from(attempts.max(0)).unwrap_or(u32::MAX);
@@ -218,19 +238,22 @@ impl RabbitQueue {
                 into.last_tag = Some(tag);
                 into.attempts = into.attempts.max(attempts);
                 into.traceparent = into.traceparent.take().or_else(|| header_text(headers, "traceparent"));
-                *self.out() = Some(Outstanding { session: session.number, tag });
+                *self.out() = Some(named);
+                *self.in_hand() = None;
                 return Ok(());
             }
             Err(unreadable) => unreadable.to_string(),
         };
-        match self.bury(&message.data, &message.properties, attempts, &reason).await {
+        let outcome = match self.bury(&message.data, &message.properties, attempts, &reason).await {
             Ok(()) => self.ack(session, tag, false).await,
             Err(error) => {
                 tracing::error!(%error, reason, "message not buried, it comes again");
                 tokio::time::sleep(PAUSE_UNBURIED).await;
                 self.requeue(session, tag, false).await
             }
-        }
+        };
+        *self.in_hand() = None;
+        outcome
     }
 
     /// The next message; `None` if none is at hand and the delivery has some already.
@@ -341,7 +364,7 @@ impl OrderQueue for RabbitQueue {
 
     async fn is_idle(&self) -> Result<bool, QueueError> {
         let session = self.session()?;
-        if self.publisher.in_flight() > 0 || self.ready(&session).await? > 0 || self.out().is_some() {
+        if self.publisher.in_flight() > 0 || self.ready(&session).await? > 0 || self.has_unsettled() {
             return Ok(false);
         }
         match session.parts.consumer.try_lock() {
@@ -349,9 +372,9 @@ impl OrderQueue for RabbitQueue {
                 if let Some(Some(Ok(message))) = consumer.at_hand() {
                     consumer.waiting = Some(message);
                 }
-                Ok(consumer.waiting.is_none() && self.out().is_none())
+                Ok(consumer.waiting.is_none() && !self.has_unsettled())
             }
-            Err(_receiving) => Ok(session.parts.is_waiting.load(Ordering::Acquire) && self.out().is_none()),
+            Err(_receiving) => Ok(session.parts.is_waiting.load(Ordering::Acquire) && !self.has_unsettled()),
         }
     }
 

@@ -167,6 +167,8 @@ pub struct Verdict {
     pub unaccounted: u64,
     /// Orders beyond one a buyer.
     pub over_limit: u64,
+    /// Units that nobody got although buyers clicked: all of them, when not one click was accepted.
+    pub unsold: u64,
 }
 
 impl Verdict {
@@ -186,6 +188,7 @@ impl Verdict {
                 + positive(books.unsettled)
                 + placed.saturating_sub(clicks.accepted + clicks.errors),
             over_limit: books.orders_total().saturating_sub(books.distinct_buyers),
+            unsold: if clicks.attempted > 0 && clicks.accepted == 0 { stock } else { 0 },
         }
     }
 
@@ -305,6 +308,14 @@ mod tests {
         assert_eq!(verdict(&drill).unaccounted, 2);
         drill.1.errors = 2;
         assert!(verdict(&drill).is_clean());
+    }
+
+    #[test]
+    fn a_sale_in_which_nobody_got_anything_is_no_success() {
+        let nobody = Clicks { attempted: 300, refused: 300, ..Clicks::default() };
+        let stock = vec![pool(100, 100, 0, 0)];
+        let books = Books { ledger: stock.clone(), stock, ..Books::default() };
+        assert_eq!(Verdict::of(100, &nobody, 0, &books), Verdict { unsold: 100, ..Verdict::default() });
     }
 
     #[test]

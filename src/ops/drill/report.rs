@@ -24,7 +24,7 @@ pub(super) fn table(figures: &Figures) -> String {
     text.push_str(if figures.verdict.is_clean() {
         "\nPASSED: every unit and every order is accounted for"
     } else {
-        "\nFAILED: see oversold, lost, unaccounted, over limit"
+        "\nFAILED: see oversold, lost, unaccounted, over limit, unsold"
     });
     text
 }
@@ -55,6 +55,7 @@ fn rows(figures: &Figures) -> Vec<(&'static str, String)> {
         ("lost", number(verdict.lost)),
         ("unaccounted", number(verdict.unaccounted)),
         ("over limit", number(verdict.over_limit)),
+        ("unsold though clicked", number(verdict.unsold)),
     ]
 }
 

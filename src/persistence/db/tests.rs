@@ -4,8 +4,10 @@ mod lost_commits;
 mod restarts;
 
 use sea_orm::ConnectionTrait;
+use sea_orm_migration::MigratorTrait;
 
 use super::*;
+use crate::persistence::migrations::Migrator;
 use crate::persistence::testing::database;
 
 #[actix_rt::test]
@@ -51,7 +53,7 @@ async fn nodes_that_start_at_once_migrate_once() {
         futures::future::join_all(migrating).await.into_iter().for_each(|outcome| outcome.unwrap());
     }
     let steps = sea_orm::Statement::from_string(nodes[0].backend(), "SELECT version FROM seaql_migrations");
-    assert_eq!(nodes[0].reader().query_all_raw(steps).await.unwrap().len(), 4);
+    assert_eq!(nodes[0].reader().query_all_raw(steps).await.unwrap().len(), Migrator::migrations().len());
 }
 
 #[actix_rt::test]
@@ -74,6 +76,15 @@ async fn a_database_that_is_not_there_is_refused_at_once_and_named() {
     assert!(told.starts_with("cannot open the database at") && !told.contains("secret"), "{told}");
     if db.backend() != DbBackend::Sqlite {
         assert!(told.contains("ConnectionRefused"), "{told}");
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap(); // takes connections and says nothing
+        let place = settings.url.split_once('@').unwrap().1;
+        let url = settings.url.replace(place, &format!("{}/shop", silent.local_addr().unwrap()));
+        let settings = DatabaseSettings { url, acquire_timeout_ms: 300, ..settings };
+        let start = crate::clock::monotonic();
+        let refused = Db::connect(&settings, own.path()).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(2));
+        let told = format!("{:?}", std::error::Error::source(&refused));
+        assert!(told.contains("no answer in 300 ms"), "{told}");
     }
 }
 

@@ -85,10 +85,10 @@ impl Server {
     }
 
     /// Stops it, and waits until its last thread has stopped.
-    fn stop(&self) {
+    async fn stop(&self) {
         self.signal("-STOP");
         while self.pids().iter().any(|pid| is_running(pid)) {
-            std::thread::yield_now();
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
@@ -158,7 +158,7 @@ async fn a_busy_pool_survives_a_quick_restart() {
 async fn a_stopped_server_hangs_nobody() {
     let Some((server, db)) = Server::start().await else { return reopened().await };
     warm(&db).await;
-    server.stop();
+    server.stop().await;
     for _ in 0..2 {
         let start = monotonic();
         let (reading, writing) = futures::join!(read(&db), write(&db, "meanwhile"));

@@ -1,0 +1,24 @@
+//! A cluster in a storm: engines and nodes are killed, stopped and flushed, connections reset, delayed and swallowed,
+//! while people buy, pay and cancel; then every promise that was made is looked for in the books.
+//!
+//! docs/CHAOS.md says what is injected, what is checked and how a run is repeated. `make chaos` runs it for minutes;
+//! within `make test` it runs for one. Without `RUSHMALL_TEST_SERVICES=1` only the parts that need no services run.
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod books;
+mod cluster;
+mod crowd;
+mod inject;
+mod journal;
+mod nodes;
+mod office;
+mod plan;
+mod proxy;
+mod recovery;
+mod report;
+mod services;
+mod storm;
+mod verdict;
