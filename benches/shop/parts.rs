@@ -30,8 +30,8 @@ const SINGLE_ORDER: &str = "if redis.call('SADD', KEYS[1], ARGV[1]) == 0 then re
     if redis.call('DECR', KEYS[2]) < 0 then redis.call('INCR', KEYS[2]) return 0 end \
     redis.call('HSET', KEYS[3], ARGV[1], ARGV[2]) return 1";
 const KEYS: [&str; 3] = ["bench:{1}:buyers", "bench:{1}:stock", "bench:{1}:tickets"];
-/// Calls of a run: about so many a second are expected.
-const CALLS_PER_SECOND: f64 = 40_000.0;
+/// Calls that tell how many fit into the time.
+const CALLS_TO_TRY: u64 = 10_000;
 /// Claims that wait in the core at the same time.
 const IN_FLIGHT: usize = 1_024;
 const SALE: SaleId = SaleId(1);
@@ -44,17 +44,38 @@ pub async fn single_order_script(rig: &Rig, seconds: f64) -> anyhow::Result<f64>
     let hash: String = redis::cmd("SCRIPT").arg("LOAD").arg(SINGLE_ORDER).query_async(&mut redis).await?;
     let () = redis::cmd("SET").arg(KEYS[1]).arg(1_000_000_000).query_async(&mut redis).await?;
     let port = rig.redis_url.rsplit(':').next().context("no port")?.to_owned();
-    let calls = ((CALLS_PER_SECOND * seconds) as u64).max(10_000).to_string();
+    let pace = benchmark(&port, &hash, CALLS_TO_TRY).await?;
+    let calls = ((pace * seconds) as u64).max(CALLS_TO_TRY);
+    let pace = benchmark(&port, &hash, calls).await?;
+    let recorded: u64 = redis::cmd("HLEN").arg(KEYS[2]).query_async(&mut redis).await?;
+    // random buyers: a few in a million click twice
+    ensure!(recorded > calls, "the script recorded {recorded} of {calls} orders");
+    let () = redis::cmd("UNLINK").arg(&KEYS[..]).query_async(&mut redis).await?;
+    Ok(pace)
+}
+
+/// Calls a second by redis-benchmark.
+async fn benchmark(port: &str, hash: &str, calls: u64) -> anyhow::Result<f64> {
     let mut command = Command::new("redis-benchmark");
-    command.args(["-p", &port, "-c", "50", "-n", &calls, "-r", "100000000000", "--csv", "EVALSHA", &hash, "3"]);
+    command.args([
+        "-p",
+        port,
+        "-c",
+        "50",
+        "-n",
+        &calls.to_string(),
+        "-r",
+        "100000000000",
+        "--csv",
+        "EVALSHA",
+        hash,
+        "3",
+    ]);
     command.args(KEYS).args(["__rand_int__", "sale:1 1 990 1763700000000 {}"]);
     let output =
         tokio::task::spawn_blocking(move || command.output()).await?.context("redis-benchmark (redis-tools)")?;
     ensure!(output.status.success(), "redis-benchmark: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
-    let recorded: u64 = redis::cmd("HLEN").arg(KEYS[2]).query_async(&mut redis).await?;
-    ensure!(recorded > 0, "the script recorded nothing");
-    let () = redis::cmd("UNLINK").arg(&KEYS[..]).query_async(&mut redis).await?;
     let last =
         text.lines().last().and_then(|line| line.split("\",\"").nth(1)).context("no figure of redis-benchmark")?;
     Ok(last.parse()?)

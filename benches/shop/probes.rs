@@ -40,9 +40,21 @@ pub async fn redis_calls(redis: &mut redis::aio::MultiplexedConnection) -> anyho
     Ok(text.lines().filter_map(read).collect())
 }
 
-/// Commands that a client sent: calls of scripts, and commands that no script of the shop uses.
+/// Commands that clients sent, at least: calls of scripts, and those commands that hardly any script uses.
 pub fn from_clients(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> u64 {
-    const SENT: [&str; 8] = ["evalsha", "eval", "publish", "spublish", "ping", "script|load", "subscribe", "get"];
+    const SENT: [&str; 11] = [
+        "evalsha",
+        "eval",
+        "publish",
+        "spublish",
+        "ping",
+        "script|load",
+        "subscribe",
+        "get",
+        "set",
+        "smembers",
+        "hgetall",
+    ];
     SENT.iter().map(|name| after.get(*name).unwrap_or(&0) - before.get(*name).unwrap_or(&0)).sum()
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
+use chrono::{DateTime, FixedOffset, SecondsFormat};
+use rushmall::clock::Clock;
 use serde_json::{Value, json};
 
 use super::rig::Rig;
@@ -63,7 +65,7 @@ impl Stage {
         let product = self.post("/api/product", &product).await?["id"].as_i64().context("no product")?;
         let sale = json!({
             "product_id": product, "price": 9.90, "stock": stock, "per_user_limit": UNITS_PER_BUYER,
-            "start_at": "2020-01-01T00:00:00+08:00", "end_at": "2099-01-01T00:00:00+08:00",
+            "start_at": in_china(-60_000)?, "end_at": in_china(24 * 3_600_000)?,
         });
         let sale = self.post("/api/seckill/sale", &sale).await?["id"].as_i64().context("no sale")?;
         Ok(Sale { product, sale, stock })
@@ -103,4 +105,11 @@ impl Stage {
         };
         Arc::new(self.tokens.iter().map(click).collect())
     }
+}
+
+/// The shop's notation of an instant so many milliseconds from now.
+fn in_china(from_now_ms: i64) -> anyhow::Result<String> {
+    let utc = DateTime::from_timestamp_millis(Clock::default().now_ms() + from_now_ms).context("no such time")?;
+    let china = FixedOffset::east_opt(8 * 3_600).context("no such zone")?;
+    Ok(utc.with_timezone(&china).to_rfc3339_opts(SecondsFormat::Secs, false))
 }

@@ -67,7 +67,12 @@ struct Told {
 }
 
 impl Crowd {
-    pub fn new(buyers: Vec<Person>, products: Vec<Product>, admin: Person, doors: Vec<Address>) -> (Arc<Self>, mpsc::Receiver<Accepted>) {
+    pub fn new(
+        buyers: Vec<Person>,
+        products: Vec<Product>,
+        admin: Person,
+        doors: Vec<Address>,
+    ) -> (Arc<Self>, mpsc::Receiver<Accepted>) {
         let (accepted, heard) = mpsc::channel(65_536);
         let stand = |who| Arc::new(Mutex::new(Buyer { who, orders: BTreeMap::new(), open: Vec::new(), asked: 0 }));
         let buyers = buyers.into_iter().map(stand).collect();
@@ -206,7 +211,10 @@ impl Crowd {
         if told.answer.is_accepted() {
             *self.tally.acts.lock().unwrap().entry(act).or_default() += 1;
         } else if told.answer.code == CODE_NOT_FOUND {
-            self.blink(told.clicked, format!("{act:?} of {order_no} {:?} old: {:?}", told_since.elapsed(), told.answer));
+            self.blink(
+                told.clicked,
+                format!("{act:?} of {order_no} {:?} old: {:?}", told_since.elapsed(), told.answer),
+            );
         }
     }
 

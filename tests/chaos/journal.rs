@@ -148,7 +148,10 @@ impl Order {
         let owed = if row.status == REFUNDED { row.captured_fen } else { 0 };
         expect(row.refunded_fen == owed, "money given back does not fit its state", &mut wrong);
         expect(is(&[PAID, SHIPPED, COMPLETED, REFUNDED]) || row.captured_fen == 0, "captured and not sold", &mut wrong);
-        wrong.iter().map(|what| format!("order {} is {}: {what} ({self:?}, {row:?})", self.order_no, row.status)).collect()
+        wrong
+            .iter()
+            .map(|what| format!("order {} is {}: {what} ({self:?}, {row:?})", self.order_no, row.status))
+            .collect()
     }
 }
 

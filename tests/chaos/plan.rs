@@ -256,7 +256,8 @@ mod tests {
             let plan = plan(seed, 120);
             for fault in &plan {
                 assert!(fault.lasts_ms <= LONGEST_MS && fault.at_ms + fault.lasts_ms < 120_000, "{fault}");
-                let beside = |other: &&Planned| other.at_ms <= fault.at_ms && fault.at_ms < other.at_ms + other.lasts_ms;
+                let beside =
+                    |other: &&Planned| other.at_ms <= fault.at_ms && fault.at_ms < other.at_ms + other.lasts_ms;
                 assert!(plan.iter().filter(beside).count() <= FAULTS_AT_ONCE_MAX, "seed {seed}: {fault}");
                 let at_its_place = |other: &&Planned| beside(other) && other.place == fault.place;
                 assert!(plan.iter().filter(at_its_place).count() <= 1, "seed {seed}: {fault}");

@@ -124,7 +124,11 @@ impl Run<'_> {
         let owned = |counts: BTreeMap<&str, u64>| counts.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
         writeln!(out, "chaos: seed {}, {} s, {}", self.seed, self.seconds, self.database)?;
         let skipped = self.skipped.len();
-        writeln!(out, "faults       {} injected, {skipped} passed over (their place was still broken)", self.injected.len())?;
+        writeln!(
+            out,
+            "faults       {} injected, {skipped} passed over (their place was still broken)",
+            self.injected.len()
+        )?;
         writeln!(out, "  by kind    {}", counts(self.by_kind()))?;
         writeln!(out, "  by place   {}", counts(owned(self.by_component())))?;
         writeln!(out, "requests     {}, of which {} never answered", load(&tally.requests), load(&tally.unheard))?;
@@ -157,9 +161,10 @@ impl Run<'_> {
     pub fn json(&self) -> Value {
         let tally = self.tally;
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let recovery = self.recovery_times().into_iter().map(|(name, all, calm)| {
-            (name, json!({ "all": all.json(), "undisturbed": calm.map(|calm| calm.json()) }))
-        });
+        let recovery = self
+            .recovery_times()
+            .into_iter()
+            .map(|(name, all, calm)| (name, json!({ "all": all.json(), "undisturbed": calm.map(|calm| calm.json()) })));
         json!({
             "seed": self.seed, "seconds": self.seconds, "database": self.database,
             "faults": { "injected": self.injected.len(), "passed_over": self.skipped.len(),

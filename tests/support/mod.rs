@@ -7,8 +7,8 @@
 
 pub mod books;
 pub mod client;
-pub mod fault_proxy;
 pub mod cut_wire;
+pub mod fault_proxy;
 pub mod load;
 pub mod process;
 pub mod services;
