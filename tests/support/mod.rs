@@ -8,6 +8,7 @@
 pub mod books;
 pub mod client;
 pub mod cut_wire;
+pub mod ground;
 pub mod load;
 pub mod process;
 pub mod services;
