@@ -223,9 +223,12 @@ impl Books {
             .collect()
     }
 
-    /// Sums of everything that a refused request must leave alone.
+    /// Sums of everything that a refused request must leave alone; the ledger's tickets first.
     pub async fn footprint(&self) -> Vec<i64> {
-        let mut counts = Vec::new();
+        let mut counts = match self.ledger.is_shared() {
+            true => vec![self.tickets().await],
+            false => vec![self.count("SELECT COUNT(*) AS n FROM ledger_tickets").await],
+        };
         for sql in [
             "SELECT COUNT(*) AS n FROM orders",
             "SELECT COALESCE(SUM(version + 0), 0) AS n FROM orders",
@@ -243,10 +246,6 @@ impl Books {
         for product_id in self.products().await {
             counts.extend(self.gates(product_id).await.into_values());
         }
-        counts.extend(match self.ledger.is_shared() {
-            true => vec![self.tickets().await],
-            false => vec![self.count("SELECT COUNT(*) AS n FROM ledger_tickets").await],
-        });
         counts.extend(self.carts().await);
         counts
     }
