@@ -15,7 +15,8 @@ ARGS ?=
 # One TLS backend (aws-lc-rs), no system OpenSSL, no crate with an open advisory.
 BANNED := openssl-sys|native-tls|ring|rsa
 
-.PHONY: help run run-cluster drill test test-engines test-on-servers check bench bench-micro chaos fmt lint doc bans deny
+.PHONY: help run run-cluster drill test test-embedded test-cluster test-engines test-on-servers check bench bench-micro chaos \
+	fmt lint doc bans deny
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,8 +33,17 @@ drill: ## Rehearse a sale against a shop (ARGS="--buyers 5000 --stock 500 --rate
 	cargo build --release --locked
 	@exec "$$CARGO_TARGET_DIR/release/rushmall" drill $(ARGS)
 
-test: ## Run every test, with the failpoints compiled in
+test: ## Run every test on all back ends, with the failpoints compiled in
+	RUSHMALL_TEST_SERVICES=1 scripts/services with redis redis-cluster rabbitmq mariadb postgres -- \
+		$(MAKE) test-embedded test-cluster test-on-servers
+
+# Every test, the shops under test on the embedded back ends; those of single back ends use the servers.
+test-embedded:
 	cargo test --locked --features failpoints
+
+# What buyers, administrators and crashes do, once more on Redis, RabbitMQ and MariaDB: the same binaries.
+test-cluster:
+	RUSHMALL_TEST_BACKENDS=cluster cargo test --locked --features failpoints --test races --test api --test crash
 
 test-engines: ## Run the repository tests on MariaDB and on PostgreSQL
 	scripts/services with mariadb postgres -- $(MAKE) test-on-servers

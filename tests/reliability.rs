@@ -1,5 +1,6 @@
 //! docs/RELIABILITY.md says what is so: every row of the race list is there, every test that it names exists, every
-//! crash point of the sources stands in its table and every point of the table in the sources.
+//! crash point of the sources stands in its table and every point of the table in the sources, and every test crate says
+//! on which back ends it runs.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeSet;
@@ -54,6 +55,30 @@ fn every_test_that_is_named_exists() {
     let in_prose = quoted(section(&page, "What the crash tests prove"));
     for name in in_tables.chain(in_prose.into_iter().filter(|name| name.contains('_'))) {
         assert!(sources.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+}
+
+#[test]
+fn every_directory_of_tests_says_on_which_back_ends_it_runs() {
+    let page = page();
+    let section = section(&page, "Which tests run on which back ends");
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| `tests/")).collect();
+    let named: BTreeSet<&str> = rows.iter().flat_map(|line| quoted(line.split(" | ").next().unwrap())).collect();
+    let here = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")).unwrap();
+    let crates: BTreeSet<String> = here
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| name != "support")
+        .map(|name| format!("tests/{name}"))
+        .collect();
+    assert_eq!(named, crates.iter().map(String::as_str).collect());
+    let makefile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Makefile")).unwrap();
+    let again = makefile.lines().find(|line| line.contains("RUSHMALL_TEST_BACKENDS=cluster")).unwrap();
+    let repeated = rows.iter().find(|row| row.contains("then again on")).unwrap();
+    for name in quoted(repeated.split(" | ").next().unwrap()) {
+        assert!(
+            again.contains(&format!("--test {}", name.trim_start_matches("tests/"))),
+            "{name} in make test-cluster"
+        );
     }
 }
 

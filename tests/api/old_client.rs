@@ -1,8 +1,9 @@
 //! GoMall's web client, request by request as it sends them, against the demo shop.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use rushmall::ops::seed;
-use rushmall::persistence::sql_ledger::SqlLedger;
 use serde_json::{Value, json};
 
 use crate::support::client::Person;
@@ -13,8 +14,8 @@ const CATEGORIES: [&str; 8] =
 
 async fn demo() -> TestShop {
     let mut shop = TestShop::open().await;
-    let ledger = SqlLedger::new(shop.books.db().clone());
-    seed::fill(shop.books.db(), &ledger, shop.clock.now_ms()).await.expect("the demo catalogue");
+    let ledger = Arc::clone(&shop.inside().ledger);
+    seed::fill(shop.books.db(), &*ledger, shop.clock.now_ms()).await.expect("the demo catalogue");
     shop.restart().await; // seeded behind its back
     shop
 }

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rushmall::clock::Clock;
-use rushmall::config::{DatabaseSettings, RedisSettings, Settings};
+use rushmall::config::{RedisSettings, Settings};
 use rushmall::domain::user::FIRST_ADMIN;
 use rushmall::persistence::Db;
 use rushmall::redis_link::RedisLink;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 use tempfile::TempDir;
 
 use crate::support::client::{Address, Person};
+use crate::support::ground::{Schema, hex};
 use crate::support::shop::{Running, settings_for_tests, try_start};
 
 const SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0-of-all-nodes";
@@ -39,66 +40,6 @@ pub fn services() -> Option<Services> {
     let databases: Vec<String> =
         ["RUSHMALL_TEST_MYSQL_URL", "RUSHMALL_TEST_POSTGRES_URL"].into_iter().filter_map(url).collect();
     Some(Services { redis: redis?, amqp: amqp?, databases }).filter(|services| !services.databases.is_empty())
-}
-
-/// A database of its own on a server, dropped with the value.
-pub struct Schema {
-    server: String,
-    name: String,
-}
-
-impl Schema {
-    pub async fn make(server: &str) -> Self {
-        let name = format!("rushmall_{}", hex(8));
-        let schema = Self { server: server.trim_end_matches('/').to_owned(), name };
-        let admin = schema.admin().await;
-        let create = match schema.is_postgres() {
-            true => format!("CREATE DATABASE {}", schema.name),
-            false => format!("CREATE DATABASE {} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", schema.name),
-        };
-        admin.execute_unprepared(&create).await.expect("a database is made");
-        admin.close().await.expect("closed");
-        schema
-    }
-
-    fn is_postgres(&self) -> bool {
-        self.server.starts_with("postgres")
-    }
-
-    async fn admin(&self) -> DatabaseConnection {
-        let database = if self.is_postgres() { "/postgres" } else { "/mysql" };
-        Database::connect(format!("{}{database}", self.server)).await.expect("the database server answers")
-    }
-
-    pub fn settings(&self) -> DatabaseSettings {
-        DatabaseSettings { url: format!("{}/{}", self.server, self.name), ..DatabaseSettings::default() }
-    }
-
-    /// Beside the nodes, with the schema in place.
-    pub async fn db(&self) -> Db {
-        let db = Db::connect(&self.settings(), std::path::Path::new("/nowhere")).await.expect("the database opens");
-        db.migrate().await.expect("the schema is brought up to date");
-        db
-    }
-}
-
-impl Drop for Schema {
-    fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), self.name.clone());
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let schema = std::mem::ManuallyDrop::new(Self { server, name });
-                let force = if schema.is_postgres() { " WITH (FORCE)" } else { "" };
-                let drop = format!("DROP DATABASE {}{force}", schema.name);
-                schema.admin().await.execute_unprepared(&drop).await.map(|_| ())
-            })
-        });
-        let dropped = dropping.join();
-        if !std::thread::panicking() {
-            dropped.expect("the thread lives").expect("the database is dropped");
-        }
-    }
 }
 
 /// What all nodes of a shop share.
@@ -321,10 +262,4 @@ where
     };
     let databases = services.databases.clone();
     futures::stream::iter(databases).for_each(|database| test(services.clone(), database)).await;
-}
-
-/// So many random bytes in hex.
-pub fn hex(bytes: usize) -> String {
-    let token = rushmall::random::bytes::<32>();
-    token.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,7 +8,8 @@ use rushmall::domain::OrderNo;
 use rushmall::persistence::journal;
 use rushmall::persistence::outbox::{OutboxPayload, OutboxRow};
 
-use crate::cluster::{Cluster, Node, OwnRedis, Shared, hex, on_each_database};
+use crate::cluster::{Cluster, Node, OwnRedis, Shared, on_each_database};
+use crate::support::ground::hex;
 use crate::support::socket::Listener;
 
 const PAID: i64 = 2;

@@ -9,7 +9,8 @@ use rushmall::persistence::outbox::{self, Leg};
 use rushmall::persistence::{Db, StoreError};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 
-use crate::cluster::{Schema, number, services, sql};
+use crate::cluster::{number, services, sql};
+use crate::support::ground::Schema;
 
 const ROWS: usize = 400;
 const INSERT: &str = "INSERT INTO outbox (payload, created_at_ms) VALUES ('{\"events\":[]}', 1)";

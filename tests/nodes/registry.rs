@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use rushmall::messaging::registry::RegistryError;
 use rushmall::messaging::{NodeInfo, Nodes};
 
-use crate::cluster::{Cluster, Node, Shared, hex, on_each_database, services};
+use crate::cluster::{Cluster, Node, Shared, on_each_database, services};
+use crate::support::ground::hex;
 
 fn info(slot: u8, name: &str) -> NodeInfo {
     NodeInfo { name: name.to_owned(), slot, address: "127.0.0.1:1".to_owned(), started_at_ms: 1 }

@@ -38,7 +38,7 @@ async fn one_short_line_in(shop: TestShop) {
     assert_eq!(ann.orders().await.len(), 0);
     // tombstones of what was given back may stay; units, orders and cart are as before
     let mut after = shop.books.footprint().await;
-    (before[5], after[5]) = (0, 0);
+    (before[0], after[0]) = (0, 0);
     assert_eq!(after, before);
 
     admin.set_stock(&products[1], 3).await.accepted();

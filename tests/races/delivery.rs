@@ -17,7 +17,7 @@ use crate::support::client::Person;
 use crate::support::shop::TestShop;
 use crate::support::verbs::Product;
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 
 /// A claim as the session actor would make it.
 pub fn claim(shop: &TestShop, buyer: &Person, product: &Product, pool: i64) -> Claim {

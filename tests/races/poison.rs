@@ -89,21 +89,10 @@ async fn t6_a_ticket_that_cannot_be_read_stands_in_nobodys_way() {
     let admin = shop.admin().await;
     let (product, sale) = admin.make_sale("healthy", 5).await;
     let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
-    let taken =
-        format!("UPDATE ledger_pools SET free = free - 1 WHERE product_id = {} AND pool = {}", product.id, sale.id);
-    execute(&shop, &taken).await;
-    execute(
-        &shop,
-        &format!(
-            "INSERT INTO ledger_tickets (order_no, product_id, pool, buyer_id, quantity, unit_price_fen, state, details, \
-             accepted_at_ms) VALUES ('{}', {}, {}, {}, 1, 990, 0, 'not JSON at all', 1)",
-            shop.inside().numbers.next(),
-            product.id,
-            sale.id,
-            ann.user_id
-        ),
-    )
-    .await;
+    let broken = claim(&shop, &ann, &product, sale.id);
+    let taken = shop.inside().ledger.reserve(broken.product, std::slice::from_ref(&broken), shop.clock.now_ms()).await;
+    taken.expect("the ledger answers").pop().expect("one answer").expect("there are units");
+    shop.books.spoil_ticket(product.id, &broken.order_no.to_string()).await;
     // one behind it, whose message was lost: only the sweep can find it
     let lost = claim(&shop, &bob, &product, sale.id);
     let taken = shop.inside().ledger.reserve(lost.product, std::slice::from_ref(&lost), shop.clock.now_ms()).await;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::counting::text;
 use crate::support::client::Person;
+use crate::support::ground::Ground;
 use crate::support::process::ShopProcess;
 use crate::support::wire::Wire;
 
@@ -121,7 +122,9 @@ async fn t29_the_log_of_a_full_life_has_no_password_token_or_secret() {
 #[tokio::test]
 async fn a_generated_key_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let mut shop = ShopProcess::open().await;
+    // nodes of a cluster are given their key
+    let mut shop = ShopProcess::prepare_on(Ground::embedded());
+    shop.start().await;
     let kept = std::fs::metadata(shop.data_dir().join("jwt.key")).expect("the key is kept");
     assert_eq!(kept.permissions().mode() & 0o777, 0o600);
     // and is the same after a restart: nobody is signed out by it

@@ -1,13 +1,19 @@
 //! The shop's books read straight from its database, beside the code under test.
 //!
-//! Plain SQL on purpose: a test that asked the shop's own functions would share their mistakes.
+//! Plain SQL on purpose: a test that asked the shop's own functions would share their mistakes. A gate outside the
+//! database is read through its port, without anything in front that mends it; `rushmall check`, which reads the same,
+//! and the contract of the ledgers hold that.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rushmall::config::{DatabaseSettings, Synchronous};
-use rushmall::persistence::Db;
-use sea_orm::{ConnectionTrait, Statement};
+use rushmall::config::{DatabaseSettings, Setup, Synchronous};
+use rushmall::domain::{BuyerId, ProductId};
+use rushmall::persistence::carts::{CartOwner, CartTerms};
+use rushmall::persistence::{CartStore, Db, RedisCarts, StockLedger, StoreError, open_bare_ledger};
+use rushmall::redis_link::RedisLink;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// How long a shop may take to come to rest.
 const REST_WITHIN: Duration = Duration::from_secs(20);
@@ -54,17 +60,28 @@ pub struct OrderRow {
     pub version: i64,
 }
 
-/// A second pair of eyes on a shop's database.
-#[derive(Clone, Debug)]
+/// A second pair of eyes on a shop's database and gate.
+#[derive(Clone)]
 pub struct Books {
     db: Db,
+    ledger: Arc<dyn StockLedger>,
+    /// Where ledger and carts are if they are not in the database.
+    redis: Option<RedisLink>,
 }
 
 impl Books {
-    /// Opens the database in a data directory, running shop or not.
-    pub async fn open(data_dir: &Path) -> Self {
-        let settings = DatabaseSettings { synchronous: Synchronous::Normal, connections_max: 2, ..Default::default() };
-        Self { db: Db::connect(&settings, data_dir).await.expect("the shop's database opens") }
+    /// Opens the books of a shop, running or not.
+    pub async fn open(setup: &Setup) -> Self {
+        let url = setup.settings.database.url.clone();
+        let settings =
+            DatabaseSettings { url, synchronous: Synchronous::Normal, connections_max: 2, ..Default::default() };
+        let db = Db::connect(&settings, &setup.data_dir).await.expect("the shop's database opens");
+        let ledger = open_bare_ledger(&setup.settings, &db).await.expect("the shop's ledger opens");
+        let redis = match setup.settings.is_cluster() {
+            true => Some(RedisLink::connect(&setup.settings.redis).await.expect("the shop's Redis answers")),
+            false => None,
+        };
+        Self { db, ledger, redis }
     }
 
     /// Reads through the same handle.
@@ -79,15 +96,49 @@ impl Books {
 
     /// The number that `sql` selects in its first column, named `n`.
     pub async fn count(&self, sql: &str) -> i64 {
+        let sql = format!("SELECT {} FROM ({sql}) counted", self.number("n"));
         let statement = Statement::from_string(self.db.backend(), sql);
         let row = self.db.reader().query_one_raw(statement).await.expect("the books can be read");
         row.expect("a count has a row").try_get("", "n").expect("the column is called n")
     }
 
+    /// A column as a number of 64 bits: engines sum up to other types.
+    fn number(&self, column: &str) -> String {
+        let kind = if self.db.backend() == DbBackend::MySql { "SIGNED" } else { "BIGINT" };
+        format!("CAST({column} AS {kind}) AS {column}")
+    }
+
+    /// Tickets that are not settled.
+    pub async fn tickets(&self) -> i64 {
+        if !self.ledger.is_shared() {
+            return self.count("SELECT COUNT(*) AS n FROM ledger_tickets WHERE state IN (0, 1)").await;
+        }
+        let mut count = 0;
+        for product_id in self.products().await {
+            count += self.ledger.unsettled(ProductId(product_id)).await.expect("the ledger can be read").len();
+        }
+        i64::try_from(count).expect("a count")
+    }
+
+    /// Makes the ticket of an order one that cannot be read.
+    pub async fn spoil_ticket(&self, product_id: i64, order_no: &str) {
+        let Some(redis) = &self.redis else {
+            let sql = format!("UPDATE ledger_tickets SET details = 'not JSON at all' WHERE order_no = '{order_no}'");
+            self.db.writer().execute_unprepared(&sql).await.expect("the books can be tampered with");
+            return;
+        };
+        let tickets = redis.key(&format!("{{p{product_id}}}:tickets"));
+        let mut get = redis::cmd("HGET");
+        let ticket: String = redis.query(get.arg(&tickets).arg(order_no)).await.expect("the ticket is there");
+        let mut set = redis::cmd("HSET");
+        set.arg(&tickets).arg(order_no).arg(format!("{ticket}?"));
+        redis.query::<()>(&set).await.expect("the books can be tampered with");
+    }
+
     /// What is not finished now.
     pub async fn unfinished(&self) -> Unfinished {
         Unfinished {
-            tickets: self.count("SELECT COUNT(*) AS n FROM ledger_tickets WHERE state IN (0, 1)").await,
+            tickets: self.tickets().await,
             effects: self.count("SELECT COUNT(*) AS n FROM effects").await,
             outbox: self.count("SELECT COUNT(*) AS n FROM outbox").await,
             moves: self.count(&format!("SELECT COUNT(*) AS n FROM stock_moves WHERE step < {MOVE_ENDED}")).await,
@@ -111,13 +162,11 @@ impl Books {
 
     /// All pools of a product.
     pub async fn units(&self, product_id: i64) -> Vec<Units> {
-        let sql = format!(
-            "SELECT stock.pool, put_in, stock.free, held, sold, ledger_pools.free AS gate FROM stock \
-             LEFT JOIN ledger_pools ON ledger_pools.product_id = stock.product_id AND ledger_pools.pool = stock.pool \
-             WHERE stock.product_id = {product_id} ORDER BY stock.pool"
-        );
+        let columns = ["pool", "put_in", "free", "held", "sold"].map(|name| self.number(name)).join(", ");
+        let sql = format!("SELECT {columns} FROM stock WHERE product_id = {product_id} ORDER BY pool");
         let rows = self.db.reader().query_all_raw(Statement::from_string(self.db.backend(), sql)).await;
         let rows = rows.expect("the books can be read");
+        let gates = self.gates(product_id).await;
         let column = |row: &sea_orm::QueryResult, name: &str| row.try_get("", name).expect("a number");
         rows.iter()
             .map(|row| Units {
@@ -126,14 +175,29 @@ impl Books {
                 free: column(row, "free"),
                 held: column(row, "held"),
                 sold: column(row, "sold"),
-                gate: row.try_get("", "gate").expect("a number or nothing"),
+                gate: gates.get(&column(row, "pool")).copied(),
             })
             .collect()
     }
 
+    /// What the gate would sell, by pool.
+    async fn gates(&self, product_id: i64) -> BTreeMap<i64, i64> {
+        if self.ledger.is_shared() {
+            let pools = match self.ledger.snapshot(ProductId(product_id)).await {
+                Err(StoreError::LedgerLost { .. }) => Vec::new(),
+                known => known.expect("the ledger can be read").pools,
+            };
+            return pools.into_iter().map(|known| (i64::from(known.pool), known.free)).collect();
+        }
+        let sql = format!("SELECT pool, free FROM ledger_pools WHERE product_id = {product_id}");
+        let rows = self.db.reader().query_all_raw(Statement::from_string(self.db.backend(), sql)).await;
+        let column = |row: &sea_orm::QueryResult, name: &str| row.try_get("", name).expect("a number");
+        rows.expect("the books can be read").iter().map(|row| (column(row, "pool"), column(row, "free"))).collect()
+    }
+
     /// Every product that ever had units.
     pub async fn products(&self) -> Vec<i64> {
-        let sql = "SELECT DISTINCT product_id AS n FROM stock ORDER BY product_id";
+        let sql = "SELECT DISTINCT product_id AS n FROM stock ORDER BY n";
         let rows = self.db.reader().query_all_raw(Statement::from_string(self.db.backend(), sql)).await;
         rows.expect("the books can be read").iter().map(|row| row.try_get("", "n").expect("an id")).collect()
     }
@@ -141,8 +205,8 @@ impl Books {
     /// Every order of a product, by number.
     pub async fn orders(&self, product_id: i64) -> Vec<OrderRow> {
         let sql = format!(
-            "SELECT order_no, user_id, product_id, quantity, status + 0 AS status, version + 0 AS version FROM orders \
-             WHERE product_id = {product_id} ORDER BY order_no"
+            "SELECT order_no, {} FROM orders WHERE product_id = {product_id} ORDER BY order_no",
+            ["user_id", "product_id", "quantity", "status", "version"].map(|name| self.number(name)).join(", ")
         );
         let rows = self.db.reader().query_all_raw(Statement::from_string(self.db.backend(), sql)).await;
         let number = |row: &sea_orm::QueryResult, name: &str| row.try_get::<i64>("", name).expect("a number");
@@ -159,28 +223,50 @@ impl Books {
             .collect()
     }
 
-    /// Sums of everything that a refused request must leave alone.
+    /// Sums of everything that a refused request must leave alone; the ledger's tickets first.
     pub async fn footprint(&self) -> Vec<i64> {
-        let mut counts = Vec::new();
+        let mut counts = match self.ledger.is_shared() {
+            true => vec![self.tickets().await],
+            false => vec![self.count("SELECT COUNT(*) AS n FROM ledger_tickets").await],
+        };
         for sql in [
             "SELECT COUNT(*) AS n FROM orders",
             "SELECT COALESCE(SUM(version + 0), 0) AS n FROM orders",
             "SELECT COUNT(*) AS n FROM order_events",
-            "SELECT COUNT(*) AS n FROM cart_items",
-            "SELECT COALESCE(SUM(quantity), 0) AS n FROM cart_items",
-            "SELECT COUNT(*) AS n FROM ledger_tickets",
             "SELECT COUNT(*) AS n FROM products",
             "SELECT COUNT(*) AS n FROM users",
             "SELECT COUNT(*) AS n FROM sales",
             "SELECT COALESCE(SUM(free), 0) AS n FROM stock",
             "SELECT COALESCE(SUM(put_in), 0) AS n FROM stock",
-            "SELECT COALESCE(SUM(free), 0) AS n FROM ledger_pools",
             "SELECT COUNT(*) AS n FROM payments",
             "SELECT COUNT(*) AS n FROM refunds",
         ] {
             counts.push(self.count(sql).await);
         }
+        for product_id in self.products().await {
+            counts.extend(self.gates(product_id).await.into_values());
+        }
+        counts.extend(self.carts().await);
         counts
+    }
+
+    /// Lines in carts of users, and their units.
+    async fn carts(&self) -> [i64; 2] {
+        let Some(redis) = &self.redis else {
+            let lines = self.count("SELECT COUNT(*) AS n FROM cart_items").await;
+            return [lines, self.count("SELECT COALESCE(SUM(quantity), 0) AS n FROM cart_items").await];
+        };
+        let terms = CartTerms { lines_max: 1_000, cut_off_after_ms: i64::MAX };
+        let carts = RedisCarts::new(redis.clone(), self.db.clone(), Arc::clone(&self.ledger), terms);
+        let users = self.db.reader().query_all_raw(Statement::from_string(self.db.backend(), "SELECT id FROM users"));
+        let mut sums = [0, 0];
+        for user in users.await.expect("the books can be read") {
+            let owner = CartOwner::User(BuyerId(user.try_get("", "id").expect("an id")));
+            for line in carts.load(&owner, 0).await.expect("the cart can be read").lines {
+                sums = [sums[0] + 1, sums[1] + line.quantity];
+            }
+        }
+        sums
     }
 
     /// Every product at rest: put in = free + held + sold, nothing negative, the gate sells exactly what is free.

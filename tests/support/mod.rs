@@ -9,6 +9,7 @@ pub mod books;
 pub mod client;
 pub mod cut_wire;
 pub mod fault_proxy;
+pub mod ground;
 pub mod load;
 pub mod process;
 pub mod services;

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
+use rushmall::config::{Settings, Setup};
 use tempfile::TempDir;
 
 use super::books::Books;
 use super::client::{Address, Person};
+use super::ground::{Ground, aside};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -25,13 +27,21 @@ pub struct ShopProcess {
     environment: Vec<(String, String)>,
     child: Option<Child>,
     dir: TempDir,
+    /// The last to go.
+    ground: Ground,
 }
 
 impl ShopProcess {
     /// Data for a shop that was never opened: schema and administrator are there, nothing runs yet.
     pub fn prepare() -> Self {
+        Self::prepare_on(aside(async || Ground::chosen().await))
+    }
+
+    /// The same on chosen ground.
+    pub fn prepare_on(ground: Ground) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the shop");
-        let mut shop = Self { address: Address::default(), environment: Vec::new(), child: None, dir };
+        let environment = ground.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut shop = Self { address: Address::default(), environment, child: None, dir, ground };
         for (name, value) in [
             ("RUSHMALL__HTTP__WORKERS", "2"),
             ("RUSHMALL__ACTORS__ARBITERS", "2"),
@@ -83,7 +93,9 @@ impl ShopProcess {
 
     /// Its books, beside it.
     pub async fn books(&self) -> Books {
-        Books::open(self.data_dir()).await
+        let mut settings = Settings::default();
+        self.ground.under(&mut settings);
+        Books::open(&Setup { settings, data_dir: self.data_dir().to_owned() }).await
     }
 
     /// Starts a process and waits until it answers; fails the test if it does not.

@@ -11,6 +11,13 @@ pub const REDIS: &str = "RUSHMALL_TEST_REDIS_URL";
 /// Seeds of a Redis Cluster, with commas between.
 pub const REDIS_CLUSTER: &str = "RUSHMALL_TEST_REDIS_CLUSTER_URL";
 
+/// A RabbitMQ.
+pub const AMQP: &str = "RUSHMALL_TEST_AMQP_URL";
+/// A MariaDB or MySQL, without a database.
+pub const MYSQL: &str = "RUSHMALL_TEST_MYSQL_URL";
+/// A PostgreSQL, without a database.
+pub const POSTGRES: &str = "RUSHMALL_TEST_POSTGRES_URL";
+
 /// The URL in that variable.
 pub fn url_of(variable: &str) -> Option<String> {
     let url = std::env::var(variable).ok().filter(|url| !url.is_empty());

@@ -3,7 +3,7 @@
 //! It runs in an actix system on a thread of its own, so that tests are plain tokio tests. Closing or dropping it waits
 //! until it is at rest, stops it gracefully, and fails the test on anything that was left over.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
@@ -16,7 +16,7 @@ use rushmall::config::{RedisSettings, Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
 use rushmall::messaging::rabbitmq::Broker;
 use rushmall::ops::{CheckOptions, admin, check};
-use rushmall::persistence::{Db, SqlLedger};
+use rushmall::persistence::{Db, open_bare_ledger};
 use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use super::books::{Books, Unfinished};
 use super::client::{Address, Person};
+use super::ground::{Ground, aside};
 use super::services::{REDIS, REDIS_CLUSTER, redis_settings, url_of};
 
 /// What a test says it leaves behind; everything else must be finished.
@@ -47,6 +48,8 @@ pub struct TestShop {
     redis: Option<RedisSettings>,
     running: Option<Running>,
     dir: TempDir,
+    /// The last to go.
+    _ground: Ground,
 }
 
 /// A node on its own thread.
@@ -71,22 +74,28 @@ impl TestShop {
 
     /// The same after a change of the settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::on(None, change).await
+        Self::stand(Ground::chosen().await, None, change).await
     }
 
-    /// The same with carts and limits in that Redis, or all in the database.
+    /// The embedded shop with carts and limits in that Redis.
     pub async fn on(redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::stand(Ground::embedded(), redis, change).await
+    }
+
+    async fn stand(ground: Ground, redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings_for_tests();
+        ground.under(&mut settings);
         change(&mut settings);
         let dir = tempfile::tempdir().expect("a directory for the shop");
         let (clock, address) = (Clock::default(), Address::default());
         let setup = Setup { settings: settings.clone(), data_dir: dir.path().to_owned() };
-        let (running, started) = try_start_on(redis.clone(), setup, clock.clone()).expect("the shop opens");
+        let (running, started) = try_start_on(redis.clone(), setup.clone(), clock.clone()).expect("the shop opens");
         address.is_now(&started.base);
-        let books = Books::open(dir.path()).await;
+        let books = Books::open(&setup).await;
         let admin_password = started.admin_password.expect("an empty shop makes its first administrator");
         let leaves = Leaves::default();
-        Self { clock, address, books, leaves, admin_password, settings, redis, running: Some(running), dir }
+        let running = Some(running);
+        Self { clock, address, books, leaves, admin_password, settings, redis, running, dir, _ground: ground }
     }
 
     /// A shop for each place where carts may lie: the database, and every Redis that there is.
@@ -127,11 +136,15 @@ impl TestShop {
 
     /// Stops it gracefully and starts it again on the same data.
     pub async fn restart(&mut self) {
-        let setup = Setup { settings: self.settings.clone(), data_dir: self.dir.path().to_owned() };
         self.running.take().expect("the shop is open").stop();
-        let (running, started) = try_start_on(self.redis.clone(), setup, self.clock.clone()).expect("the shop opens");
+        let (running, started) =
+            try_start_on(self.redis.clone(), self.setup(), self.clock.clone()).expect("the shop opens");
         self.address.is_now(&started.base);
         self.running = Some(running);
+    }
+
+    fn setup(&self) -> Setup {
+        Setup { settings: self.settings.clone(), data_dir: self.dir.path().to_owned() }
     }
 
     /// Waits until nothing is on its way: no ticket, no effect, no event that was not told.
@@ -158,8 +171,8 @@ impl Drop for TestShop {
             running.stop();
             return;
         }
-        let (dir, leaves) = (self.dir.path().to_owned(), self.leaves);
-        let before = aside(dir.clone(), async |books: &Books| books.at_rest().await);
+        let (setup, leaves) = (self.setup(), self.leaves);
+        let before = reading(setup.clone(), async |books: &Books| books.at_rest().await);
         running.stop();
         if leaves.anything {
             return;
@@ -168,12 +181,13 @@ impl Drop for TestShop {
             Unfinished { dead_tickets: leaves.dead_tickets, reviews: leaves.reviews, ..Unfinished::default() };
         assert_eq!(before, expected, "the shop was left with work that nobody does");
         let now_ms = self.clock.now_ms();
-        let problem = aside(dir, async move |books: &Books| {
+        let settings = self.settings.clone();
+        let problem = reading(setup, async move |books: &Books| {
             assert_eq!(books.unfinished().await, expected, "stopping left work behind");
             books.assert_conserved().await;
             let options = CheckOptions { now_ms, grace_ms: 0 };
-            let ledger = SqlLedger::new(books.db().clone());
-            let report = check(books.db(), &ledger, options).await.expect("the check runs");
+            let ledger = open_bare_ledger(&settings, books.db()).await.expect("the ledger opens");
+            let report = check(books.db(), &*ledger, options).await.expect("the check runs");
             (!report.is_sound()).then(|| report.to_string())
         });
         assert!(problem.is_none(), "the books do not add up:\n{}", problem.unwrap_or_default());
@@ -269,19 +283,12 @@ async fn beside_rabbitmq(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Resul
     Ok(BackEnds { queue, announcer, ..back_ends::embedded(&setup.settings, db, clock) })
 }
 
-/// Runs `work` on the books from a thread of its own: `drop` cannot wait for the runtime that it runs on.
-fn aside<T: Send + 'static>(dir: PathBuf, work: impl AsyncFnOnce(&Books) -> T + Send + 'static) -> T {
-    let reading = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let books = Books::open(Path::new(&dir)).await;
-            let outcome = work(&books).await;
-            books.close().await;
-            outcome
-        })
-    });
-    match reading.join() {
-        Ok(outcome) => outcome,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
+/// Runs `work` on the books from a thread of its own.
+fn reading<T: Send + 'static>(setup: Setup, work: impl AsyncFnOnce(&Books) -> T + Send + 'static) -> T {
+    aside(async move || {
+        let books = Books::open(&setup).await;
+        let outcome = work(&books).await;
+        books.close().await;
+        outcome
+    })
 }
