@@ -15,7 +15,7 @@ ARGS ?=
 # One TLS backend (aws-lc-rs), no system OpenSSL, no crate with an open advisory.
 BANNED := openssl-sys|native-tls|ring|rsa
 
-.PHONY: help run run-cluster drill test test-engines test-on-servers check bench chaos fmt lint doc bans deny
+.PHONY: help run run-cluster drill test test-engines test-on-servers check bench bench-micro chaos fmt lint doc bans deny
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -63,8 +63,12 @@ deny:
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
 	else echo "skipped: licences and advisories. Install once: cargo install --locked cargo-deny"; fi
 
-bench: ## Run the benchmarks
-	cargo bench --locked
+bench: ## Measure the shop on Redis, RabbitMQ and MariaDB (BENCH_PAIRS=2 BENCH_SECONDS=2 for a look)
+	cargo bench --locked --bench shop
+
+bench-micro: ## Run the benches of single parts
+	cargo bench --locked --bench actor_kit --bench batches
+	scripts/services with redis -- env bash -c 'RUSHMALL_BENCH_REDIS_URL=$$RUSHMALL_TEST_REDIS_URL cargo bench --locked --bench redis_ledger'
 
 # make chaos SECONDS=900 SEED=17 DATABASE=postgres REPORT=chaos.json; a run without SEED takes a random one and prints it.
 chaos: ## Kill, stop, flush and partition a cluster under load, then audit it (SECONDS=300 SEED= DATABASE= REPORT=)

@@ -1,0 +1,50 @@
+//! What the shop does per second on Redis, RabbitMQ and MariaDB, set against the ceilings of its parts in the same run.
+//!
+//! `make bench` runs it; `BENCH_PAIRS` (5) and `BENCH_SECONDS` (5, of each measurement) shorten it for a look. Everything
+//! is started privately and stopped again: the services by scripts/services, the release binary of the shop, and the
+//! bare server that is the measure (`b0`). In order: `rig` (processes) → `stage` (product, sale, buyers) → `load` (the
+//! clients) → `gate` (does a run count?) → `parts` and `raw_sql` (ceilings) → `rounds` (who alternates with whom) →
+//! `report` and `chart`. The results go to standard output, docs/bench.json, docs/bench.svg and docs/BENCHMARKS.md.
+#![expect(clippy::print_stdout, reason = "the table is the purpose")]
+#![expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
+
+mod b0;
+mod chart;
+mod gate;
+mod idle;
+mod load;
+mod parts;
+mod probes;
+mod push;
+mod raw_sql;
+mod report;
+mod rig;
+mod rounds;
+mod stage;
+
+use anyhow::Context as _;
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// A and B alternate so often.
+    pub pairs: usize,
+    /// Of each measurement.
+    pub seconds: f64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, role, port, secret] = arguments.as_slice()
+        && role == "b0"
+    {
+        return b0::serve(port.parse()?, secret);
+    }
+    let number = |name: &str, default: f64| match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name}: not a number")),
+        Err(_) => Ok(default),
+    };
+    let extent =
+        Extent { pairs: (number("BENCH_PAIRS", 5.0)? as usize).max(1), seconds: number("BENCH_SECONDS", 5.0)? };
+    actix::System::new().block_on(rounds::run(extent))
+}
