@@ -72,6 +72,12 @@ impl OrderNo {
         text
     }
 
+    /// When it was made, in milliseconds since 1970, by the clock of the node that made it.
+    #[must_use]
+    pub fn made_at_ms(self) -> i64 {
+        i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX)
+    }
+
     /// The integer that old clients know as `id`: milliseconds since 2024, node slot, sequence; below 2^53, and
     /// unique as far as node slots are. Never used to look an order up.
     #[must_use]

@@ -18,11 +18,15 @@ use super::problem::{FieldError, Problem};
 use super::state::AppState;
 use super::trace::RequestContext;
 use crate::domain::codes::Code;
-use crate::domain::{BuyerId, OrderNo};
+use crate::domain::{BuyerId, OrderNo, ProductId};
 use crate::persistence::idempotency::{self, Begun, IdempotencyKey, StoredAnswer, Work};
 use crate::persistence::orders;
 
 const KEY_CHARS_MAX: usize = 100;
+/// A number this old whose ticket is lost becomes no order any more if the order queue is empty: longer than a node may
+/// hold a delivery while it writes it.
+const DECIDED_AFTER_MS: i64 = 30_000;
+const UNDECIDED_RETRY_MS: u64 = 1_000;
 
 /// Under which order numbers to work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +91,45 @@ pub async fn once<T: Serialize>(
             conclude(state, &held, outcome, context).await
         }
     }
+}
+
+/// A refusal of a repeat, unless the order may still come: then "not now", and the client asks again.
+///
+/// A ledger that lost its account forgot the first request's ticket, while its message may wait in the order queue. To
+/// refuse now would hide an order that comes; to give the key another number would make a second one.
+///
+/// # Errors
+/// The refusal, or `UNAVAILABLE` while it is not known.
+pub async fn unless_undecided<T>(
+    state: &AppState,
+    turn: &Turn,
+    product: ProductId,
+    outcome: Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    if outcome.is_ok() || !turn.is_repeat {
+        return outcome;
+    }
+    for order_no in &turn.order_nos {
+        if is_undecided(state, product, *order_no).await? {
+            return Err(ApiError::from(Code::UNAVAILABLE).retry_after_ms(UNDECIDED_RETRY_MS));
+        }
+    }
+    outcome
+}
+
+/// True if a ticket under this number was perhaps lost with the ledger's account, and nothing says yet that no order
+/// comes of it.
+async fn is_undecided(state: &AppState, product: ProductId, order_no: OrderNo) -> Result<bool, ApiError> {
+    let ledger = &state.shop.ledger;
+    if !ledger.is_shared() || ledger.epoch(product).await?.is_none_or(|rebuilt_ms| order_no.made_at_ms() > rebuilt_ms) {
+        return Ok(false);
+    }
+    if ledger.find(order_no, Some(product)).await?.is_some_and(|record| record.returned) {
+        return Ok(false);
+    }
+    let age_ms = state.clock.now_ms().saturating_sub(order_no.made_at_ms());
+    let is_on_its_way = age_ms < DECIDED_AFTER_MS || !state.shop.queue.is_idle().await.unwrap_or(false);
+    Ok(is_on_its_way || !orders::existing(&state.db, &[order_no]).await?.is_empty())
 }
 
 /// As long as a request may take, and the actor that it asked last.

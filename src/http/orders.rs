@@ -8,7 +8,7 @@ use super::error::ApiError;
 use super::extract::{Body, Params, Query, from_path};
 use super::fields::{Fields, FromFields};
 use super::i18n::Lang;
-use super::idempotent::{Turn, once};
+use super::idempotent::{Turn, once, unless_undecided};
 use super::order_json::{OrderDetail, OrderJson};
 use super::order_reads::{self, Viewer};
 use super::pages::{PageOf, PageQuery};
@@ -150,7 +150,8 @@ pub async fn place_order(
         let details = details(&state, caller.buyer, &wanted.delivery).await?;
         let line = OrderLine { order_no, product: wanted.product_id, quantity: wanted.quantity };
         let ordered = OrderRequest { buyer: caller.buyer, lines: vec![line], details, cart_owner: None };
-        state.shop.checkout.place_orders(&ordered).await?;
+        let placed = state.shop.checkout.place_orders(&ordered).await.map_err(ApiError::from);
+        unless_undecided(&state, &turn, wanted.product_id, placed).await?;
         order_reads::order(&state, Viewer::Buyer(caller.buyer), order_no, lang).await
     })
     .await

@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::extract::{Params, Query, from_path};
 use super::fields::{Fields, FromFields};
 use super::i18n::{Lang, status_text};
-use super::idempotent::{Turn, once};
+use super::idempotent::{Turn, once, unless_undecided};
 use super::order_reads::{self, FoundOrder, Viewer};
 use super::pages::PageQuery;
 use super::sale_json::{SaleJson, SaleList};
@@ -117,29 +117,30 @@ pub async fn buy(
     Params(wanted): Params<BuyRequest>,
 ) -> Result<HttpResponse, ApiError> {
     once(&request, &state, caller.buyer, 1, async |turn: Turn| {
-        let order_no = turn.order_no()?;
-        if turn.is_repeat
-            && let Some(accepted) = accepted_before(&state, caller.buyer, order_no).await?
-        {
-            return Ok(bought(&state, accepted, lang).await);
-        }
-        let message = BuyInSale { product: wanted.product_id, quantity: wanted.quantity, order_no };
-        let accepted = match state.shop.sessions.ask(&caller.buyer, message, state.ask_timeout()).await? {
-            Ok(ticket) => Accepted::from(&ticket),
-            Err(rejection) => {
-                // A repeat may be refused because of the first one's own claim, or by a flag instead of the ledger.
-                let is_own = rejection == ClaimRejection::AlreadyBought { order_no }.into();
-                let found = if is_own || turn.is_repeat {
-                    accepted_before(&state, caller.buyer, order_no).await?
-                } else {
-                    None
-                };
-                found.ok_or(rejection)?
-            }
-        };
+        let outcome = claim(&state, caller.buyer, &wanted, &turn).await;
+        let accepted = unless_undecided(&state, &turn, wanted.product_id, outcome).await?;
         Ok(bought(&state, accepted, lang).await)
     })
     .await
+}
+
+async fn claim(state: &AppState, buyer: BuyerId, wanted: &BuyRequest, turn: &Turn) -> Result<Accepted, ApiError> {
+    let order_no = turn.order_no()?;
+    if turn.is_repeat
+        && let Some(accepted) = accepted_before(state, buyer, order_no).await?
+    {
+        return Ok(accepted);
+    }
+    let message = BuyInSale { product: wanted.product_id, quantity: wanted.quantity, order_no };
+    match state.shop.sessions.ask(&buyer, message, state.ask_timeout()).await? {
+        Ok(ticket) => Ok(Accepted::from(&ticket)),
+        Err(rejection) => {
+            // A repeat may be refused because of the first one's own claim, or by a flag instead of the ledger.
+            let is_own = rejection == ClaimRejection::AlreadyBought { order_no }.into();
+            let found = if is_own || turn.is_repeat { accepted_before(state, buyer, order_no).await? } else { None };
+            Ok(found.ok_or(rejection)?)
+        }
+    }
 }
 
 /// A claim that was accepted, from its ticket or its order.

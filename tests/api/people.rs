@@ -4,6 +4,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::ground::is_cluster;
 use crate::support::shop::TestShop;
 
 #[tokio::test]
@@ -143,6 +144,9 @@ async fn t22_passwords_of_one_account_and_registrations_of_one_name_are_tried_so
     shop.admin().await; // another account
     visitor.post("/api/user/register", &body("ANN", "ann-2026")).await;
     visitor.post("/api/user/register", &body("Ann", "ann-2026")).await.with_status(429).rejected(429);
-    shop.travel(60_000);
-    visitor.post("/api/user/login", &right).await.accepted();
+    // the windows of a cluster go by Redis' clock, which no test moves: tests/limits.rs waits for theirs
+    if !is_cluster() {
+        shop.travel(60_000);
+        visitor.post("/api/user/login", &right).await.accepted();
+    }
 }

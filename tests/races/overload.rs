@@ -111,7 +111,7 @@ async fn r58_a_buyer_with_too_much_in_flight_is_busy_alone() {
 
 #[tokio::test]
 async fn r58_an_actor_held_by_an_administrator_answers_in_time_and_loses_nothing() {
-    let shop = TestShop::with(|settings| settings.actors.ask_timeout_ms = 400).await;
+    let shop = TestShop::with(|settings| settings.actors.ask_timeout_ms = 1_500).await;
     let admin = shop.admin().await;
     let (product, _) = admin.make_sale("held", 5).await;
     let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
