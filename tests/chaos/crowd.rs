@@ -292,6 +292,7 @@ impl Crowd {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of a request")]
     async fn send(
         &self,
         who: &Person,

@@ -118,6 +118,7 @@ fn conclude(run: &Run<'_>, cluster: &Cluster) {
 }
 
 /// Ctrl-C ends the engines and nodes too: they would survive this process.
+#[expect(clippy::disallowed_methods, reason = "a test that is interrupted has nothing left to shut down")]
 fn interrupted(cluster: &Arc<Cluster>) {
     let cluster = Arc::clone(cluster);
     tokio::spawn(async move {

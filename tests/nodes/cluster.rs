@@ -52,7 +52,6 @@ pub struct Shared {
 /// One node.
 pub struct Node {
     pub address: Address,
-    pub slot: u8,
     running: Option<Running>,
     settings: Settings,
     dir: TempDir,
@@ -107,8 +106,7 @@ impl Node {
         let (running, started) = try_start(settings.clone(), dir.path().to_owned(), Clock::default())?;
         let address = Address::default();
         address.is_now(&started.base);
-        let slot = settings.node.slot;
-        Ok((Self { address, slot, running: Some(running), settings, dir }, started.admin_password))
+        Ok((Self { address, running: Some(running), settings, dir }, started.admin_password))
     }
 
     /// Stops it gracefully.
