@@ -23,6 +23,7 @@ mod rounds;
 mod stage;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
@@ -46,5 +47,13 @@ fn main() -> anyhow::Result<()> {
     };
     let extent =
         Extent { pairs: (number("BENCH_PAIRS", 5.0)? as usize).max(1), seconds: number("BENCH_SECONDS", 5.0)? };
-    actix::System::new().block_on(rounds::run(extent))
+    actix::System::new().block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        // what is dropped stops its processes
+        tokio::select! {
+            outcome = rounds::run(extent) => outcome,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+            _ = terminated.recv() => anyhow::bail!("terminated"),
+        }
+    })
 }

@@ -23,8 +23,11 @@ const PARTS_OF_CAPACITY: [(f64, &str, f64, f64); 2] = [(0.5, "50 %", 2.0, 8.0), 
 /// Starts everything, measures, reports.
 pub async fn run(extent: Extent) -> anyhow::Result<()> {
     let (started, load_before) = (monotonic(), probes::load_average());
+    println!("starting Redis, RabbitMQ, MariaDB and the shop");
     let rig = Rig::start().await?;
+    println!("making {} buyers", super::stage::BUYERS);
     let stage = Stage::set(&rig).await?;
+    println!("idle actors and sockets");
     let mut bench = Bench { rig, stage, extent, rows: Vec::new(), notes: Vec::new() };
     bench.idle().await?;
     let listeners = Listeners::open(bench.rig.port, &bench.stage.tokens[..LISTENERS]).await?;
