@@ -15,8 +15,8 @@ use super::push::Listeners;
 use super::rig::Rig;
 use super::stage::Stage;
 
-/// The first ones fill buffers and caches, which do not grow with what follows.
-const WARM_ACTORS: usize = 4_000;
+/// The first ones (a fifth of the buyers) fill buffers and caches, which do not grow with what follows.
+const WARM_PART: usize = 5;
 const WARM_SOCKETS: usize = 100;
 const SOCKETS: usize = 1_000;
 const BARE_ACTORS: u64 = 50_000;
@@ -52,7 +52,7 @@ pub async fn measure(rig: &Rig, stage: &Stage) -> anyhow::Result<Idle> {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let bare_actor = resident_bytes(pid)?.saturating_sub(before) as f64 / BARE_ACTORS as f64;
     drop(bare);
-    let (warm, rest) = stage.tokens.split_at(WARM_ACTORS);
+    let (warm, rest) = stage.tokens.split_at(stage.tokens.len() / WARM_PART);
     visit(rig, warm).await?;
     let before = resident_bytes(rig.shop_pid())?;
     visit(rig, rest).await?;
