@@ -2,7 +2,7 @@
 //!
 //! *Closed*: each connection sends the next request when it has the answer; this finds the capacity. *Open*: requests
 //! are due at Poisson instants whether or not the shop keeps up; latency counts from the due instant, so that a queue
-//! shows. The runtime's timer has a grain of one millisecond, which both sides of a comparison carry alike.
+//! shows. *Once*: each request is sent a single time. The runtime's timer has a grain of one millisecond, which both sides of a comparison carry alike.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -32,6 +32,8 @@ pub enum Pace {
     Closed,
     /// So many a second, at random instants.
     Open(f64),
+    /// As fast as the answers come, each request once.
+    Once,
 }
 
 /// One measurement.
@@ -123,6 +125,8 @@ impl Shared {
     fn draw(&mut self) -> Option<(usize, Instant)> {
         let due = match self.plan.pace {
             Pace::Closed => monotonic(),
+            Pace::Once if self.next_request >= self.plan.requests.len() => return None,
+            Pace::Once => monotonic(),
             Pace::Open(rate) => {
                 let uniform = (random::below(1 << 53) as f64 + 1.0) / (1_u64 << 53) as f64;
                 self.next_due -= uniform.ln() / (rate / THREADS as f64);
@@ -149,7 +153,9 @@ async fn one_thread(plan: Plan, thread: usize) -> anyhow::Result<Outcome> {
     let started = monotonic();
     let until = started + Duration::from_secs_f64(plan.seconds);
     // a random start, so that repeated runs do not favour the same buyers
-    let next_request = random::below(plan.requests.len() as u64 / 2) as usize * THREADS + thread;
+    let first =
+        if matches!(plan.pace, Pace::Once) { 0 } else { random::below(plan.requests.len() as u64 / 2) as usize };
+    let next_request = first * THREADS + thread;
     let outcome = Outcome::default();
     let shared = Rc::new(RefCell::new(Shared { plan, started, until, next_due: 0.0, next_request, outcome }));
     let talking: Vec<_> =

@@ -1,6 +1,6 @@
 //! What the shop does per second on Redis, RabbitMQ and MariaDB, set against the ceilings of its parts in the same run.
 //!
-//! `make bench` runs it; `BENCH_PAIRS` (5) and `BENCH_SECONDS` (5, of each measurement) shorten it for a look. Everything
+//! `make bench` runs it; `BENCH_PAIRS` (5), `BENCH_SECONDS` (5, of each measurement) and `BENCH_BUYERS` (20,000) shorten it for a look. Everything
 //! is started privately and stopped again: the services by scripts/services, the release binary of the shop, and the
 //! bare server that is the measure (`b0`). In order: `rig` (processes) → `stage` (product, sale, buyers) → `load` (the
 //! clients) → `gate` (does a run count?) → `parts` and `raw_sql` (ceilings) → `rounds` (who alternates with whom) →
@@ -23,6 +23,7 @@ mod rounds;
 mod stage;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,8 @@ pub struct Extent {
     pub pairs: usize,
     /// Of each measurement.
     pub seconds: f64,
+    /// Who click.
+    pub buyers: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -44,7 +47,16 @@ fn main() -> anyhow::Result<()> {
         Ok(text) => text.parse().with_context(|| format!("{name}: not a number")),
         Err(_) => Ok(default),
     };
-    let extent =
-        Extent { pairs: (number("BENCH_PAIRS", 5.0)? as usize).max(1), seconds: number("BENCH_SECONDS", 5.0)? };
-    actix::System::new().block_on(rounds::run(extent))
+    let (pairs, seconds) = ((number("BENCH_PAIRS", 5.0)? as usize).max(1), number("BENCH_SECONDS", 5.0)?);
+    let buyers = (number("BENCH_BUYERS", 20_000.0)? as usize).max(3_000);
+    let extent = Extent { pairs, seconds, buyers };
+    actix::System::new().block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        // what is dropped stops its processes
+        tokio::select! {
+            outcome = rounds::run(extent) => outcome,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+            _ = terminated.recv() => anyhow::bail!("terminated"),
+        }
+    })
 }

@@ -23,8 +23,11 @@ const PARTS_OF_CAPACITY: [(f64, &str, f64, f64); 2] = [(0.5, "50 %", 2.0, 8.0), 
 /// Starts everything, measures, reports.
 pub async fn run(extent: Extent) -> anyhow::Result<()> {
     let (started, load_before) = (monotonic(), probes::load_average());
+    println!("starting Redis, RabbitMQ, MariaDB and the shop");
     let rig = Rig::start().await?;
-    let stage = Stage::set(&rig).await?;
+    println!("making {} buyers", extent.buyers);
+    let stage = Stage::set(&rig, extent.buyers).await?;
+    println!("idle actors and sockets");
     let mut bench = Bench { rig, stage, extent, rows: Vec::new(), notes: Vec::new() };
     bench.idle().await?;
     let listeners = Listeners::open(bench.rig.port, &bench.stage.tokens[..LISTENERS]).await?;
@@ -40,7 +43,7 @@ pub async fn run(extent: Extent) -> anyhow::Result<()> {
     drop(listeners);
     let recovered = idle::recovery(&mut bench.rig, &bench.stage).await?;
     bench.add("first accepted order after SIGKILL, s", Better::Lower, Some(1.0), recovered, true);
-    let Extent { pairs, seconds } = extent;
+    let Extent { pairs, seconds, .. } = extent;
     let Bench { rows, notes, .. } = bench; // the processes end here
     let load_average = [load_before, probes::load_average()];
     let (machine, commit) = (report::machine(), report::commit());

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 
 use super::rig::Rig;
 
-/// Each clicks again and again: what counts is the click, and an account costs the run nothing.
-pub const BUYERS: usize = 20_000;
-const BUYERS_PER_REQUEST: usize = 5_000;
+const BUYERS_PER_REQUEST: usize = 1_000;
 const PLENTY: i64 = 10_000_000;
 /// The most that a sale lets one buyer have.
 const UNITS_PER_BUYER: i64 = 999;
@@ -37,19 +35,19 @@ pub struct Sale {
 }
 
 impl Stage {
-    /// Signs in and makes the buyers.
-    pub async fn set(rig: &Rig) -> anyhow::Result<Self> {
+    /// Signs in and makes the buyers, whole thousands. Each clicks again and again: what counts is the click.
+    pub async fn set(rig: &Rig, buyers: usize) -> anyhow::Result<Self> {
         let mut stage =
             Self { client: reqwest::Client::new(), base: rig.base(), admin_token: String::new(), tokens: Vec::new() };
         let login = json!({ "username": "admin", "password": rig.admin_password });
         let signed_in = stage.post("/api/user/login", &login).await?;
         stage.admin_token = signed_in["token"].as_str().context("no token")?.to_owned();
-        while stage.tokens.len() < BUYERS {
+        while stage.tokens.len() < buyers {
             let prefix = format!("bench-{}-", stage.tokens.len());
             let wanted = json!({ "count": BUYERS_PER_REQUEST, "prefix": prefix });
             let made = stage.post("/api/admin/rehearsal/buyers", &wanted).await?;
-            let buyers = made["buyers"].as_array().context("no buyers")?;
-            stage.tokens.extend(buyers.iter().filter_map(|buyer| Some(buyer["token"].as_str()?.to_owned())));
+            let made = made["buyers"].as_array().context("no buyers")?;
+            stage.tokens.extend(made.iter().filter_map(|buyer| Some(buyer["token"].as_str()?.to_owned())));
         }
         Ok(stage)
     }
