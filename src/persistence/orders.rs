@@ -372,6 +372,20 @@ fn numbers(rows: &[Number]) -> Result<Vec<OrderNo>, StoreError> {
     rows.iter().map(|row| query::order_no(&row.order_no)).collect()
 }
 
+/// True if a product was ever ordered.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn has_any_of(db: &Db, product: ProductId) -> Result<bool, StoreError> {
+    let select = Query::select()
+        .column("order_no")
+        .from("orders")
+        .and_where(Expr::col("product_id").eq(product.0))
+        .limit(1)
+        .to_owned();
+    Ok(query::one::<Number>(db.reader(), &select, "looking for orders").await?.is_some())
+}
+
 /// Which of these numbers have a row.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ use super::error::StoreError;
 use super::ledger::{
     BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
 };
+use super::orders;
 use super::recovery::{self, Rebuilt};
 use crate::clock::{self, Clock};
 use crate::domain::sale::SaleTerms;
@@ -93,8 +94,9 @@ impl Recovering {
             known => return known.map(|_| Rebuilt::WasValid), // somebody else did it meanwhile
         }
         let begun = clock::monotonic();
-        // An account that never was has no tickets under way either, as far as this ledger can know: wait all the same.
-        while !(self.is_quiet)().await && begun.elapsed() < QUIET_WITHIN {
+        // Who never sold has nothing under way: a new product need not wait for the orders of others.
+        let has_sold = orders::has_any_of(&self.db, product).await?;
+        while has_sold && !(self.is_quiet)().await && begun.elapsed() < QUIET_WITHIN {
             tokio::time::sleep(QUIET_LOOK_EVERY).await;
         }
         let rebuilt = recovery::rebuild(&self.db, &*self.ledger, product, self.clock.now_ms()).await?;

@@ -158,6 +158,10 @@ fn judge(answer: Result<Answer, NoAnswer>) -> Outcome {
         Code::SECKILL_ALREADY_BOUGHT | Code::SECKILL_LIMIT | Code::SECKILL_TOO_FREQUENT | Code::TOO_MANY_REQUESTS => {
             Outcome::Limited
         }
+        // With a number the shop does not know itself what became of the click: the order may come.
+        Code::SECKILL_BUSY | Code::UNAVAILABLE if data["order_no"].is_string() => {
+            Outcome::Error(format!("{code} without an outcome: {message}"))
+        }
         Code::SECKILL_BUSY | Code::UNAVAILABLE => Outcome::Busy,
         Code::INTERNAL => Outcome::Error(format!("500 {message}")),
         Code(other) => Outcome::Refused(other),
@@ -172,6 +176,13 @@ mod tests {
 
     fn answered(code: i32, data: Value) -> Outcome {
         judge(Ok(Answer { code, message: "m".to_owned(), data }))
+    }
+
+    #[test]
+    fn busy_with_a_number_may_become_an_order() {
+        let busy = Code::SECKILL_BUSY.0;
+        assert!(matches!(answered(busy, json!({ "order_no": "01JD" })), Outcome::Error(_)));
+        assert!(matches!(answered(busy, Value::Null), Outcome::Busy));
     }
 
     #[test]

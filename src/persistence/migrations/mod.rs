@@ -11,6 +11,7 @@ mod m0002_catalogue;
 mod m0003_stock;
 mod m0004_orders;
 mod m0005_outbox_legs;
+mod m0006_orders_by_product;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_stock::Migration),
             Box::new(m0004_orders::Migration),
             Box::new(m0005_outbox_legs::Migration),
+            Box::new(m0006_orders_by_product::Migration),
         ]
     }
 }
