@@ -1,10 +1,10 @@
 //! RabbitMQ between the nodes: the order queue and the domain events.
 //!
 //! Two connections, because the broker stops reading from one that publishes during an alarm, and acknowledgements must
-//! still get through: one publishes ([`publisher`]), one consumes ([`order_queue`]). Each is kept up by a supervisor of
-//! ours ([`link`]): the client's own recovery would replay unconfirmed publishes and wait without bounds, while here
+//! still get through: one publishes (`publisher`), one consumes (`order_queue`). Each is kept up by a supervisor of
+//! ours (`link`): the client's own recovery would replay unconfirmed publishes and wait without bounds, while here
 //! whoever published is told at once and takes another way (the order writer, the sweep). Everything that a connection
-//! needs is declared again each time it opens ([`topology`]).
+//! needs is declared again each time it opens (`topology`).
 
 mod dead_messages;
 mod events;
