@@ -19,6 +19,8 @@ use crate::persistence::error::{is_connection_lost, is_transient};
 
 /// How often a read is repeated at most, all within its time limit: a busy pool may hold several dead connections.
 const REPEATS_MAX: u32 = 16;
+/// Longest that closing waits for connections in use.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// A replica that failed is left alone for so long.
 const REPLICA_REST: Duration = Duration::from_secs(5);
 
@@ -74,8 +76,11 @@ impl Bounded {
     }
 
     pub(super) async fn close(self) {
-        if let Err(error) = self.pool.close().await {
-            tracing::warn!(%error, "database did not close cleanly");
+        // A connection that was lost with the thread that used it never comes back: the process must end all the same.
+        match tokio::time::timeout(CLOSE_WITHIN, self.pool.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "database did not close cleanly"),
+            Err(_) => tracing::warn!("not every connection to the database came back in time"),
         }
     }
 
