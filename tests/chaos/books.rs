@@ -142,9 +142,9 @@ pub async fn unfinished(db: &Db, redis: &redis::Client, amqp: &str, queue: &str)
         stock_moves: count(db, "stock_moves WHERE step < 3").await,
         open_orders: count(db, "orders WHERE status IN (0, 1, 6, 9)").await,
         tickets: tokio::time::timeout(READ_WITHIN, tickets(redis)).await.expect("in time").expect("Redis can be read"),
-        messages: tokio::time::timeout(READ_WITHIN, messages(amqp, queue)).await.expect("in time").expect("a queue"),
+        messages: ready(amqp, queue).await,
         dead_tickets: count(db, "dead_tickets").await,
-        dead_messages: messages(amqp, &format!("{queue}.dead")).await.expect("a queue"),
+        dead_messages: ready(amqp, &format!("{queue}.dead")).await,
         reviews: count(db, "orders WHERE review <> ''").await,
     }
 }
@@ -164,6 +164,10 @@ async fn tickets(redis: &redis::Client) -> redis::RedisResult<i64> {
         tickets += redis::cmd("HLEN").arg(key).query_async::<i64>(&mut connection).await?;
     }
     Ok(tickets)
+}
+
+async fn ready(amqp: &str, queue: &str) -> i64 {
+    tokio::time::timeout(READ_WITHIN, messages(amqp, queue)).await.expect("in time").expect("the queue is there")
 }
 
 /// Messages in a queue that are ready; those that a node works on come back when it ends.
