@@ -3,12 +3,31 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
+use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use rushmall::config::AmqpSettings;
 use rushmall::messaging::domain_event::{DomainEvent, EventMessage};
 
 use crate::bench::{PATIENCE, amqp_url, channel, clean, settings};
 use crate::support::shop::TestShop;
+
+/// Reads the stream from its beginning until each of `kinds` was there.
+pub async fn expect_in_log(channel: &Channel, amqp: &AmqpSettings, kinds: &[&str]) {
+    let mut missing: BTreeSet<&str> = kinds.iter().copied().collect();
+    channel.basic_qos(100, BasicQosOptions::default()).await.expect("prefetch");
+    let mut from_first = FieldTable::default();
+    from_first.insert("x-stream-offset".into(), AMQPValue::LongString("first".into()));
+    let log = format!("{}.events.log", amqp.prefix);
+    let options = BasicConsumeOptions::default();
+    let mut log = channel.basic_consume(log.into(), "replay".into(), options, from_first).await.expect("replaying");
+    while !missing.is_empty() {
+        let next = tokio::time::timeout(PATIENCE, log.next()).await.unwrap_or_else(|_| panic!("{missing:?} not kept"));
+        let message = next.expect("open").expect("a message");
+        missing.remove(message.routing_key.as_str());
+        message.acker.ack(BasicAckOptions::default()).await.expect("acknowledged");
+    }
+}
 
 #[tokio::test]
 async fn an_order_is_told_from_its_creation_to_its_refund_and_kept_for_replay() {
@@ -47,26 +66,8 @@ async fn an_order_is_told_from_its_creation_to_its_refund_and_kept_for_replay() 
     }
     assert_eq!(told, ["order.created", "order.paid", "order.refunding", "order.refunded"]);
 
-    channel.basic_qos(100, BasicQosOptions::default()).await.expect("prefetch");
-    let mut from_first = FieldTable::default();
-    from_first.insert("x-stream-offset".into(), AMQPValue::LongString("first".into()));
-    let log = format!("{}.events.log", amqp.prefix);
-    let options = BasicConsumeOptions::default();
-    let mut log = channel.basic_consume(log.into(), "replay".into(), options, from_first).await.expect("replaying");
-    let mut missing = BTreeSet::from([
-        "order.created",
-        "stock.low",
-        "payment.started",
-        "payment.captured",
-        "order.paid",
-        "order.refunded",
-    ]);
-    while !missing.is_empty() {
-        let next = tokio::time::timeout(PATIENCE, log.next()).await.unwrap_or_else(|_| panic!("{missing:?} not kept"));
-        let message = next.expect("open").expect("a message");
-        missing.remove(message.routing_key.as_str());
-        message.acker.ack(BasicAckOptions::default()).await.expect("acknowledged");
-    }
+    let kinds = ["order.created", "stock.low", "payment.started", "payment.captured", "order.paid", "order.refunded"];
+    expect_in_log(&channel, &amqp, &kinds).await;
     shop.close().await;
     clean(&amqp).await;
 }

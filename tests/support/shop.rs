@@ -66,6 +66,14 @@ pub struct Started {
     pub admin_password: Option<String>,
 }
 
+/// With `RUST_LOG=info` (or the like) and `--nocapture` the shop's log is shown.
+fn log_if_wanted() {
+    if std::env::var_os("RUST_LOG").is_some() {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_test_writer().try_init();
+    }
+}
+
 impl TestShop {
     /// An empty shop with settings for tests.
     pub async fn open() -> Self {
@@ -83,6 +91,7 @@ impl TestShop {
     }
 
     async fn stand(ground: Ground, redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
+        log_if_wanted();
         let mut settings = settings_for_tests();
         ground.under(&mut settings);
         change(&mut settings);

@@ -1,7 +1,7 @@
 //! Tells other systems what happened: domain events on a topic exchange, and on a stream that keeps them for replay.
 //!
 //! They come from the outbox, so an event is told if and only if its commit happened. A message that is not confirmed is
-//! published again with the whole commit.
+//! published again with the whole commit. While the stream cannot be used nothing is told: no replay would have it.
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ impl EventPublisher {
     /// # Errors
     /// [`QueueError`]: some may have been told; tell all of them again.
     pub async fn publish(&self, messages: &[EventMessage]) -> Result<(), QueueError> {
+        self.publisher.ensure_log().await?;
         try_join_all(messages.iter().map(|message| self.publish_one(message))).await.map(|_| ())
     }
 

@@ -11,8 +11,9 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use lapin::protocol::AMQPErrorKind;
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties, Event};
+use lapin::{Connection, ConnectionProperties, ErrorKind, Event};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -220,11 +221,16 @@ async fn watch_over<P>(plan: &Plan<P>, session: &Session<P>, events: &mut BoxStr
                 metrics::gauge!("rushmall_amqp_blocked", "link" => plan.name).set(0);
                 session.blocked.send_replace(None);
             }
+            Some(Event::Error(error)) if is_of_one_channel(&error) => {} // whoever uses the channel is told
             Some(Event::Error(error)) => return session.end(error),
             Some(_) => {}
             None => return session.end("the connection is gone"),
         }
     }
+}
+
+fn is_of_one_channel(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
 }
 
 type Opened<P> = (Arc<Session<P>>, BoxStream<'static, Event>);

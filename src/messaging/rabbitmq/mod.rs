@@ -40,6 +40,9 @@ impl Broker {
     /// [`OrderQueue::close`]: super::OrderQueue::close
     pub async fn connect(settings: &AmqpSettings, node: &str, clock: Clock) -> Result<Self, BrokerError> {
         let publisher = Arc::new(publisher::Publisher::connect(settings, node).await?);
+        if let Err(error) = publisher.ensure_log().await {
+            tracing::error!(%error, "events cannot be told yet, they wait");
+        }
         let queue = RabbitQueue::connect(settings, node, clock, Arc::clone(&publisher)).await?;
         Ok(Self { queue, events: EventPublisher::new(publisher) })
     }

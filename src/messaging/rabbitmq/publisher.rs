@@ -3,7 +3,6 @@
 //! A publish ends at once when the broker blocks the connection or the session is over. A confirm that does not come
 //! in time ends the session, so that a black hole costs one timeout and not one for every message.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use futures::future::BoxFuture;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::timeout;
 
 use super::link::{BrokerError, Link, Plan, Session};
 use super::topology::{Names, arguments, text};
@@ -36,9 +36,16 @@ pub(super) struct Outgoing<'a> {
     pub headers: FieldTable,
 }
 
+/// What a session publishes with.
+struct Channels {
+    confirming: Channel,
+    /// Set once the stream of events is known to be there.
+    log: OnceCell<()>,
+}
+
 /// Publishes on a connection of its own.
 pub(super) struct Publisher {
-    link: Link<Channel>,
+    link: Link<Channels>,
     pub names: Names,
     pub node: String,
     window: Semaphore,
@@ -51,11 +58,11 @@ pub(super) fn new_id() -> String {
     hex::encode(random::bytes::<16>())
 }
 
-fn open<'a>(connection: &'a Connection, _plan: &'a Plan<Channel>) -> BoxFuture<'a, lapin::Result<Channel>> {
+fn open<'a>(connection: &'a Connection, _plan: &'a Plan<Channels>) -> BoxFuture<'a, lapin::Result<Channels>> {
     async move {
-        let channel = connection.create_channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(channel)
+        let confirming = connection.create_channel().await?;
+        confirming.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Channels { confirming, log: OnceCell::new() })
     }
     .boxed()
 }
@@ -85,6 +92,20 @@ impl Publisher {
             headers.insert("traceparent".into(), text(&traceparent));
         }
         headers
+    }
+
+    /// Declares the stream of events, once a session.
+    ///
+    /// # Errors
+    /// [`QueueError`]: the broker has no such stream; events would be lost to it.
+    pub async fn ensure_log(&self) -> Result<(), QueueError> {
+        let session = self.link.session().ok_or(QueueError::Away)?;
+        let declaring = session.parts.log.get_or_try_init(|| async {
+            let declared = self.names.declare_log(&session.connection).await;
+            declared.map_err(|error| QueueError::Refused { reason: format!("no stream {}: {error}", self.names.log) })
+        });
+        let unconfirmed = |_| QueueError::Unconfirmed { timeout_ms: self.timeout_ms };
+        timeout(Duration::from_millis(self.timeout_ms), declaring).await.map_err(unconfirmed)?.map(|&()| ())
     }
 
     /// Returns once the broker has confirmed that the message is safe in a queue.
@@ -127,7 +148,7 @@ impl Publisher {
         }
     }
 
-    async fn confirmed(&self, session: &Arc<Session<Channel>>, message: Outgoing<'_>) -> Result<(), QueueError> {
+    async fn confirmed(&self, session: &Session<Channels>, message: Outgoing<'_>) -> Result<(), QueueError> {
         let _turn = self.window.acquire().await.map_err(|_| QueueError::Closed)?;
         let Outgoing { exchange, routing_key, content, id, headers, .. } = message;
         let properties = BasicProperties::default()
@@ -141,7 +162,8 @@ impl Publisher {
             session.end(&error);
             QueueError::Away
         };
-        let sent = session.parts.basic_publish(exchange.into(), routing_key.into(), options, content, properties);
+        let sent =
+            session.parts.confirming.basic_publish(exchange.into(), routing_key.into(), options, content, properties);
         match sent.await.map_err(lost)?.await.map_err(lost)? {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(returned)) => {

@@ -1,11 +1,15 @@
 //! Names and declarations: what lies in the broker. Declaring is idempotent, so every connection does it.
 //!
+//! Orders need their queues alone. The stream is declared by whoever tells events, before the first of a session: a
+//! stream that cannot be used holds up the events, which wait in the outbox, and no order.
+//!
 //! `<prefix>.orders` quorum queue of tickets · `<prefix>.orders.dead` quorum queue of messages that were given up ·
 //! `<prefix>.events` topic exchange of domain events · `<prefix>.events.log` stream with all of them, for replay.
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, ExchangeKind};
+use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
 /// How long the stream keeps events.
 const EVENTS_MAX_AGE: &str = "7D";
@@ -33,7 +37,7 @@ impl Names {
         }
     }
 
-    /// Declares all of it.
+    /// Declares the queues of orders and the exchange.
     pub async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
         let durable = QueueDeclareOptions::durable();
         for queue in [&self.orders, &self.dead] {
@@ -42,18 +46,51 @@ impl Names {
                 .await?;
         }
         let exchange = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        let (events, log) = (self.events.as_str(), self.log.as_str());
-        channel.exchange_declare(events.into(), ExchangeKind::Topic, exchange, FieldTable::default()).await?;
+        channel
+            .exchange_declare(self.events.as_str().into(), ExchangeKind::Topic, exchange, FieldTable::default())
+            .await
+    }
+
+    /// Declares the stream of all events.
+    ///
+    /// A broker that is killed within some four seconds of making its first stream ever comes up without the
+    /// coordinator of its streams: they are "down or inaccessible" until any new stream is declared (seen with RabbitMQ
+    /// 3.10.8). So one is declared, and deleted again. What that does not help is in docs/OPERATIONS.md.
+    pub async fn declare_log(&self, connection: &Connection) -> lapin::Result<()> {
+        match self.declare_log_once(connection).await {
+            Err(error) if is_not_found(&error) => {
+                tracing::warn!(stream = self.log, %error, "the broker's streams are down, starting them");
+                let channel = connection.create_channel().await?;
+                let starter = format!("{}.starter", self.log);
+                let stream = arguments(&[("x-queue-type", text("stream"))]);
+                channel.queue_declare(starter.as_str().into(), QueueDeclareOptions::durable(), stream).await?;
+                channel.queue_delete(starter.into(), QueueDeleteOptions::default()).await?;
+                channel.close(200, "started".into()).await?;
+                self.declare_log_once(connection).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn declare_log_once(&self, connection: &Connection) -> lapin::Result<()> {
+        let channel = connection.create_channel().await?; // the broker closes a channel that it refuses something
         let stream = arguments(&[
             ("x-queue-type", text("stream")),
             ("x-max-age", text(EVENTS_MAX_AGE)),
             ("x-max-length-bytes", AMQPValue::LongLongInt(EVENTS_BYTES_MAX)),
             ("x-stream-max-segment-size-bytes", AMQPValue::LongLongInt(EVENTS_SEGMENT_BYTES)),
         ]);
-        channel.queue_declare(log.into(), durable, stream).await?;
+        let (events, log) = (self.events.as_str(), self.log.as_str());
+        channel.queue_declare(log.into(), QueueDeclareOptions::durable(), stream).await?;
         let (bind, none) = (QueueBindOptions::default(), FieldTable::default());
-        channel.queue_bind(log.into(), events.into(), "#".into(), bind, none).await
+        channel.queue_bind(log.into(), events.into(), "#".into(), bind, none).await?;
+        channel.close(200, "declared".into()).await
     }
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(error) = error.kind() else { return false };
+    *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)
 }
 
 pub(super) fn text(text: &str) -> AMQPValue {
