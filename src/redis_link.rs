@@ -15,6 +15,9 @@ use crate::config::RedisSettings;
 /// Reconnection attempts for one command before it fails.
 const RETRIES_MAX: usize = 2;
 
+/// How long the key of a probe stays.
+const PROBE_KEPT_MS: u64 = 10_000;
+
 /// Handle to Redis; clones share the connection, on which commands are pipelined.
 #[derive(Clone)]
 pub struct RedisLink {
@@ -107,6 +110,16 @@ impl RedisLink {
     /// As [`RedisLink::query`].
     pub async fn script<T: FromRedisValue>(&self, invocation: &ScriptInvocation<'_>) -> Result<T, RedisError> {
         invocation.invoke_async(&mut self.connection.clone()).await
+    }
+
+    /// Whether Redis can be written to, by writing one short-lived key: a server that is full, cannot save or has lost
+    /// its replicas still answers reads.
+    ///
+    /// # Errors
+    /// As [`RedisLink::query`].
+    pub async fn probe(&self) -> Result<(), RedisError> {
+        let mut command = redis::cmd("SET");
+        self.query(command.arg(self.key("probe")).arg(1).arg("PX").arg(PROBE_KEPT_MS)).await
     }
 
     /// A connection of its own to one server, for subscriptions, which block it. Any server of a cluster will do: all

@@ -1,22 +1,15 @@
 //! For those who run the server: is it alive, may it get requests, which build is it, its figures.
 
-use std::time::Duration;
-
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, web};
-use sea_orm::ConnectionTrait;
 use serde::Serialize;
 
-use super::envelope::{ApiResult, Envelope, EnvelopeOf, ok};
+use super::dependencies::{Dependency, probe_all};
+use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::state::AppState;
-use crate::clock;
 use crate::domain::codes::Code;
-use crate::persistence::Db;
-
-/// Longest that a dependency may take to answer a probe.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Liveness with each dependency.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -31,15 +24,19 @@ pub struct Health {
     pub dependencies: Vec<Dependency>,
 }
 
-/// One thing that the server needs.
+/// This node may get requests.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Dependency {
-    /// `database`.
+pub struct Readiness {
+    /// `database`; with the two fields below what this answer was before there were other dependencies.
     pub name: &'static str,
-    /// `up` or `down`.
+    /// Of the database: `up`.
     pub status: &'static str,
-    /// How long the probe took.
+    /// How long the database took.
     pub latency_us: u64,
+    /// What does not answer and is not required: the node sells without it.
+    pub degraded: Vec<&'static str>,
+    /// What the server needs.
+    pub dependencies: Vec<Dependency>,
 }
 
 /// Which build it is.
@@ -56,8 +53,8 @@ pub struct Version {
 /// Is the process alive, and what does it see of its dependencies? 200 as long as it can answer.
 #[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, body = EnvelopeOf<Health>)))]
 pub async fn health(state: web::Data<AppState>) -> ApiResult<Health> {
-    let dependencies = vec![probe(&state.db).await];
-    let all_up = dependencies.iter().all(|dependency| dependency.status == "up");
+    let dependencies = probe_all(&state).await;
+    let all_up = dependencies.iter().all(Dependency::is_up);
     ok(Health {
         status: if all_up { "up" } else { "degraded" },
         node: state.settings.node.name.clone(),
@@ -66,19 +63,30 @@ pub async fn health(state: web::Data<AppState>) -> ApiResult<Health> {
     })
 }
 
-/// May this node get requests? 503 while it starts, stops or cannot reach the database.
+/// May this node get requests? 503 while it starts, stops or cannot sell: `data.reason` is `stopping` or the name of
+/// what is required and away.
 #[utoipa::path(get, path = "/ready", tag = "operations",
-    responses((status = 200, body = EnvelopeOf<Dependency>), (status = 503, description = "not ready")))]
-pub async fn ready(state: web::Data<AppState>) -> Result<Envelope<Dependency>, ApiError> {
+    responses((status = 200, body = EnvelopeOf<Readiness>), (status = 503, description = "not ready")))]
+pub async fn ready(state: web::Data<AppState>) -> ApiResult<Readiness> {
     if state.is_stopping() {
         return Err(ApiError::from(Code::UNAVAILABLE).with("reason", "stopping"));
     }
-    let database = probe(&state.db).await;
-    if database.status == "up" {
-        ok(database)
-    } else {
-        Err(ApiError::from(Code::UNAVAILABLE).with("reason", "database"))
-    }
+    readiness(probe_all(&state).await)
+}
+
+/// The answer to [`ready`] by what was found.
+fn readiness(dependencies: Vec<Dependency>) -> ApiResult<Readiness> {
+    let away: Vec<&Dependency> = dependencies.iter().filter(|dependency| !dependency.is_up()).collect();
+    let Some(missing) = away.iter().find(|dependency| dependency.required) else {
+        let degraded = away.iter().map(|dependency| dependency.name).collect();
+        let Some(&Dependency { name, status, latency_us, .. }) = dependencies.first() else {
+            return Err(Code::UNAVAILABLE.into());
+        };
+        return ok(Readiness { name, status, latency_us, degraded, dependencies });
+    };
+    // Cannot fail: names, numbers and flags.
+    let found = serde_json::to_value(&dependencies).unwrap_or_default();
+    Err(ApiError::from(Code::UNAVAILABLE).with("reason", missing.name).with("dependencies", found))
 }
 
 /// Which build is it?
@@ -99,12 +107,4 @@ pub async fn metrics(state: web::Data<AppState>) -> HttpResponse {
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, format);
     response
-}
-
-async fn probe(db: &Db) -> Dependency {
-    let started = clock::monotonic();
-    let answer = tokio::time::timeout(PROBE_TIMEOUT, db.reader().execute_unprepared("SELECT 1")).await;
-    let status = if matches!(answer, Ok(Ok(_))) { "up" } else { "down" };
-    let latency_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Dependency { name: "database", status, latency_us }
 }

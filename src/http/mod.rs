@@ -8,6 +8,7 @@ mod admin_orders;
 pub mod auth;
 pub mod carts;
 pub mod categories;
+pub mod dependencies;
 pub mod envelope;
 pub mod error;
 pub mod extract;

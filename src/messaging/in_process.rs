@@ -162,6 +162,10 @@ impl OrderQueue for InProcessQueue {
         Ok(true)
     }
 
+    async fn probe(&self) -> Result<(), QueueError> {
+        lock(&self.sender).as_ref().map(|_| ()).ok_or(QueueError::Closed)
+    }
+
     fn outlives_process(&self) -> bool {
         false
     }

@@ -66,6 +66,13 @@ pub trait OrderQueue: Send + Sync {
     /// [`QueueError`]: it is among the dead messages still, or both there and in the queue.
     async fn replay_dead(&self, id: &str) -> Result<bool, QueueError>;
 
+    /// Whether messages can be published and received now, asked of whoever carries them. Disturbs nothing, however
+    /// early it is dropped.
+    ///
+    /// # Errors
+    /// [`QueueError`]: why not.
+    async fn probe(&self) -> Result<(), QueueError>;
+
     /// True if what waits survives this process, so that it need not be emptied at shutdown.
     fn outlives_process(&self) -> bool;
 
@@ -172,6 +179,15 @@ impl QueueError {
             Self::Refused { .. } => "refused",
             Self::Stale => "stale",
             Self::Closed => "closed",
+        }
+    }
+
+    /// What an operator is told of a broker that cannot be used: `blocked` or `unreachable`.
+    #[must_use]
+    pub const fn outage(&self) -> &'static str {
+        match self {
+            Self::Full | Self::Blocked { .. } => "blocked",
+            _ => "unreachable",
         }
     }
 }

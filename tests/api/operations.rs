@@ -71,8 +71,14 @@ async fn health_readiness_and_description_are_for_everybody() {
     let visitor = shop.visitor();
     let health = visitor.get("/health").await.accepted();
     assert_eq!(health["status"], "up");
-    assert_eq!(health["dependencies"][0]["name"], "database");
-    visitor.get("/ready").await.accepted();
+    let parts = health["dependencies"].as_array().expect("a list");
+    assert_eq!(parts[0]["name"], "database");
+    for part in parts {
+        assert_eq!((&part["status"], part.get("reason")), (&json!("up"), None), "{part}");
+        assert!(part["latency_us"].as_u64().is_some_and(|micros| micros > 0), "{part}");
+    }
+    let ready = visitor.get("/ready").await.accepted();
+    assert_eq!((&ready["name"], &ready["status"], &ready["degraded"]), (&json!("database"), &json!("up"), &json!([])));
     let response = visitor.request(Method::GET, "/openapi.json").send().await.expect("an answer");
     let description: Value = response.json().await.expect("JSON");
     assert!(description["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{description}");
@@ -82,6 +88,20 @@ async fn health_readiness_and_description_are_for_everybody() {
     assert!(description["paths"]["/api/admin/failpoints"].is_null());
     let page = visitor.request(Method::GET, "/swagger/").send().await.expect("an answer");
     assert_eq!(page.status(), 200);
+}
+
+#[tokio::test]
+async fn a_node_without_its_database_lives_and_is_not_ready() {
+    let mut shop = TestShop::open().await;
+    shop.leaves.anything = true;
+    let visitor = shop.visitor();
+    shop.inside().db.clone().close().await;
+    let health = visitor.get("/health").await.with_status(200).accepted();
+    let database = &health["dependencies"][0];
+    assert_eq!((&health["status"], &database["status"]), (&json!("degraded"), &json!("down")), "{health}");
+    assert_eq!((&database["reason"], &database["required"]), (&json!("unreachable"), &json!(true)), "{health}");
+    let refusal = visitor.get("/ready").await.with_status(503).rejected(503);
+    assert_eq!((&refusal["reason"], &refusal["dependencies"][0]["status"]), (&json!("database"), &json!("down")));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod support;
 
 mod cluster;
 mod commands;
+mod health;
 mod losses;
 mod outbox;
 mod pushes;

@@ -25,6 +25,7 @@ async fn the_queue_on_rabbitmq_keeps_the_contract() {
 }
 
 async fn keeps_the_contract(queue: &dyn OrderQueue) {
+    assert_eq!(queue.probe().await, Ok(()));
     what_is_published_is_delivered_whole(queue).await;
     what_is_out_is_not_idle(queue).await;
     what_is_given_back_comes_again_alone(queue).await;
@@ -32,6 +33,7 @@ async fn keeps_the_contract(queue: &dyn OrderQueue) {
     queue.close().await;
     queue.close().await;
     assert_eq!(queue.publish(&tickets(1)).await, Err(QueueError::Closed));
+    assert_eq!(queue.probe().await, Err(QueueError::Closed));
 }
 
 async fn is_idle(queue: &dyn OrderQueue) {

@@ -289,10 +289,14 @@ impl RabbitQueue {
 
     /// Messages ready in the queue. On the consumer's channel, so that what was given out before has arrived.
     async fn ready(&self, session: &Session<Intake>) -> Result<u64, QueueError> {
+        self.within(session, self.ask_for_ready(session)).await
+    }
+
+    async fn ask_for_ready(&self, session: &Session<Intake>) -> lapin::Result<u64> {
         let queue = self.publisher.names.orders.as_str().into();
         let options = QueueDeclareOptions::durable().passive();
-        let asking = session.parts.channel.queue_declare(queue, options, FieldTable::default());
-        Ok(u64::from(self.within(session, asking).await?.message_count()))
+        let found = session.parts.channel.queue_declare(queue, options, FieldTable::default()).await?;
+        Ok(u64::from(found.message_count()))
     }
 }
 
@@ -384,6 +388,17 @@ impl OrderQueue for RabbitQueue {
 
     async fn replay_dead(&self, id: &str) -> Result<bool, QueueError> {
         self.replay(id).await
+    }
+
+    /// Asks over the connection that consumes; of the one that publishes it is known whether it lives. Not
+    /// [`RabbitQueue::within`]: whoever only looks ends no session by his impatience.
+    async fn probe(&self) -> Result<(), QueueError> {
+        self.publisher.usable()?;
+        let session = self.session()?;
+        tokio::select! {
+            asked = self.ask_for_ready(&session) => asked.map(drop).map_err(|_| QueueError::Away),
+            () = session.ended() => Err(QueueError::Away),
+        }
     }
 
     fn outlives_process(&self) -> bool {

@@ -3,6 +3,7 @@
 //! A publish ends at once when the broker blocks the connection or the session is over. A confirm that does not come
 //! in time ends the session, so that a black hole costs one timeout and not one for every message.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -128,14 +129,28 @@ impl Publisher {
         outcome
     }
 
-    async fn publish_bounded(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
+    /// The session of now, if it takes messages.
+    fn open_session(&self) -> Result<Arc<Session<Channels>>, QueueError> {
         if self.link.is_closed() {
             return Err(QueueError::Closed);
         }
         let session = self.link.session().ok_or(QueueError::Away)?;
-        if let Some(reason) = session.blocked_reason() {
-            return Err(QueueError::Blocked { reason });
+        match session.blocked_reason() {
+            Some(reason) => Err(QueueError::Blocked { reason }),
+            None => Ok(session),
         }
+    }
+
+    /// Whether messages are taken now, as far as is known here.
+    ///
+    /// # Errors
+    /// [`QueueError`]: why not.
+    pub fn usable(&self) -> Result<(), QueueError> {
+        self.open_session().map(drop)
+    }
+
+    async fn publish_bounded(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
+        let session = self.open_session()?;
         tokio::select! {
             biased;
             outcome = self.confirmed(&session, message) => outcome,
