@@ -9,6 +9,7 @@ pub mod failpoint;
 pub mod passwords;
 pub mod random;
 pub mod redis_link;
+pub mod trace_context;
 
 pub mod messaging;
 pub mod persistence;

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Everybody may read the time, draw randomness and mark a crash point; these import nothing but each other and `domain`.
-const GROUND: &[&str] = &["assets", "clock", "random", "failpoint", "passwords", "redis_link", "domain"];
+/// Everybody may read the time, draw randomness, mark a crash point and hand a trace on; these import nothing but each other and `domain`.
+const GROUND: &[&str] =
+    &["assets", "clock", "random", "failpoint", "passwords", "redis_link", "trace_context", "domain"];
 
 /// What a floor may import besides itself and [`GROUND`].
 fn allowed(floor: &str) -> Option<&'static [&'static str]> {
     match floor {
-        "assets" | "clock" | "random" | "failpoint" | "passwords" | "config" | "domain" => Some(&[]),
+        "assets" | "clock" | "random" | "failpoint" | "passwords" | "trace_context" | "config" | "domain" => Some(&[]),
         "redis_link" | "persistence" | "messaging" | "telemetry" => Some(&["config"]),
         "actors" => Some(&["config", "persistence", "messaging"]),
         "http" => Some(&["config", "persistence", "messaging", "actors", "telemetry"]),

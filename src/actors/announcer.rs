@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::try_join_all;
+use tracing::Instrument;
+
 use crate::domain::order::OrderStatus;
 use crate::messaging::QueueError;
 use crate::messaging::domain_event::{DomainEvent, EventMessage, OrderFact, StockFact, VERSION};
 use crate::messaging::rabbitmq::EventPublisher;
 use crate::persistence::outbox::{FeedEvent, OutboxRow};
+use crate::trace_context;
 
 /// Tells other systems; clones share the connection.
 #[derive(Clone)]
@@ -18,13 +22,19 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Tells the commits; returns once all of it is safe.
+    /// Tells the commits, each as a part of the trace that led to it; returns once all of it is safe.
     ///
     /// # Errors
     /// [`QueueError`]: tell them again.
     pub async fn announce(&self, rows: &[OutboxRow]) -> Result<(), QueueError> {
-        let messages: Vec<EventMessage> = rows.iter().flat_map(|row| messages(row, self.low_stock_units)).collect();
-        self.publisher.publish(&messages).await
+        try_join_all(rows.iter().map(|row| self.announce_one(row))).await.map(drop)
+    }
+
+    async fn announce_one(&self, row: &OutboxRow) -> Result<(), QueueError> {
+        let span = tracing::info_span!("tell_events", commit_no = row.commit_no);
+        trace_context::follow(&span, row.payload.traceparent.as_deref());
+        let messages = messages(row, self.low_stock_units);
+        self.publisher.publish(&messages).instrument(span).await
     }
 }
 

@@ -15,8 +15,9 @@ use super::order_writer::{self, OrderWriterActor};
 use crate::clock;
 use crate::domain::stock::Ticket;
 use crate::failpoint;
-use crate::messaging::{Delivery, OrderQueue, QueueError, trace_context};
+use crate::messaging::{Delivery, OrderQueue, QueueError};
 use crate::persistence::StoreError;
+use crate::trace_context;
 
 /// Longest that one try may take, the writer's own retries included.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -159,7 +159,7 @@ pub struct InventoryActor {
 struct Gathered {
     claim: Claim,
     reply: oneshot::Sender<Result<Ticket, ReserveRefusal>>,
-    /// Of the request; the message to the queue carries the first one's trace on.
+    /// Of the request.
     span: tracing::Span,
 }
 
@@ -167,6 +167,8 @@ struct Gathered {
 struct Accepted {
     ticket: Ticket,
     reply: oneshot::Sender<Result<Ticket, ReserveRefusal>>,
+    /// Of the request; the message to the queue carries the first one's trace on.
+    span: tracing::Span,
 }
 
 impl KitActor for InventoryActor {
@@ -399,30 +401,30 @@ impl InventoryActor {
             }
         };
         metrics::histogram!("rushmall_ledger_batch_claims").record(batch.len() as u32);
-        let span = batch.first().map_or_else(tracing::Span::none, |first| first.span.clone());
         let mut accepted = Vec::new();
-        for (Gathered { claim, reply, .. }, answer) in batch.into_iter().zip(answers) {
+        for (Gathered { claim, reply, span }, answer) in batch.into_iter().zip(answers) {
             self.learn(&claim, &answer);
             match answer {
-                Ok(ticket) if ticket.claim.kind == TicketKind::Owed => accepted.push(Accepted { ticket, reply }),
+                Ok(ticket) if ticket.claim.kind == TicketKind::Owed => accepted.push(Accepted { ticket, reply, span }),
                 answer => {
                     let _ = reply.send(answer.map_err(ReserveRefusal::from)); // the caller may have gone
                 }
             }
         }
         if !accepted.is_empty() {
-            self.make_safe(accepted, span, ctx);
+            self.make_safe(accepted, ctx);
         }
     }
 
     /// The orders are owed from here on, whoever hears of it: queue first, then answer.
-    fn make_safe(&mut self, accepted: Vec<Accepted>, span: tracing::Span, ctx: &mut Context<Self>) {
+    fn make_safe(&mut self, accepted: Vec<Accepted>, ctx: &mut Context<Self>) {
         self.publishing += 1;
+        let span = accepted.first().map_or_else(tracing::Span::none, |first| first.span.clone());
         let (deps, product) = (self.deps.clone(), self.product);
         let publishing = async move {
             let tickets: Vec<Ticket> = accepted.iter().map(|accepted| accepted.ticket.clone()).collect();
             let unsafe_ones = deps.make_safe(product, tickets).await;
-            for Accepted { ticket, reply } in accepted {
+            for Accepted { ticket, reply, .. } in accepted {
                 let is_safe = !unsafe_ones.contains(&ticket.claim.order_no);
                 let _ = reply.send(if is_safe { Ok(ticket) } else { Err(ReserveRefusal::NotSafe) });
             }

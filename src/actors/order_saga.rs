@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use serde_json::json;
+use tracing::Instrument as _;
 
 use super::kit::{KitActor, LoadError, Vitals};
 use super::relay::RelayBell;
@@ -136,7 +137,7 @@ impl Handler<DriveOrder> for OrderSagaActor {
             }
             deps.drive(loaded, &command).await
         };
-        AtomicResponse::new(Box::pin(driving.into_actor(self).map(|outcome, actor, _| {
+        AtomicResponse::new(Box::pin(driving.in_current_span().into_actor(self).map(|outcome, actor, _| {
             let loaded = actor.adopt(outcome)?;
             Ok(loaded.order)
         })))
@@ -154,7 +155,7 @@ impl Handler<RunEffect> for OrderSagaActor {
             deps.run_effect(loaded, &owed).await
         };
         AtomicResponse::new(Box::pin(
-            running.into_actor(self).map(|outcome, actor, _| actor.adopt(outcome).map(|_| true)),
+            running.in_current_span().into_actor(self).map(|outcome, actor, _| actor.adopt(outcome).map(|_| true)),
         ))
     }
 }

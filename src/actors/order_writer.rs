@@ -16,6 +16,7 @@ use actix::prelude::*;
 use futures::FutureExt as _;
 use serde_json::json;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::kit::{Directory, KitActor, LoadError, Vitals};
 use super::relay::RelayBell;
@@ -94,6 +95,8 @@ pub struct OrderWriterActor {
 
 struct Gathered {
     groups: Vec<OrderGroup>,
+    /// Of the request; the transaction belongs to the first one's trace.
+    span: tracing::Span,
     reply: oneshot::Sender<Vec<Result<GroupOutcome, WriteError>>>,
 }
 
@@ -122,7 +125,7 @@ impl Handler<WriteOrders> for OrderWriterActor {
         failpoint::reach("order_writer.gather");
         let (reply, answer) = oneshot::channel();
         let count = groups.len();
-        self.gathered.push_back(Gathered { groups, reply });
+        self.gathered.push_back(Gathered { groups, span: tracing::Span::current(), reply });
         self.write_gathered(ctx);
         Box::pin(async move { answer.await.unwrap_or_else(|_| vec![Err(WriteError); count]) })
     }
@@ -135,6 +138,7 @@ impl OrderWriterActor {
         }
         self.is_writing = true;
         let batch = self.next_batch();
+        let span = batch.first().map_or_else(tracing::Span::none, |first| first.span.clone());
         let deps = self.deps.clone();
         let writing = async move {
             let groups: Vec<OrderGroup> = batch.iter().flat_map(|gathered| gathered.groups.iter().cloned()).collect();
@@ -144,7 +148,7 @@ impl OrderWriterActor {
                 let _ = gathered.reply.send(own); // the caller may have gone
             }
         };
-        ctx.spawn(writing.into_actor(self).map(|(), actor, ctx| {
+        ctx.spawn(writing.instrument(span).into_actor(self).map(|(), actor, ctx| {
             actor.is_writing = false;
             actor.write_gathered(ctx);
         }));

@@ -15,6 +15,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 use super::gaps::Gaps;
 use super::inventory::{InventoryActor, ReserveInSale, ReserveRefusal};
@@ -291,7 +292,7 @@ impl Handler<BuyInSale> for SessionActor {
         }
         self.in_flight.insert(request.product, Vec::new());
         let (deps, buyer, product) = (self.deps.clone(), self.buyer, request.product);
-        let buying = async move { deps.buy_in_sale(buyer, request).await };
+        let buying = async move { deps.buy_in_sale(buyer, request).await }.in_current_span();
         Box::pin(buying.into_actor(self).map(move |outcome, actor, _| actor.conclude(product, outcome)))
     }
 }

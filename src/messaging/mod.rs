@@ -10,7 +10,6 @@ pub mod redis_broadcast;
 pub mod registry;
 mod roster;
 mod ticket_message;
-pub mod trace_context;
 
 pub use broadcast::{Broadcast, BroadcastError, Heard, Hearing};
 pub use in_process::InProcessQueue;

@@ -203,7 +203,7 @@ async fn commit_in(
         return Err(StoreError::Conflict { operation: OPERATION }); // tried again, and found lost then
     }
     let feed = steps.iter().map(|step| FeedEvent::new(&step.after, step.event, now_ms)).collect();
-    let commit_no = outbox::insert(tx, &OutboxPayload { events: feed, ..OutboxPayload::default() }, now_ms).await?;
+    let commit_no = outbox::insert(tx, &OutboxPayload::of_this_trace(feed, Vec::new()), now_ms).await?;
     let entries = chain::entries(before.order_no, before.version, &loaded.last_hash, events, now_ms)?;
     let last_hash = entries.last().map_or_else(String::new, |entry| entry.hash.clone());
     chain::insert(tx, entries, commit_no).await?;

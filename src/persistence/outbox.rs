@@ -20,7 +20,7 @@ use super::query;
 use crate::domain::order::{self, OrderStatus};
 use crate::domain::stock::{Pool, Quantity};
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
-use crate::failpoint;
+use crate::{failpoint, trace_context};
 
 const CARRYING: &str = "carrying the outbox";
 /// Longest that rows are held while they are told; after it any node carries them.
@@ -78,6 +78,17 @@ pub struct OutboxPayload {
     /// Pools that the commit took units from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<PoolLevel>,
+    /// W3C `traceparent` of whoever committed; `None` where no trace is exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+impl OutboxPayload {
+    /// Of a commit that the current trace has led to.
+    #[must_use]
+    pub fn of_this_trace(events: Vec<FeedEvent>, levels: Vec<PoolLevel>) -> Self {
+        Self { events, levels, traceparent: trace_context::current() }
+    }
 }
 
 /// How a commit changed the free units of a pool in the database.

@@ -17,3 +17,4 @@ mod figures;
 mod outages;
 mod proxy;
 mod shop;
+mod traces;

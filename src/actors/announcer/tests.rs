@@ -45,7 +45,7 @@ fn row(steps: &[(&str, OrderStatus)], levels: Vec<PoolLevel>) -> OutboxRow {
     };
     OutboxRow {
         commit_no: 12,
-        payload: OutboxPayload { events: steps.iter().enumerate().map(event).collect(), levels },
+        payload: OutboxPayload { events: steps.iter().enumerate().map(event).collect(), levels, traceparent: None },
     }
 }
 

@@ -19,8 +19,7 @@ use super::link::{BrokerError, Link, Plan, Session};
 use super::topology::{Names, arguments, text};
 use crate::config::AmqpSettings;
 use crate::messaging::order_queue::QueueError;
-use crate::messaging::trace_context;
-use crate::random;
+use crate::{random, trace_context};
 
 /// Messages survive a restart of the broker.
 const PERSISTENT: u8 = 2;

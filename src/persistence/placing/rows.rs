@@ -58,7 +58,7 @@ pub(super) async fn write(
     pay_deadline_ms: i64,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let mut rows = Rows { feed: OutboxPayload { levels, ..OutboxPayload::default() }, ..Rows::default() };
+    let mut rows = Rows { feed: OutboxPayload::of_this_trace(Vec::new(), levels), ..Rows::default() };
     let nameless = Named::default();
     for order in orders {
         let product = products.get(&order.ticket.claim.product).unwrap_or(&nameless);

@@ -1,0 +1,164 @@
+//! One trace from the buyer's click to the order at the other end of the queue and to what other systems are told.
+
+use std::sync::{LazyLock, Mutex};
+use std::time::Instant;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use reqwest::Method;
+use rushmall::random;
+use serde_json::{Value, json};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::bench::{PATIENCE, amqp_url, channel, clean, settings};
+use crate::support::client::{Answer, Person};
+use crate::support::shop::TestShop;
+
+/// All that ended in this process, also of other tests: look by trace.
+static SPANS: Mutex<Vec<SpanData>> = Mutex::new(Vec::new());
+static RECORDING: LazyLock<()> = LazyLock::new(record);
+
+#[derive(Debug)]
+struct Memory;
+
+impl SpanExporter for Memory {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        SPANS.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+fn record() {
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let tracer = SdkTracerProvider::builder().with_simple_exporter(Memory).build().tracer("test");
+    let ours = Targets::new().with_target("rushmall", tracing::Level::INFO);
+    let started = tracing_subscriber::registry()
+        .with(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(ours))
+        .try_init();
+    started.expect("nobody else listens: run these tests without RUST_LOG");
+}
+
+/// A trace that somebody outside has begun.
+struct Trace {
+    id: String,
+    header: String,
+}
+
+impl Trace {
+    fn begin() -> Self {
+        LazyLock::force(&RECORDING);
+        let (id, span) = (hex::encode(random::bytes::<16>()), hex::encode(random::bytes::<8>()));
+        Self { header: format!("00-{id}-{span}-01"), id }
+    }
+
+    /// `who` asks as a part of it.
+    async fn post(&self, who: &Person, path: &str, body: &Value) -> Answer {
+        who.ask(Method::POST, path, Some(body), &[("traceparent", &self.header)]).await
+    }
+
+    /// The span of this name, once it has ended.
+    async fn span(&self, name: &str) -> SpanData {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(span) = spans(name).into_iter().find(|span| trace_of(span) == self.id) {
+                return span;
+            }
+            let known: Vec<String> = SPANS
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|span| trace_of(span) == self.id)
+                .map(|span| span.name.to_string())
+                .collect();
+            assert!(Instant::now() < until, "no span {name} in the trace, which has {known:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn trace_of(span: &SpanData) -> String {
+    span.span_context.trace_id().to_string()
+}
+
+fn spans(name: &str) -> Vec<SpanData> {
+    SPANS.lock().unwrap().iter().filter(|span| span.name == name).cloned().collect()
+}
+
+#[tokio::test]
+async fn the_order_writer_and_other_systems_continue_the_buyers_trace() {
+    let Some(url) = amqp_url() else { return };
+    let (click, payment) = (Trace::begin(), Trace::begin());
+    let amqp = settings(&url);
+    let used = amqp.clone();
+    let shop = TestShop::with(move |settings| settings.amqp = used).await;
+    let (_connection, channel) = channel(&url).await;
+    let declared = channel.queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default()).await;
+    let own = declared.expect("a queue").name().clone();
+    let (exchange, bind) = (format!("{}.events", amqp.prefix), QueueBindOptions::default());
+    let bound = channel.queue_bind(own.clone(), exchange.into(), "order.*".into(), bind, FieldTable::default()).await;
+    bound.expect("bound");
+
+    let (product, _) = shop.admin().await.make_sale("traced", 3).await;
+    let ann = shop.register("ann").await;
+    let body = json!({"product_id": product.id, "quantity": 1});
+    let order_no = click.post(&ann, "/api/seckill", &body).await.order_no();
+    let (request, writing) = (click.span("request").await, click.span("write_orders").await);
+    assert_eq!(writing.parent_span_id, request.span_context.span_id(), "the click has led to the order");
+
+    shop.at_rest().await;
+    payment.post(&ann, &format!("/api/order/{order_no}/pay"), &json!({"pay_type": 9})).await.accepted();
+    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let mut messages =
+        channel.basic_consume(own, "listener".into(), options, FieldTable::default()).await.expect("listening");
+    for (kind, trace) in [("order.created", &click), ("order.paid", &payment)] {
+        let next = tokio::time::timeout(PATIENCE, messages.next()).await.expect("an event in time");
+        let message = next.expect("open").expect("a message");
+        let headers = message.properties.headers().as_ref().expect("headers");
+        let header = headers.inner().get("traceparent").and_then(|value| value.as_long_string());
+        let header = header.map(ToString::to_string).unwrap_or_default();
+        assert_eq!(message.routing_key.as_str(), kind);
+        assert_eq!(header.split('-').nth(1), Some(trace.id.as_str()), "{kind}: {header:?}");
+    }
+    shop.close().await;
+    clean(&amqp).await;
+}
+
+#[tokio::test]
+async fn orders_are_written_in_the_trace_of_a_buyer_who_has_one_of_them() {
+    let Some(url) = amqp_url() else { return };
+    let amqp = settings(&url);
+    let used = amqp.clone();
+    let shop = TestShop::with(move |settings| settings.amqp = used).await;
+    let admin = shop.admin().await;
+    let (product, _) = admin.make_sale("traced together", 200).await;
+    let (early, late) = (admin.make_buyers(40, "early").await, admin.make_buyers(40, "late").await);
+    for buyer in &early {
+        buyer.buy(&product).await.order_no();
+    }
+    // batches of claims in which most are refused: one unit a buyer
+    let body = json!({"product_id": product.id, "quantity": 1});
+    let clicks = early.iter().zip(&late).flat_map(|(again, first)| [again, again, first]);
+    let clicks = clicks.map(|who| async {
+        let trace = Trace::begin();
+        (trace.post(who, "/api/seckill", &body).await.is_accepted(), trace.id)
+    });
+    let answers = join_all(clicks).await;
+    shop.at_rest().await;
+    let (accepted, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(is_accepted, _)| *is_accepted);
+    assert_eq!((accepted.len(), refused.len()), (40, 80));
+    let written: Vec<String> = spans("write_orders").iter().map(trace_of).collect();
+    assert!(accepted.iter().any(|(_, trace)| written.contains(trace)), "no order in any buyer's trace");
+    let strange: Vec<_> = refused.iter().filter(|(_, trace)| written.contains(trace)).collect();
+    assert!(strange.is_empty(), "orders in the traces of {} who got none", strange.len());
+    shop.close().await;
+    clean(&amqp).await;
+}
