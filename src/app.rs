@@ -1,8 +1,12 @@
 //! The composition root: settings become stores, stores become actors, actors become a shop behind HTTP. The only
 //! file that sees all.
 //!
-//! Shutdown goes the other way: readiness says no, sockets close, running requests finish, the queue is emptied into
-//! orders, their events are told, the actors and the database close. So no accepted request fails.
+//! Shutdown goes the other way: readiness says no and every answer ends its connection, for as long as balancers need
+//! to notice; then sockets and the listener close, running requests finish, the queue is emptied into orders, their
+//! events are told, the actors and the database close. So no accepted request fails.
+//!
+//! The grace is for kept connections: once the server stops, actix-web closes those that are idle at once, and with them
+//! the request that a client has just sent. A client that was told `Connection: close` sends no more on it.
 
 pub mod back_ends;
 
@@ -48,6 +52,7 @@ pub struct App {
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
     arbiters: Vec<Arbiter>,
+    drain_grace: Duration,
     shutdown_timeout: Duration,
 }
 
@@ -147,6 +152,7 @@ impl App {
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();
+        let drain_grace = Duration::from_millis(settings.http.drain_grace_ms);
         let shutdown_timeout = Duration::from_millis(settings.http.shutdown_timeout_ms);
         let (host, port) = (settings.http.host.as_str(), settings.http.port);
         let bound = HttpServer::new(move || server::app(factory.clone()))
@@ -165,7 +171,7 @@ impl App {
         let running = bound.run();
         let handle = running.handle();
         let server = actix_rt::spawn(running);
-        Ok(Self { _lock: lock, state, address, handle, server, arbiters, shutdown_timeout })
+        Ok(Self { _lock: lock, state, address, handle, server, arbiters, drain_grace, shutdown_timeout })
     }
 
     /// Where it listens.
@@ -183,8 +189,10 @@ impl App {
     /// Stops taking requests, finishes what was accepted, and closes everything.
     pub async fn stop(self) {
         self.state.stop();
-        self.handle.stop(true).await;
+        actix_rt::time::sleep(self.drain_grace).await;
         let shop = Arc::clone(self.shop());
+        shop.close_sockets();
+        self.handle.stop(true).await;
         if let Ok(Err(error)) = self.server.await {
             tracing::warn!(%error, "HTTP server ended with an error");
         }

@@ -48,6 +48,7 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("http.workers", Whole(0, 1_024)),
     ("http.body_bytes_max", Whole(1_024, 1 << 30)),
     ("http.request_timeout_ms", Whole(100, WAIT_MS_MAX)),
+    ("http.drain_grace_ms", Whole(0, WAIT_MS_MAX)),
     ("http.shutdown_timeout_ms", Whole(0, WAIT_MS_MAX)),
     ("http.connections_per_worker_max", Whole(1, 1_000_000)),
     ("http.allowed_origins", Texts),

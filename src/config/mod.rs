@@ -91,7 +91,9 @@ pub struct HttpSettings {
     pub body_bytes_max: usize,
     /// Longest that one request may take before 503.
     pub request_timeout_ms: u64,
-    /// Longest that shutdown waits for running requests.
+    /// How long a node that stops says so before it takes no more requests.
+    pub drain_grace_ms: u64,
+    /// Longest that shutdown then waits for running requests.
     pub shutdown_timeout_ms: u64,
     /// Most connections per worker.
     pub connections_per_worker_max: usize,
@@ -107,6 +109,7 @@ impl Default for HttpSettings {
             workers: 0,
             body_bytes_max: 1024 * 1024,
             request_timeout_ms: 10_000,
+            drain_grace_ms: 2_000,
             shutdown_timeout_ms: 15_000,
             connections_per_worker_max: 25_000,
             allowed_origins: vec!["*".to_owned()],

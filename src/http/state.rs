@@ -80,10 +80,10 @@ impl AppState {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Shutdown begins: `/ready` says so, so that load balancers look elsewhere, and WebSockets close.
+    /// Shutdown begins: `/ready` says so, so that load balancers look elsewhere, no WebSocket opens any more, and each
+    /// answer ends its connection.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.shop.close_sockets();
     }
 
     /// Counts one more event of `key`.

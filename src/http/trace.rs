@@ -9,8 +9,8 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceState};
@@ -20,6 +20,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::envelope::REQUEST_ID;
 use super::error::{ApiError, code_of_status};
 use super::i18n::Lang;
+use super::state::AppState;
 use crate::clock;
 use crate::domain::codes::Code;
 
@@ -118,7 +119,7 @@ pub async fn root(
 
     let outcome = tokio::time::timeout(limit, next.call(request).instrument(span.clone())).await;
     let answer = match outcome {
-        Ok(Ok(response)) => Ok(in_envelope(response.map_into_boxed_body(), context)),
+        Ok(Ok(response)) => Ok(with_goodbye(in_envelope(response.map_into_boxed_body(), context))),
         Ok(Err(error)) => Err(finished(&error, context)),
         Err(_elapsed) => {
             tracing::warn!(parent: &span, limit_ms = limit.as_millis(), "request took too long");
@@ -134,6 +135,15 @@ pub async fn root(
     metrics::histogram!("rushmall_http_request_seconds", "method" => method, "route" => route, "status" => class(status))
         .record(started.elapsed().as_secs_f64());
     answer
+}
+
+/// The last answer on its connection, if the node stops.
+fn with_goodbye(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let is_stopping = response.request().app_data::<web::Data<AppState>>().is_some_and(|state| state.is_stopping());
+    if is_stopping && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
 }
 
 /// A label with few values, whatever callers invent.

@@ -219,6 +219,7 @@ pub fn settings_for_tests() -> Settings {
     let mut settings = Settings::default();
     settings.http.port = 0;
     settings.http.workers = 2;
+    settings.http.drain_grace_ms = 0;
     settings.http.shutdown_timeout_ms = 5_000;
     settings.actors.arbiters = 2;
     settings.database.synchronous = Synchronous::Normal;
