@@ -83,7 +83,7 @@ impl Cluster {
 
     /// `rushmall check` with the nodes' settings.
     pub async fn check(&self) -> Output {
-        let mut command = self.beside.command(&["check"]);
+        let mut command = self.beside.binary.command(&["check"]);
         tokio::task::spawn_blocking(move || command.output().expect("the binary runs")).await.expect("it ends")
     }
 
@@ -98,7 +98,7 @@ impl Cluster {
         let mut troubles = Vec::new();
         for node in &self.nodes {
             troubles.append(&mut node.troubles.lock().unwrap().clone());
-            let log = node.log_text();
+            let log = node.binary.log_text();
             let panics = log.lines().filter(|line| line.contains("panicked at"));
             troubles.extend(panics.map(|line| format!("node {}: {line}", node.number)));
         }
@@ -109,7 +109,7 @@ impl Cluster {
     pub fn complaints(&self) -> Vec<(u64, String)> {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for node in &self.nodes {
-            for line in node.log_text().lines() {
+            for line in node.binary.log_text().lines() {
                 if let Some(complaint) = complaint(line) {
                     *counts.entry(complaint).or_default() += 1;
                 }
@@ -146,15 +146,15 @@ async fn prepare_node(number: usize, services: &Services, address: impl Fn(&Node
     ] {
         let url = services.url(engine).replace(&services.address(engine).to_string(), &address(&node, engine));
         let path = if engine == Engine::Database { format!("/{NAME}") } else { String::new() };
-        node.set(variable, &format!("{url}{path}"));
+        node.binary.set(variable, &format!("{url}{path}"));
     }
     for (name, value) in SETTINGS {
-        node.set(&format!("RUSHMALL__{name}"), value);
+        node.binary.set(&format!("RUSHMALL__{name}"), value);
     }
-    node.set("RUSHMALL__HTTP__REQUEST_TIMEOUT_MS", &REQUEST_TIMEOUT.as_millis().to_string());
-    node.set("RUSHMALL__ORDERS__PAY_DEADLINE_MS", &PAY_DEADLINE.as_millis().to_string());
-    node.set("RUSHMALL__NODE__NAME", &format!("node-{number}"));
-    node.set("RUSHMALL__NODE__SLOT", &number.to_string());
+    node.binary.set("RUSHMALL__HTTP__REQUEST_TIMEOUT_MS", &REQUEST_TIMEOUT.as_millis().to_string());
+    node.binary.set("RUSHMALL__ORDERS__PAY_DEADLINE_MS", &PAY_DEADLINE.as_millis().to_string());
+    node.binary.set("RUSHMALL__NODE__NAME", &format!("node-{number}"));
+    node.binary.set("RUSHMALL__NODE__SLOT", &number.to_string());
     node
 }
 
@@ -173,7 +173,7 @@ async fn make_database(services: &Services) -> String {
 
 /// Runs a command of the shop to its good end.
 async fn run(node: &Node, arguments: &[&str], input: &str) {
-    let mut command = node.command(arguments);
+    let mut command = node.binary.command(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let input = format!("{input}\n");
     let ended = tokio::task::spawn_blocking(move || {

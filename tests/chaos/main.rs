@@ -9,6 +9,7 @@
 #[path = "../support"]
 #[expect(dead_code, reason = "each test crate uses another part of it")]
 mod support {
+    pub mod binary;
     pub mod books;
     pub mod client;
     pub mod fault_proxy;

@@ -4,13 +4,11 @@
 //! repeated. A node that was open and ends by itself is a defect, and is remembered as one.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
@@ -19,6 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex as Turn;
 
 use crate::plan::Engine;
+use crate::support::binary::Binary;
 use crate::support::client::Address;
 use crate::support::fault_proxy::FaultProxy;
 
@@ -38,7 +37,8 @@ pub struct Node {
     pub refused_starts: AtomicU64,
     /// What it did that no fault explains.
     pub troubles: Mutex<Vec<String>>,
-    environment: Vec<(String, String)>,
+    /// How it is started.
+    pub binary: Binary,
     process: Mutex<Option<Child>>,
     /// Held by whoever starts or ends the process; `true`: it shall be up.
     wanted: Turn<bool>,
@@ -58,6 +58,7 @@ impl Node {
         let door = FaultProxy::open(nowhere).await;
         let address = Address::default();
         address.is_now(&format!("http://{}", door.address));
+        let dir = tempfile::tempdir().expect("a directory for the node");
         Self {
             number,
             address,
@@ -65,17 +66,12 @@ impl Node {
             links,
             refused_starts: AtomicU64::new(0),
             troubles: Mutex::default(),
-            environment: Vec::new(),
+            binary: Binary::on(dir.path().join("data"), dir.path().join("log")),
             process: Mutex::new(None),
             wanted: Turn::new(false),
-            dir: tempfile::tempdir().expect("a directory for the node"),
+            dir,
             is_kept: AtomicBool::new(false),
         }
-    }
-
-    /// An environment variable of every later start.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// The proxy at a place of this node.
@@ -112,7 +108,7 @@ impl Node {
             let wanted = self.wanted.lock().await;
             let ended = self.process.lock().unwrap().as_mut().and_then(|child| child.try_wait().expect("it is ours"));
             if let (true, Some(status)) = (*wanted, ended) {
-                let end = tail(&self.log_text(), 12);
+                let end = self.binary.log_tail(12);
                 let trouble = format!("node {} ended by itself with {status}:\n{end}", self.number);
                 self.troubles.lock().unwrap().push(trouble);
                 self.open().await;
@@ -129,7 +125,7 @@ impl Node {
                 return;
             }
             self.refused_starts.fetch_add(1, Ordering::Relaxed);
-            let log = || tail(&self.log_text(), 40);
+            let log = || self.binary.log_tail(40);
             assert!(Instant::now() < until, "node {} did not open within {OPEN_WITHIN:?}:\n{}", self.number, log());
             tokio::time::sleep(START_AGAIN_AFTER).await;
         }
@@ -137,14 +133,7 @@ impl Node {
 
     /// One start; where it listens, or `None` if it ended.
     async fn try_open(&self, until: Instant) -> Option<SocketAddr> {
-        let mut child = self
-            .command(&["serve", "--port", "0", "--no-demo"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(self.log())
-            .spawn()
-            .expect("the binary runs");
-        let opened = self.copy_output(BufReader::new(child.stdout.take().expect("its output")));
+        let (child, opened) = self.binary.serve();
         *self.process.lock().unwrap() = Some(child);
         loop {
             if let Ok(address) = opened.try_recv() {
@@ -159,22 +148,6 @@ impl Node {
         }
     }
 
-    /// Copies standard output to the log, and finds the address in it.
-    fn copy_output(&self, output: BufReader<impl std::io::Read + Send + 'static>) -> mpsc::Receiver<SocketAddr> {
-        let (sender, opened) = mpsc::sync_channel(1);
-        let mut log = self.log();
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                let address = line.split_once("is open at http://").map(|(_, rest)| rest.trim().parse());
-                if let Some(Ok(address)) = address {
-                    let _ = sender.try_send(address); // only the first is waited for
-                }
-                let _ = writeln!(log, "{line}");
-            }
-        });
-        opened
-    }
-
     fn end(&self) {
         if let Some(mut child) = self.process.lock().unwrap().take() {
             let _ = child.kill();
@@ -182,31 +155,10 @@ impl Node {
         }
     }
 
-    /// A command of the shop with this node's settings.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rushmall"));
-        command.args(arguments).arg("--data-dir").arg(self.dir.path().join("data"));
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
-    }
-
     /// Leaves its directory for looking at it; where it is.
     pub fn keep(&self) -> &Path {
         self.is_kept.store(true, Ordering::Relaxed);
         self.dir.path()
-    }
-
-    /// What all its processes have printed.
-    pub fn log_text(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.dir.path().join("log")
-    }
-
-    fn log(&self) -> File {
-        OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log opens")
     }
 }
 
@@ -216,10 +168,4 @@ impl Drop for Node {
         let is_kept = self.is_kept.load(Ordering::Relaxed);
         self.dir.disable_cleanup(is_kept || std::thread::panicking());
     }
-}
-
-/// The last lines.
-pub fn tail(text: &str, lines: usize) -> String {
-    let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
 }

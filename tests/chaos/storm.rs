@@ -14,7 +14,7 @@ use crate::plan::plan;
 use crate::recovery::{Going, Watcher};
 use crate::report::Run;
 use crate::services::Database;
-use crate::{nodes, verdict};
+use crate::verdict;
 
 const SMOKE_SECONDS: u64 = 60;
 const BUYERS: usize = 240;
@@ -114,7 +114,7 @@ fn conclude(run: &Run<'_>, cluster: &Cluster) {
         return;
     }
     for node in &cluster.nodes {
-        eprintln!("node {}: {}\n{}", node.number, node.keep().display(), nodes::tail(&node.log_text(), 20));
+        eprintln!("node {}: {}\n{}", node.number, node.keep().display(), node.binary.log_tail(20));
     }
     eprintln!("services: {}", cluster.services.keep().display());
     eprintln!("{}", run.timeline());

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test crate uses another part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod binary;
 pub mod books;
 pub mod client;
 pub mod cut_wire;

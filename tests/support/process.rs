@@ -1,10 +1,9 @@
 //! A shop in a process of its own: the real binary, killed and started again on the same data.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
@@ -12,19 +11,21 @@ use nix::unistd::Pid;
 use rushmall::config::{Settings, Setup};
 use tempfile::TempDir;
 
+use super::binary::Binary;
 use super::books::Books;
 use super::client::{Address, Person};
 use super::ground::{Ground, aside};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOG_LINES_SHOWN: usize = 120;
 const ADMIN: &str = "boss";
 const ADMIN_PASSWORD: &str = "boss-of-the-shop";
 
 /// A shop's data, and the process that serves it at the moment.
 pub struct ShopProcess {
     pub address: Address,
-    environment: Vec<(String, String)>,
+    binary: Binary,
     child: Option<Child>,
     dir: TempDir,
     /// The last to go.
@@ -40,8 +41,11 @@ impl ShopProcess {
     /// The same on chosen ground.
     pub fn prepare_on(ground: Ground) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the shop");
-        let environment = ground.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let mut shop = Self { address: Address::default(), environment, child: None, dir, ground };
+        let binary = Binary::on(dir.path().to_owned(), dir.path().join("test.log"));
+        let mut shop = Self { address: Address::default(), binary, child: None, dir, ground };
+        for (name, value) in shop.ground.environment() {
+            shop.set(name, &value);
+        }
         for (name, value) in [
             ("RUSHMALL__HTTP__WORKERS", "2"),
             ("RUSHMALL__ACTORS__ARBITERS", "2"),
@@ -57,10 +61,11 @@ impl ShopProcess {
             shop.set(name, value);
         }
         let mut made = shop
+            .binary
             .command(&["admin", "create", "--username", ADMIN, "--password-stdin"])
             .stdin(Stdio::piped())
-            .stdout(shop.log())
-            .stderr(shop.log())
+            .stdout(shop.binary.log())
+            .stderr(shop.binary.log())
             .spawn()
             .expect("the binary runs");
         writeln!(made.stdin.take().expect("its input"), "{ADMIN_PASSWORD}").expect("the password is written");
@@ -77,8 +82,7 @@ impl ShopProcess {
 
     /// An environment variable of every later start.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.environment.retain(|(known, _)| known != name);
-        self.environment.push((name.to_owned(), value.to_owned()));
+        self.binary.set(name, value);
     }
 
     /// What the next process does at failpoints, e.g. `ledger.reserve.after=kill@1`; empty: nothing.
@@ -106,24 +110,16 @@ impl ShopProcess {
     /// The same; false if the process ended before it answered.
     pub async fn try_start(&mut self) -> bool {
         assert!(self.child.is_none(), "one process at a time");
-        let mut child = self
-            .command(&["serve", "--port", "0", "--no-demo"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(self.log())
-            .spawn()
-            .expect("the binary runs");
-        let output = BufReader::new(child.stdout.take().expect("its output"));
-        let base = self.copy_output(output);
+        let (child, opened) = self.binary.serve();
         self.child = Some(child);
-        let until = Instant::now() + READY_WITHIN;
+        let (until, mut is_open) = (Instant::now() + READY_WITHIN, false);
         while Instant::now() < until {
-            let known = base.lock().unwrap().clone();
-            if let Some(base) = known {
-                self.address.is_now(&base);
-                if Person::visitor(&self.address).get("/ready").await.status == 200 {
-                    return true;
-                }
+            if let Ok(address) = opened.try_recv() {
+                self.address.is_now(&format!("http://{address}"));
+                is_open = true;
+            }
+            if is_open && Person::visitor(&self.address).get("/ready").await.status == 200 {
+                return true;
             }
             if self.has_ended() {
                 return false;
@@ -131,22 +127,6 @@ impl ShopProcess {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         panic!("the shop neither opened nor ended:\n{}", self.log_text());
-    }
-
-    /// Copies standard output to the log, and finds the address in it.
-    fn copy_output(&self, output: BufReader<impl std::io::Read + Send + 'static>) -> Found {
-        let found = Found::default();
-        let (seen, mut log) = (Found::clone(&found), self.log());
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if let Some(at) = line.find("is open at http://") {
-                    let base = line[at + "is open at ".len()..].trim().to_owned();
-                    *seen.lock().unwrap() = Some(base);
-                }
-                let _ = writeln!(log, "{line}");
-            }
-        });
-        found
     }
 
     /// Sends SIGKILL and waits for the end.
@@ -222,7 +202,7 @@ impl ShopProcess {
 
     /// `rushmall check` on its data.
     pub fn check(&self) -> Output {
-        self.command(&["check"]).output().expect("the binary runs")
+        self.binary.command(&["check"]).output().expect("the binary runs")
     }
 
     /// At rest, nothing is unfinished, `rushmall check` finds nothing, and the books add up.
@@ -239,22 +219,7 @@ impl ShopProcess {
 
     /// What all its processes have printed.
     pub fn log_text(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rushmall"));
-        command.args(arguments).arg("--data-dir").arg(self.data_dir());
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.dir.path().join("test.log")
-    }
-
-    fn log(&self) -> File {
-        OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log opens")
+        self.binary.log_text()
     }
 }
 
@@ -267,7 +232,8 @@ impl Drop for ShopProcess {
         if std::thread::panicking() {
             self.dir.disable_cleanup(true); // for looking at it
             eprintln!("data directory: {}", self.dir.path().display());
-            eprintln!("---- log of the shop ----\n{}\n---- end of the log ----", tail(&self.log_text()));
+            let log = self.binary.log_tail(LOG_LINES_SHOWN);
+            eprintln!("---- log of the shop ----\n{log}\n---- end of the log ----");
         }
     }
 }
@@ -276,11 +242,3 @@ impl Drop for ShopProcess {
 pub fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::SIGKILL as i32)
 }
-
-/// The last lines are those that tell.
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(120)..].join("\n")
-}
-
-type Found = std::sync::Arc<std::sync::Mutex<Option<String>>>;

@@ -1,0 +1,83 @@
+//! The real binary on one data directory: its environment, its log, and a start of it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+
+/// How one server is started, each time.
+pub struct Binary {
+    /// Where its data lies.
+    pub data_dir: PathBuf,
+    log_path: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl Binary {
+    /// A server that has no settings of its own yet, and prints into a file.
+    pub fn on(data_dir: PathBuf, log_path: PathBuf) -> Self {
+        Self { data_dir, log_path, environment: Vec::new() }
+    }
+
+    /// An environment variable of every later start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// A command of the shop with these settings and data.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rushmall"));
+        command.args(arguments).arg("--data-dir").arg(&self.data_dir);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts a server on a free port; it says where it listens once it is open.
+    pub fn serve(&self) -> (Child, Receiver<SocketAddr>) {
+        let mut child = self
+            .command(&["serve", "--port", "0", "--no-demo"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(self.log())
+            .spawn()
+            .expect("the binary runs");
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        (child, self.copy_output(output))
+    }
+
+    /// Copies standard output to the log, and finds the address in it.
+    fn copy_output(&self, output: BufReader<impl std::io::Read + Send + 'static>) -> Receiver<SocketAddr> {
+        let (sender, opened) = mpsc::sync_channel(1);
+        let mut log = self.log();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                let address = line.split_once("is open at http://").map(|(_, rest)| rest.trim().parse());
+                if let Some(Ok(address)) = address {
+                    let _ = sender.try_send(address); // only the first is waited for
+                }
+                let _ = writeln!(log, "{line}");
+            }
+        });
+        opened
+    }
+
+    /// To print into.
+    pub fn log(&self) -> File {
+        OpenOptions::new().create(true).append(true).open(&self.log_path).expect("the log opens")
+    }
+
+    /// What all its processes have printed.
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log_path).unwrap_or_default()
+    }
+
+    /// The last lines of that.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let text = self.log_text();
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
