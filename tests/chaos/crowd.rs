@@ -76,6 +76,15 @@ struct Asking<'a> {
     key: &'a str,
 }
 
+/// One request to one node.
+struct Sending<'a> {
+    node: usize,
+    path: &'a str,
+    /// `None`: it only looks.
+    body: Option<&'a Value>,
+    key: Option<&'a str>,
+}
+
 /// A request and its answer on one line.
 fn line(path: &str, body: &Value, key: &str, told: &Told) -> String {
     let Told { answer, clicked, node } = told;
@@ -148,7 +157,8 @@ impl Crowd {
         for _ in 0..1 + dice.below(2) {
             let body = json!({ "product_id": self.any_product(dice).id, "quantity": 1 });
             let node = dice.below(self.doors.len() as u64) as usize;
-            self.send(&buyer.who, node, Method::POST, "/api/cart", Some(&body), None).await; // a cart is a convenience
+            let sending = Sending { node, path: "/api/cart", body: Some(&body), key: None };
+            self.send(&buyer.who, sending).await; // a cart is a convenience
         }
         self.buy(buyer, "/api/order/checkout", json!({}), dice).await;
     }
@@ -249,7 +259,7 @@ impl Crowd {
         let order = buyer.orders.values().nth(dice.below(buyer.orders.len() as u64) as usize).expect("in bounds");
         let path = format!("/api/order/{}", order.order_no);
         let node = dice.below(self.doors.len() as u64) as usize;
-        let told = self.send(&buyer.who, node, Method::GET, &path, None, None).await;
+        let told = self.send(&buyer.who, Sending { node, path: &path, body: None, key: None }).await;
         if told.answer.code == CODE_NOT_FOUND {
             let age = order.told_at.elapsed();
             self.blink(told.clicked, format!("{} {age:?} old at node {node}", order.order_no));
@@ -273,7 +283,7 @@ impl Crowd {
         let until = Instant::now() + patience;
         let mut node = dice.below(self.doors.len() as u64) as usize;
         loop {
-            let told = self.send(who, node, Method::POST, path, Some(body), Some(key)).await;
+            let told = self.send(who, Sending { node, path, body: Some(body), key: Some(key) }).await;
             history.push(line(path, body, key, &told));
             if matches!(told.answer.status, 401 | 403) {
                 self.violation(format!("somebody who is signed in was refused: {:?}", told.answer));
@@ -292,16 +302,8 @@ impl Crowd {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of a request")]
-    async fn send(
-        &self,
-        who: &Person,
-        node: usize,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        key: Option<&str>,
-    ) -> Told {
+    async fn send(&self, who: &Person, Sending { node, path, body, key }: Sending<'_>) -> Told {
+        let method = if body.is_some() { Method::POST } else { Method::GET };
         let mut who = who.clone();
         who.address = self.doors[node].clone();
         let clicked = Instant::now();
@@ -341,7 +343,8 @@ impl Crowd {
     pub async fn find_everywhere(&self, who: &Person, order_no: &str) -> Vec<String> {
         let mut wrong = Vec::new();
         for node in 0..self.doors.len() {
-            let told = self.send(who, node, Method::GET, &format!("/api/order/{order_no}"), None, None).await;
+            let path = format!("/api/order/{order_no}");
+            let told = self.send(who, Sending { node, path: &path, body: None, key: None }).await;
             if told.answer.data["order_no"].as_str() != Some(order_no) {
                 wrong.push(format!("order {order_no} is not seen at node {node}: {:?}", told.answer));
             }
