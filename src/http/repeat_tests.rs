@@ -60,6 +60,28 @@ impl Shop {
     }
 }
 
+/// A purchase that was refused for want of units, of which the buyer was not told.
+struct Refused {
+    token: String,
+    wanted: Value,
+    product: i64,
+    /// What the node may have claimed under its number.
+    claim: Claim,
+}
+
+impl Refused {
+    async fn order(shop: &Shop) -> Self {
+        let (admin, li) = (shop.admin().await, shop.register("li_na").await);
+        let (buyer, token) = (li["user"]["id"].as_i64().unwrap(), li["token"].as_str().unwrap().to_owned());
+        let product = shop.product(&admin, 0).await;
+        let wanted = json!({"product_id": product});
+        assert_eq!(shop.once(&token, "/api/order", &wanted).await.code(), 20003);
+        shop.lose_answers().await;
+        let claim = claim(shop.numbers().await[0], buyer, product);
+        Self { token, wanted, product, claim }
+    }
+}
+
 fn claim(order_no: OrderNo, buyer: i64, product: i64) -> Claim {
     Claim {
         order_no,
@@ -101,21 +123,16 @@ async fn a_refund_is_answered_though_the_audit_log_is_away() {
 #[actix_rt::test]
 async fn an_order_whose_units_went_back_can_be_placed_under_the_same_key() {
     let shop = shop().await;
-    let (admin, li) = (shop.admin().await, shop.register("li_na").await);
-    let (buyer, li) = (li["user"]["id"].as_i64().unwrap(), li["token"].as_str().unwrap());
-    let product = shop.product(&admin, 0).await;
-    let wanted = json!({"product_id": product});
-    assert_eq!(shop.once(li, "/api/order", &wanted).await.code(), 20003);
-    shop.lose_answers().await;
-    let withdrawn = TicketRef::from(&claim(shop.numbers().await[0], buyer, product));
+    let Refused { token: li, wanted, product, claim } = Refused::order(&shop).await;
+    let withdrawn = TicketRef::from(&claim);
     shop.state.shop.ledger.release(&[withdrawn]).await.unwrap();
     shop.state.set_free_stock(ProductId(product), 5).await.unwrap();
 
-    let placed = shop.once(li, "/api/order", &wanted).await;
+    let placed = shop.once(&li, "/api/order", &wanted).await;
     assert_ne!(placed.data()["order_no"], withdrawn.order_no.to_string());
     shop.lose_answers().await;
-    assert_eq!(shop.once(li, "/api/order", &wanted).await.data(), placed.data());
-    assert_eq!((shop.ask(li, "GET", "/api/order", Value::Null).await.data()["total"].as_i64()), Some(1));
+    assert_eq!(shop.once(&li, "/api/order", &wanted).await.data(), placed.data());
+    assert_eq!((shop.ask(&li, "GET", "/api/order", Value::Null).await.data()["total"].as_i64()), Some(1));
     assert_eq!(shop.stock_of(product).await, 4);
 }
 
@@ -140,19 +157,13 @@ async fn a_checkout_that_was_given_back_can_be_made_under_the_same_key() {
 #[actix_rt::test]
 async fn units_that_were_held_too_long_are_taken_anew() {
     let shop = shop().await;
-    let (admin, li) = (shop.admin().await, shop.register("li_na").await);
-    let (buyer, li) = (li["user"]["id"].as_i64().unwrap(), li["token"].as_str().unwrap());
-    let product = shop.product(&admin, 0).await;
-    let wanted = json!({"product_id": product});
-    assert_eq!(shop.once(li, "/api/order", &wanted).await.code(), 20003);
-    shop.lose_answers().await;
+    let Refused { token: li, wanted, product, claim: stale } = Refused::order(&shop).await;
     shop.state.set_free_stock(ProductId(product), 5).await.unwrap();
-    let stale = claim(shop.numbers().await[0], buyer, product);
     let too_long_ms = shop.state.settings.orders.prepared_expires_ms * 2 / 3;
     let held_since_ms = shop.state.clock.now_ms() - too_long_ms;
     let held = shop.state.shop.ledger.reserve(ProductId(product), &[stale], held_since_ms).await.unwrap();
     assert!(held[0].is_ok());
-    let placed = shop.once(li, "/api/order", &wanted).await;
+    let placed = shop.once(&li, "/api/order", &wanted).await;
     assert_ne!(placed.data()["order_no"], held[0].as_ref().unwrap().claim.order_no.to_string());
     assert_eq!(shop.stock_of(product).await, 4);
 }
