@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Consumer};
 use rushmall::config::AmqpSettings;
 use rushmall::messaging::domain_event::{DomainEvent, EventMessage};
 
@@ -29,6 +29,17 @@ pub async fn expect_in_log(channel: &Channel, amqp: &AmqpSettings, kinds: &[&str
     }
 }
 
+/// Listens to the kinds of a pattern from now on, with a queue of its own; no acknowledgements.
+pub async fn listen(channel: &Channel, amqp: &AmqpSettings, pattern: &str) -> Consumer {
+    let declared = channel.queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default()).await;
+    let own = declared.expect("a queue").name().clone();
+    let (exchange, bind) = (format!("{}.events", amqp.prefix), QueueBindOptions::default());
+    let bound = channel.queue_bind(own.clone(), exchange.into(), pattern.into(), bind, FieldTable::default()).await;
+    bound.expect("bound");
+    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    channel.basic_consume(own, "listener".into(), options, FieldTable::default()).await.expect("listening")
+}
+
 #[tokio::test]
 async fn an_order_is_told_from_its_creation_to_its_refund_and_kept_for_replay() {
     let Some(url) = amqp_url() else { return };
@@ -36,13 +47,7 @@ async fn an_order_is_told_from_its_creation_to_its_refund_and_kept_for_replay() 
     let used = amqp.clone();
     let shop = TestShop::with(move |settings| settings.amqp = used).await;
     let (_connection, channel) = channel(&url).await;
-    let declared = channel.queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default()).await;
-    let own = declared.expect("a queue").name().clone();
-    let (exchange, bind) = (format!("{}.events", amqp.prefix), QueueBindOptions::default());
-    channel
-        .queue_bind(own.clone(), exchange.into(), "order.#".into(), bind, FieldTable::default())
-        .await
-        .expect("bound");
+    let mut messages = listen(&channel, &amqp, "order.#").await;
 
     let admin = shop.admin().await;
     let (product, _) = admin.make_sale("told", 11).await;
@@ -51,9 +56,6 @@ async fn an_order_is_told_from_its_creation_to_its_refund_and_kept_for_replay() 
     ann.pay(&order_no).await.accepted();
     admin.refund(&order_no).await.accepted();
 
-    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-    let mut messages =
-        channel.basic_consume(own, "listener".into(), options, FieldTable::default()).await.expect("listening");
     let mut told = Vec::new();
     while !told.contains(&"order.refunded".to_owned()) {
         let next = tokio::time::timeout(PATIENCE, messages.next()).await.expect("an event in time");

@@ -1,12 +1,10 @@
 //! One trace from the buyer's click to the order at the other end of the queue and to what other systems are told.
 
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
 use futures::StreamExt;
 use futures::future::join_all;
-use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -20,6 +18,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::bench::{PATIENCE, amqp_url, channel, clean, settings};
+use crate::events::listen;
 use crate::support::client::{Answer, Person};
 use crate::support::shop::TestShop;
 
@@ -32,7 +31,7 @@ struct Memory;
 
 impl SpanExporter for Memory {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        SPANS.lock().unwrap().extend(batch);
+        SPANS.lock().unwrap_or_else(PoisonError::into_inner).extend(batch);
         Ok(())
     }
 }
@@ -69,16 +68,11 @@ impl Trace {
     async fn span(&self, name: &str) -> SpanData {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(span) = spans(name).into_iter().find(|span| trace_of(span) == self.id) {
+            if let Some(span) = ended(|span| span.name == *name && trace_of(span) == self.id).pop() {
                 return span;
             }
-            let known: Vec<String> = SPANS
-                .lock()
-                .unwrap()
-                .iter()
-                .filter(|span| trace_of(span) == self.id)
-                .map(|span| span.name.to_string())
-                .collect();
+            let known = ended(|span| trace_of(span) == self.id);
+            let known: Vec<String> = known.iter().map(|span| span.name.to_string()).collect();
             assert!(Instant::now() < until, "no span {name} in the trace, which has {known:?}");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -89,8 +83,9 @@ fn trace_of(span: &SpanData) -> String {
     span.span_context.trace_id().to_string()
 }
 
-fn spans(name: &str) -> Vec<SpanData> {
-    SPANS.lock().unwrap().iter().filter(|span| span.name == name).cloned().collect()
+/// Those that ended and fit.
+fn ended(fits: impl Fn(&SpanData) -> bool) -> Vec<SpanData> {
+    SPANS.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|span| fits(span)).cloned().collect()
 }
 
 #[tokio::test]
@@ -101,11 +96,7 @@ async fn the_order_writer_and_other_systems_continue_the_buyers_trace() {
     let used = amqp.clone();
     let shop = TestShop::with(move |settings| settings.amqp = used).await;
     let (_connection, channel) = channel(&url).await;
-    let declared = channel.queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default()).await;
-    let own = declared.expect("a queue").name().clone();
-    let (exchange, bind) = (format!("{}.events", amqp.prefix), QueueBindOptions::default());
-    let bound = channel.queue_bind(own.clone(), exchange.into(), "order.*".into(), bind, FieldTable::default()).await;
-    bound.expect("bound");
+    let mut messages = listen(&channel, &amqp, "order.*").await;
 
     let (product, _) = shop.admin().await.make_sale("traced", 3).await;
     let ann = shop.register("ann").await;
@@ -116,9 +107,6 @@ async fn the_order_writer_and_other_systems_continue_the_buyers_trace() {
 
     shop.at_rest().await;
     payment.post(&ann, &format!("/api/order/{order_no}/pay"), &json!({"pay_type": 9})).await.accepted();
-    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-    let mut messages =
-        channel.basic_consume(own, "listener".into(), options, FieldTable::default()).await.expect("listening");
     for (kind, trace) in [("order.created", &click), ("order.paid", &payment)] {
         let next = tokio::time::timeout(PATIENCE, messages.next()).await.expect("an event in time");
         let message = next.expect("open").expect("a message");
@@ -155,7 +143,7 @@ async fn orders_are_written_in_the_trace_of_a_buyer_who_has_one_of_them() {
     shop.at_rest().await;
     let (accepted, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(is_accepted, _)| *is_accepted);
     assert_eq!((accepted.len(), refused.len()), (40, 80));
-    let written: Vec<String> = spans("write_orders").iter().map(trace_of).collect();
+    let written: Vec<String> = ended(|span| span.name == "write_orders").iter().map(trace_of).collect();
     assert!(accepted.iter().any(|(_, trace)| written.contains(trace)), "no order in any buyer's trace");
     let strange: Vec<_> = refused.iter().filter(|(_, trace)| written.contains(trace)).collect();
     assert!(strange.is_empty(), "orders in the traces of {} who got none", strange.len());
