@@ -45,7 +45,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: web::Data<AppState>) {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, ORIGIN};
+    use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, ORIGIN, X_CONTENT_TYPE_OPTIONS};
     use actix_web::test::{TestRequest, call_service, init_service, read_body, read_body_json};
     use serde_json::Value;
 
@@ -91,10 +91,14 @@ mod tests {
         let (mut state, _dir) = for_tests().await;
         state.settings.http.allowed_origins = vec!["https://shop.example".to_owned()];
         let app = init_service(app(web::Data::new(state))).await;
-        for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false)] {
-            let request = TestRequest::get().uri("/version").insert_header((ORIGIN, origin));
-            let response = call_service(&app, request.to_request()).await;
-            assert_eq!(response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), allowed, "{origin}");
+        // refusals as well: a browser shows its page none that it may not read
+        for path in ["/version", "/nowhere", "/api/order", "/api/product/x"] {
+            for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false)] {
+                let request = TestRequest::get().uri(path).insert_header((ORIGIN, origin));
+                let response = call_service(&app, request.to_request()).await;
+                assert_eq!(response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), allowed, "{path} {origin}");
+                assert_eq!(response.headers().get(X_CONTENT_TYPE_OPTIONS).unwrap(), "nosniff", "{path}");
+            }
         }
     }
 }

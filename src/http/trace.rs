@@ -177,7 +177,8 @@ fn finished(error: &Error, context: RequestContext) -> Error {
     InternalError::from_response("answered in the envelope", api).into()
 }
 
-/// Errors of handlers and extractors, and the framework's own empty 404, 405 and 400, as envelopes.
+/// Errors of handlers and extractors, and the framework's own empty 404, 405 and 400, as envelopes, under the headers that
+/// they had.
 fn in_envelope(response: ServiceResponse<BoxBody>, context: RequestContext) -> ServiceResponse<BoxBody> {
     let rendered = match response.response().error() {
         Some(error) => match error.as_error::<ApiError>() {
@@ -193,8 +194,10 @@ fn in_envelope(response: ServiceResponse<BoxBody>, context: RequestContext) -> S
         None => response,
         Some(mut rendered) => {
             let (request, bare) = response.into_parts();
-            for (name, value) in bare.headers().iter().filter(|(name, _)| *name == actix_web::http::header::ALLOW) {
-                rendered.headers_mut().insert(name.clone(), value.clone());
+            let headers = rendered.headers_mut();
+            let missing: Vec<_> = bare.headers().iter().filter(|(name, _)| !headers.contains_key(*name)).collect();
+            for (name, value) in missing {
+                headers.append(name.clone(), value.clone());
             }
             ServiceResponse::new(request, rendered)
         }
