@@ -391,7 +391,7 @@ impl OrderQueue for RabbitQueue {
     }
 
     /// Asks over the connection that consumes; of the one that publishes it is known whether it lives. Not
-    /// [`RabbitQueue::within`]: whoever only looks ends no session by his impatience.
+    /// `within`: whoever only looks ends no session by his impatience.
     async fn probe(&self) -> Result<(), QueueError> {
         self.publisher.usable()?;
         let session = self.session()?;
