@@ -9,6 +9,9 @@ use rushmall::ops::cli::{AdminCommand, Cli, Command, ConfigCommand, ServeArgs};
 use rushmall::ops::{OpsError, admin, check_report, drill, healthcheck, seed, settings};
 use rushmall::telemetry::Telemetry;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Wrong usage or settings.
 const EXIT_USAGE: u8 = 2;
 

@@ -25,6 +25,10 @@ mod stage;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// As in the shop, so that the bare server has no advantage and no handicap.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
