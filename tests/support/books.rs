@@ -17,8 +17,6 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// How long a shop may take to come to rest.
 const REST_WITHIN: Duration = Duration::from_secs(20);
-/// The same on a shared database: what a killed node had leased ends after 30 s, not at the next start.
-const SHARED_REST_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What of a shop is not finished.
@@ -149,13 +147,9 @@ impl Books {
         }
     }
 
-    fn rest_within(&self) -> Duration {
-        if self.db.is_private() { REST_WITHIN } else { SHARED_REST_WITHIN }
-    }
-
     /// Waits until nothing is on its way any more; dead letters and reviews do not go away by waiting.
     pub async fn at_rest(&self) -> Unfinished {
-        let until = Instant::now() + self.rest_within();
+        let until = Instant::now() + REST_WITHIN;
         loop {
             let left = self.unfinished().await;
             let moving = left.tickets + left.effects + left.outbox + left.moves;
@@ -285,7 +279,7 @@ impl Books {
     /// All pools of a product once the gate agrees: a request that was cut off at the client may still take units after
     /// a first look. What never agrees is answered as it is.
     async fn settled_units(&self, product_id: i64) -> Vec<Units> {
-        let until = Instant::now() + self.rest_within();
+        let until = Instant::now() + REST_WITHIN;
         loop {
             let units = self.units(product_id).await;
             if units.iter().all(|units| units.gate == Some(units.free)) || Instant::now() > until {
