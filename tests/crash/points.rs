@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::chapters::Chapter;
 use crate::script::{Outcome, Script};
 
-/// Points that simulated payment cannot reach: money that comes late needs a gateway. `tests/retake.rs` kills there.
+/// Points that simulated payment cannot reach: money that comes late needs a gateway.
 const BEYOND_SIMULATION: [&str; 2] = ["ledger.retake.after", "ledger.retake.before"];
 /// Points that the embedded back ends never pass; `tests/carts` panics at those of a guest's cart.
 const CLUSTER_ONLY: [&str; 3] = ["carts.move.in.after", "carts.move.out.after", "ledger.rebuild.read"];
