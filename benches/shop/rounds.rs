@@ -2,6 +2,7 @@
 //! other, so that a change in the machine's mood meets all of them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::{self, Tally};
@@ -108,8 +109,17 @@ impl Bench {
     }
 
     async fn clicks(&self, sale: Sale, pace: Pace, seconds: f64) -> anyhow::Result<Outcome> {
-        let requests = self.stage.clicks(sale.product);
-        load::run(Plan { port: self.rig.port, requests, connections: CONNECTIONS, pace, seconds }).await
+        self.send(self.stage.clicks(sale.product), CONNECTIONS, pace, seconds).await
+    }
+
+    async fn send(
+        &self,
+        requests: Arc<Vec<Vec<u8>>>,
+        connections: usize,
+        pace: Pace,
+        seconds: f64,
+    ) -> anyhow::Result<Outcome> {
+        load::run(Plan { port: self.rig.port, requests, connections, pace, seconds }).await
     }
 
     async fn bare(&self, pace: Pace) -> anyhow::Result<Outcome> {
@@ -210,10 +220,11 @@ impl Bench {
     async fn refuse(&mut self, b0: f64) -> anyhow::Result<()> {
         let mut redis = redis::Client::open(self.rig.redis_url.as_str())?.get_multiplexed_async_connection().await?;
         let sale = self.stage.open_sale_of(1).await?;
-        let first = self.clicks(sale, Pace::Closed, 0.2).await?;
+        let [winner, others] = self.stage.clicks_of_one_and_others(sale.product);
+        let first = self.send(winner, 1, Pace::Once, 1.0).await?;
         gate::until_written(&self.rig.db, sale, first.accepted.len()).await?;
         let before = probes::redis_calls(&mut redis).await?;
-        let outcome = self.clicks(sale, Pace::Closed, self.extent.seconds).await?;
+        let outcome = self.send(others, CONNECTIONS, Pace::Closed, self.extent.seconds).await?;
         let after = probes::redis_calls(&mut redis).await?;
         let tally = gate::tally(&self.stage, &self.rig.db, sale, &first.accepted).await?;
         let is_valid = self.judge("refusals", &outcome, tally) && outcome.accepted.is_empty();

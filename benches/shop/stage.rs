@@ -92,6 +92,16 @@ impl Stage {
 
     /// The click of every buyer on this product, as bytes on the wire.
     pub fn clicks(&self, product: i64) -> Arc<Vec<Vec<u8>>> {
+        Self::clicks_of(&self.tokens, product)
+    }
+
+    /// The clicks of the last buyer, and those of all others.
+    pub fn clicks_of_one_and_others(&self, product: i64) -> [Arc<Vec<Vec<u8>>>; 2] {
+        let (others, one) = self.tokens.split_at(self.tokens.len() - 1);
+        [one, others].map(|tokens| Self::clicks_of(tokens, product))
+    }
+
+    fn clicks_of(tokens: &[String], product: i64) -> Arc<Vec<Vec<u8>>> {
         let body = format!("{{\"product_id\":{product},\"quantity\":1}}");
         let click = |token: &String| {
             format!(
@@ -101,7 +111,7 @@ impl Stage {
             )
             .into_bytes()
         };
-        Arc::new(self.tokens.iter().map(click).collect())
+        Arc::new(tokens.iter().map(click).collect())
     }
 }
 

@@ -26,17 +26,14 @@ use crate::domain::stock::{ClaimRejection, Ticket};
 use crate::domain::user::Role;
 use crate::domain::{BuyerId, OrderNo, Pool, ProductId, Quantity};
 use crate::failpoint;
+use crate::persistence::StoreError;
+use crate::persistence::access::{AccessReads, Purchases, UserAccess};
 use crate::persistence::ledger::StockLedger;
 use crate::persistence::limits::SharedClicks;
-use crate::persistence::orders::{self, Slice};
 use crate::persistence::outbox::FeedEvent;
-use crate::persistence::sessions::{self, UserAccess};
-use crate::persistence::{Db, StoreError};
 
 /// Longest that a sign-in is trusted without looking again.
 const ACCESS_FRESH_MS: i64 = 5_000;
-/// Recent purchases remembered, so that a late second click names the order it made.
-const PURCHASES_MAX: u64 = 50;
 /// When a claim's outcome is unknown, the ledger is asked after these pauses.
 const ASK_LEDGER_AFTER_MS: [u64; 3] = [20, 200, 800];
 
@@ -176,8 +173,8 @@ pub enum BuyRejection {
 /// What every session actor shares.
 #[derive(Clone)]
 pub struct SessionDeps {
-    /// Users and orders.
-    pub db: Db,
+    /// Users and their purchases.
+    pub reads: AccessReads,
     /// The gate, for purchases whose answer was lost.
     pub ledger: Arc<dyn StockLedger>,
     /// Inventory actors.
@@ -212,7 +209,7 @@ pub struct SessionActor {
     /// Purchases in flight with the clicks that wait for the same answer.
     in_flight: HashMap<ProductId, Vec<oneshot::Sender<Result<Ticket, BuyRejection>>>>,
     /// The latest living order of a product bought in a sale.
-    purchases: HashMap<ProductId, OrderNo>,
+    purchases: Purchases,
     /// The count of gaps that `purchases` is as old as.
     gaps_seen: u64,
     sockets: HashMap<u64, (String, mpsc::Sender<SocketSignal>)>,
@@ -225,8 +222,7 @@ impl KitActor for SessionActor {
 
     async fn load(buyer: BuyerId, deps: SessionDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
         let gaps_seen = deps.gaps.count();
-        let access = sessions::load_access(&deps.db, buyer).await?;
-        let purchases = sale_purchases(&deps, buyer).await?;
+        let (access, purchases) = tokio::try_join!(deps.reads.access(buyer), purchases(&deps, buyer))?;
         let now_ms = deps.clock.now_ms();
         Ok(Self {
             buyer,
@@ -353,7 +349,7 @@ impl SessionActor {
         let (deps, buyer) = (self.deps.clone(), self.buyer);
         self.reads_begun += 1;
         let number = self.reads_begun;
-        let reading = async move { sessions::load_access(&deps.db, buyer).await };
+        let reading = async move { deps.reads.access(buyer).await };
         reading.into_actor(self).map(move |read, actor, _| {
             if number > actor.read_adopted {
                 actor.read_adopted = number;
@@ -423,19 +419,15 @@ fn is_live(access: &UserAccess, sid: &str, now_ms: i64) -> bool {
 
 /// The buyer's latest order of each product that he bought in a sale, unless it ended without goods; one that is owed
 /// but not written yet counts. Tickets are read before rows, so that none is missed in between.
-async fn sale_purchases(deps: &SessionDeps, buyer: BuyerId) -> Result<HashMap<ProductId, OrderNo>, StoreError> {
-    use OrderStatus as S;
+async fn purchases(deps: &SessionDeps, buyer: BuyerId) -> Result<Purchases, StoreError> {
     // A shared ledger is asked by nobody's start: a purchase that is missed here is refused by the ledger itself.
     let owed = if deps.ledger.is_shared() { Vec::new() } else { deps.ledger.tickets_of(buyer).await? };
-    let latest = Slice { offset: 0, limit: PURCHASES_MAX };
-    let (written, _) = orders::list_of_buyer(&deps.db, buyer, latest, None).await?;
-    let is_written = |ticket: &&Ticket| written.iter().any(|order| order.order_no == ticket.claim.order_no);
-    let owed = owed.iter().filter(|ticket| ticket.claim.pool != Pool::Free && !is_written(ticket));
-    let has_goods = |status| !matches!(status, S::Cancelled | S::Failed | S::Refunded);
-    let bought = written.iter().filter(|order| order.pool != Pool::Free && has_goods(order.status));
-    let bought = bought.rev().map(|order| (order.product, order.order_no));
-    let owed = owed.rev().map(|ticket| (ticket.claim.product, ticket.claim.order_no));
-    Ok(bought.chain(owed).collect()) // the newest is kept
+    let mut purchases = deps.reads.purchases(buyer).await?;
+    for claim in owed.iter().map(|ticket| &ticket.claim).filter(|claim| claim.pool != Pool::Free) {
+        let newest = purchases.entry(claim.product).or_insert(claim.order_no);
+        *newest = claim.order_no.max(*newest);
+    }
+    Ok(purchases)
 }
 
 /// A click while the same purchase runs waits for the first one's answer and touches no stock.

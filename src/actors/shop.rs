@@ -29,6 +29,7 @@ use crate::clock::{self, Clock};
 use crate::config::Settings;
 use crate::messaging::one_node::OneNode;
 use crate::messaging::{Broadcast, Hearing, Nodes, OrderQueue};
+use crate::persistence::access::AccessReads;
 use crate::persistence::ledger::StockLedger;
 use crate::persistence::limits::SharedClicks;
 use crate::persistence::placing::PlaceTerms;
@@ -402,7 +403,7 @@ impl Common<'_> {
         shared_clicks: Option<&Arc<SharedClicks>>,
     ) -> SessionDeps {
         SessionDeps {
-            db: self.db.clone(),
+            reads: AccessReads::new(self.db),
             ledger: Arc::clone(self.ledger),
             inventory: inventory.clone(),
             gaps: gaps.clone(),

@@ -1,6 +1,7 @@
 //! Why a store did not do what it was asked; never a business answer.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::mysql::MySqlDatabaseError;
@@ -62,6 +63,9 @@ pub enum StoreError {
         /// What was being done.
         operation: &'static str,
     },
+    /// A read that was made for several at once failed.
+    #[error(transparent)]
+    Shared(Arc<Self>),
     /// No answer in time: the outcome is unknown until asked.
     #[error("{operation} got no answer in {timeout_ms} ms")]
     TimedOut {
@@ -89,6 +93,7 @@ impl StoreError {
             | Self::LedgerLost { .. } => true,
             Self::Corrupt { .. } | Self::Panicked { .. } => false,
             Self::Database { source, .. } => is_transient(source),
+            Self::Shared(error) => error.is_transient(),
         }
     }
 
@@ -104,6 +109,7 @@ impl StoreError {
         match self {
             Self::Corrupt { .. } | Self::Panicked { .. } => true,
             Self::Database { source, .. } => breaks_constraint(source),
+            Self::Shared(error) => error.is_ticket_fault(),
             Self::Open { .. }
             | Self::Conflict { .. }
             | Self::TimedOut { .. }

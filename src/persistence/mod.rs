@@ -1,5 +1,6 @@
 //! What outlives the process: one file a table, both stock ledgers, the migrations.
 
+pub mod access;
 pub mod addresses;
 pub mod audit;
 pub mod carts;
@@ -13,6 +14,7 @@ pub mod effects;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod gathered;
 pub mod idempotency;
 pub mod journal;
 pub mod leases;

@@ -40,7 +40,8 @@ pub(crate) async fn one<R: FromQueryResult>(
     row.map(|row| R::from_query_result(&row, "")).transpose().map_err(&failed)
 }
 
-/// The rows that `select` makes of `keys`, asked for in portions that every engine takes.
+/// The rows that `select` makes of `keys`, asked for in portions that every engine takes. The last key is repeated until
+/// there are a power of two of them, so that a connection remembers a dozen statements and not one for every number.
 pub(crate) async fn by_keys<R: FromQueryResult, K: Clone>(
     conn: &impl ConnectionTrait,
     keys: &[K],
@@ -49,7 +50,11 @@ pub(crate) async fn by_keys<R: FromQueryResult, K: Clone>(
 ) -> Result<Vec<R>, StoreError> {
     let mut rows = Vec::with_capacity(keys.len());
     for portion in keys.chunks(KEYS_MAX) {
-        rows.extend(all(conn, &select(portion.to_vec()), operation).await?);
+        let mut portion = portion.to_vec();
+        if let Some(last) = portion.last().cloned() {
+            portion.resize(portion.len().next_power_of_two(), last);
+        }
+        rows.extend(all(conn, &select(portion), operation).await?);
     }
     Ok(rows)
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::StoreError;
 use super::{Db, users};
-use crate::domain::{BuyerId, Role};
+use crate::domain::BuyerId;
 
 mod entity {
     //! Table `sessions`.
@@ -45,49 +45,6 @@ const DEVICE_CHARS_MAX: usize = 200;
 const ADDRESS_CHARS_MAX: usize = 45;
 /// Ended sessions are kept this long, so that a late reuse is still recognised as one.
 const ENDED_KEPT_MS: i64 = 24 * 3_600_000;
-
-/// All that a session actor must know to let a user in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserAccess {
-    /// Who.
-    pub id: BuyerId,
-    /// His name, for tokens and logs of the admin.
-    pub username: String,
-    /// What he may do, from the database.
-    pub role: Role,
-    /// False: disabled.
-    pub active: bool,
-    /// Grows whenever all his tokens become worthless.
-    pub token_epoch: i64,
-    /// Sessions that were not revoked: sid and when it expires (milliseconds since 1970).
-    pub live_sessions: Vec<(String, i64)>,
-}
-
-/// Reads who a user is and which of his sessions were not revoked. `None`: no such user.
-///
-/// # Errors
-/// [`StoreError`] if the database fails or the row cannot be read.
-pub async fn load_access(db: &Db, user: BuyerId) -> Result<Option<UserAccess>, StoreError> {
-    let Some(user) = users::find(db, user).await? else { return Ok(None) };
-    let live_sessions = Entity::find()
-        .select_only()
-        .columns([Column::Sid, Column::ExpiresAtMs])
-        .filter(Column::UserId.eq(user.id.0))
-        .filter(Column::RevokedAtMs.is_null())
-        .order_by_asc(Column::Sid)
-        .into_tuple()
-        .all(db.reader())
-        .await
-        .map_err(StoreError::during("loading the sessions of a user"))?;
-    Ok(Some(UserAccess {
-        id: user.id,
-        username: user.username,
-        role: user.role,
-        active: user.active,
-        token_epoch: user.token_epoch,
-        live_sessions,
-    }))
-}
 
 /// A sign-in that was verified.
 #[derive(Clone, Copy, Debug)]
@@ -375,6 +332,7 @@ fn cut(text: &str, chars_max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::persistence::access;
     use crate::persistence::testing::{NOW_MS, database, user};
     use crate::persistence::users::{AccessChanges, User};
 
@@ -392,7 +350,7 @@ mod tests {
     }
 
     async fn live(db: &Db, user: &User) -> Vec<String> {
-        let access = load_access(db, user.id).await.unwrap().unwrap();
+        let access = access::read(db, vec![user.id]).await.unwrap().remove(&user.id).unwrap();
         access.live_sessions.into_iter().map(|(sid, _)| sid).collect()
     }
 

@@ -403,9 +403,13 @@ async fn taken_by_other(
     Ok(None)
 }
 
+/// A stored role.
+pub(super) fn role(code: i16, user: i64) -> Result<Role, StoreError> {
+    Role::try_from(code).map_err(|_| StoreError::Corrupt { what: format!("the role {code} of user {user}") })
+}
+
 fn read(row: Model) -> Result<User, StoreError> {
-    let role = Role::try_from(row.role)
-        .map_err(|_| StoreError::Corrupt { what: format!("the role {} of user {}", row.role, row.id) })?;
+    let role = role(row.role, row.id)?;
     Ok(User {
         id: BuyerId(row.id),
         username: row.username,
