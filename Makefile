@@ -35,16 +35,16 @@ drill: ## Rehearse a sale against a shop (ARGS="--buyers 5000 --stock 500 --rate
 
 test: ## Run every test on all back ends, with the failpoints compiled in
 	RUSHMALL_TEST_SERVICES=1 scripts/services with redis redis-cluster rabbitmq mariadb postgres -- \
-		$(MAKE) test-embedded test-on-servers
+		$(MAKE) test-embedded test-on-servers test-cluster
 
 # Every test, the shops under test on the embedded back ends; those of single back ends use the servers.
 test-embedded:
 	cargo test --locked --features failpoints
 
-# What buyers, administrators and crashes do, once more on Redis, RabbitMQ and MariaDB: the same binaries. Not part of
-# `test` yet: some of these tests still assume the embedded back ends (docs/RELIABILITY.md says which).
+# What buyers, administrators and crashes do, once more on Redis, RabbitMQ and MariaDB: the same binaries.
+# RUSHMALL_TEST_DATABASE=postgres and RUSHMALL_TEST_REDIS=cluster in front of it choose the other servers.
 test-cluster: ## Run the tests of the shop on the back ends of a cluster (inside scripts/services with ...)
-	RUSHMALL_TEST_BACKENDS=cluster cargo test --locked --features failpoints --test races --test api --test crash
+	RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster cargo test --locked --features failpoints --test races --test api --test crash
 
 test-engines: ## Run the repository tests on MariaDB and on PostgreSQL
 	scripts/services with mariadb postgres -- $(MAKE) test-on-servers

@@ -33,7 +33,7 @@ use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::messaging::NodeInfo;
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, effects, idempotency, nothing_under_way, open_ledger};
+use crate::persistence::{Db, Holders, effects, idempotency, nothing_under_way, open_ledger};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -108,12 +108,11 @@ pub async fn open_database(setup: &Setup) -> anyhow::Result<Db> {
     Ok(db)
 }
 
-/// What an earlier life was at when it died need not wait for its leases, if nobody else works on the database.
-async fn end_leases(db: &Db) -> anyhow::Result<()> {
-    if db.is_private() {
-        let (effects, keys) = (effects::end_leases(db).await?, idempotency::abandon_all(db).await?);
-        tracing::debug!(effects, keys, "leases of an earlier life ended");
-    }
+/// What an earlier life of the node in `slot` was at when it died need not wait for its leases.
+async fn end_leases(db: &Db, slot: u8) -> anyhow::Result<()> {
+    let of = if db.is_private() { Holders::All } else { Holders::Slot(slot) };
+    let (effects, keys) = (effects::end_leases(db, of).await?, idempotency::abandon_all(db, of).await?);
+    tracing::debug!(effects, keys, "leases of an earlier life ended");
     Ok(())
 }
 
@@ -166,7 +165,7 @@ impl App {
         let NodeSettings { name, slot } = settings.node.clone();
         nodes.enter(NodeInfo { name, slot, address: address.to_string(), started_at_ms }).await?;
         // Lock, port and slot are ours: from here on this process is a node of the shop.
-        end_leases(&state.db).await?;
+        end_leases(&state.db, slot).await?;
         state.shop.start_loops().await;
         let running = bound.run();
         let handle = running.handle();

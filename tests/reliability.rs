@@ -73,6 +73,8 @@ fn every_directory_of_tests_says_on_which_back_ends_it_runs() {
     assert_eq!(named, crates.iter().map(String::as_str).collect());
     let makefile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Makefile")).unwrap();
     let again = makefile.lines().find(|line| line.contains("RUSHMALL_TEST_BACKENDS=cluster cargo")).unwrap();
+    let whole = makefile.split("\ntest: ").nth(1).and_then(|target| target.split("\n\n").next()).unwrap();
+    assert!(["test-embedded", "test-on-servers", "test-cluster"].iter().all(|part| whole.contains(part)), "{whole}");
     let repeated = rows.iter().find(|row| row.contains("`make test-cluster`")).unwrap();
     for name in quoted(repeated.split(" | ").next().unwrap()) {
         assert!(

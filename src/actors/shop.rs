@@ -261,6 +261,7 @@ impl Shop {
             writer: self.writer.clone(),
             clock: self.clock.clone(),
             numbers: Arc::clone(&self.numbers),
+            slot: self.settings.node.slot,
             settings: self.settings.orders.clone(),
         };
         let stop = self.sweeps.stop();

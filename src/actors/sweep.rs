@@ -26,7 +26,7 @@ use crate::messaging::{OrderQueue, QueueError};
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::stock_moves::{self, StockPlan};
-use crate::persistence::{CartStore, Db, StoreError, idempotency, orders, sales, sessions};
+use crate::persistence::{CartStore, Db, Lease, StoreError, idempotency, orders, sales, sessions};
 use crate::random::OrderNumbers;
 
 /// Orders driven at the same time.
@@ -78,6 +78,8 @@ pub struct SweepDeps {
     pub clock: Clock,
     /// Identities of moves.
     pub numbers: Arc<OrderNumbers>,
+    /// `node.slot`.
+    pub slot: u8,
     /// Intervals and ages.
     pub settings: OrderSettings,
 }
@@ -185,7 +187,8 @@ impl SweepDeps {
     }
 
     async fn run_effects(&self) -> Result<usize, StoreError> {
-        let due = effects::claim_due(&self.db, self.clock.now_ms(), EFFECT_LEASE_MS, ROWS_MAX).await?;
+        let lease = Lease { slot: self.slot, ms: EFFECT_LEASE_MS };
+        let due = effects::claim_due(&self.db, self.clock.now_ms(), lease, ROWS_MAX).await?;
         let results: Vec<Result<(), StoreError>> =
             stream::iter(&due).map(|owed| self.run_effect(owed)).buffer_unordered(CONCURRENCY).collect().await;
         results.into_iter().collect::<Result<(), StoreError>>()?;

@@ -19,6 +19,7 @@ use super::state::AppState;
 use super::trace::RequestContext;
 use crate::domain::codes::Code;
 use crate::domain::{BuyerId, OrderNo, ProductId};
+use crate::persistence::Lease;
 use crate::persistence::idempotency::{self, Begun, IdempotencyKey, StoredAnswer, Work};
 use crate::persistence::orders;
 
@@ -73,7 +74,7 @@ pub async fn once<T: Serialize>(
     };
     let fingerprint = request.extensions().get::<Fingerprint>().cloned();
     let Fingerprint(fingerprint) = fingerprint.unwrap_or_else(|| fingerprint_without_body(request));
-    let claimed = Work { fingerprint: &fingerprint, fresh: &fresh, lease_ms: lease_ms(state) };
+    let claimed = Work { fingerprint: &fingerprint, fresh: &fresh, lease: lease(state) };
     match idempotency::begin(&state.db, &key, claimed, state.clock.now_ms()).await? {
         Begun::OtherRequest => Err(Code::UNPROCESSABLE.into()),
         Begun::Running { lease_left_ms } => {
@@ -133,10 +134,10 @@ async fn is_undecided(state: &AppState, product: ProductId, order_no: OrderNo) -
 }
 
 /// As long as a request may take, and the actor that it asked last.
-fn lease_ms(state: &AppState) -> i64 {
+fn lease(state: &AppState) -> Lease {
     let settings = &state.settings;
     let longest_ms = settings.http.request_timeout_ms.saturating_add(settings.actors.ask_timeout_ms);
-    i64::try_from(longest_ms).unwrap_or(i64::MAX)
+    Lease { slot: settings.node.slot, ms: i64::try_from(longest_ms).unwrap_or(i64::MAX) }
 }
 
 /// Gives the key fresh numbers; false if there are orders under the old ones, or the key is no longer this request's.

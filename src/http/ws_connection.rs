@@ -244,6 +244,8 @@ impl Connection {
         }
         missed.retain(|past| selection.includes(past.event.order_no));
         skip_told(&mut missed, since, known);
+        // What this socket told before it was subscribed again is shown as it is: its steps are not told twice.
+        missed.retain(|past| self.told.get(&past.event.order_no).is_none_or(|told| past.event.version > *told));
         let mut shown = self.orders(selection).await?;
         shown.retain(|order| !missed.iter().any(|past| past.event.order_no.to_string() == order.order_no));
         Ok(CaughtUp { seq, orders: shown, missed })

@@ -17,13 +17,14 @@ use super::sessions::{self, SignIn};
 use super::stock_moves::{self, MoveRefusal, StockPlan};
 use super::testing::{named, user};
 use super::users::{self, UserRejection};
-use super::{Db, SqlLedger, stock};
+use super::{Db, Lease, SqlLedger, stock};
 use crate::domain::order::{CancelReason, Command, PayChannel, decide};
 use crate::domain::stock::{Claim, Pool, Ticket};
 use crate::domain::{BuyerId, ProductId};
 
 const TERMS: PlaceTerms = PlaceTerms { pay_deadline_ms: PAY_DEADLINE_MS };
 const OTHER: ProductId = ProductId(2);
+const LEASE: Lease = Lease { slot: 0, ms: 60_000 };
 
 struct Crowd {
     shop: Shop,
@@ -155,7 +156,7 @@ async fn an_effect_is_leased_to_one_node() {
     }
     let mut claimed = Vec::new();
     while claimed.len() < 20 {
-        let round = crowd.all(3, async |node, _| effects::claim_due(node, NOW_MS, 60_000, 7).await.unwrap()).await;
+        let round = crowd.all(3, async |node, _| effects::claim_due(node, NOW_MS, LEASE, 7).await.unwrap()).await;
         let before = claimed.len();
         claimed.extend(round.into_iter().flatten().map(|owed| owed.key));
         assert!(claimed.len() > before, "a round with due effects leases some");
@@ -168,7 +169,7 @@ async fn r3_a_key_lets_one_request_work() {
     let crowd = Crowd::with_units(1).await;
     let key = IdempotencyKey { user: BuyerId(1), key: "k".to_owned() };
     let begun = crowd.all(8, async |node, _| {
-        let work = Work { fingerprint: "a", fresh: &[crowd.shop.next_no()], lease_ms: 10_000 };
+        let work = Work { fingerprint: "a", fresh: &[crowd.shop.next_no()], lease: LEASE };
         idempotency::begin(node, &key, work, NOW_MS).await.unwrap()
     });
     let begun = begun.await;

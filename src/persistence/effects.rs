@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::db::Db;
 use super::error::StoreError;
+use super::leases::{Holders, Lease};
 use super::query;
 use crate::domain::OrderNo;
 use crate::domain::order::Effect;
@@ -124,17 +125,17 @@ fn due(now_ms: i64, limit: u64) -> SelectStatement {
         .to_owned()
 }
 
-/// Leases up to `limit` due effects to the caller for `lease_ms`; each counts as an attempt. One that cannot be read
+/// Leases up to `limit` due effects to the caller; each counts as an attempt. One that cannot be read
 /// is reported, and leased all the same so that it does not stand in the way.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn claim_due(db: &Db, now_ms: i64, lease_ms: i64, limit: u64) -> Result<Vec<OwedEffect>, StoreError> {
+pub async fn claim_due(db: &Db, now_ms: i64, terms: Lease, limit: u64) -> Result<Vec<OwedEffect>, StoreError> {
     let seen: Vec<Row> = query::all(db.reader(), &due(now_ms, limit), "reading due effects").await?;
     if seen.is_empty() {
         return Ok(Vec::new()); // the usual case takes no write lock
     }
-    let claimed = db.write("leasing effects", async |tx| lease(tx, now_ms, lease_ms, limit).await).await?;
+    let claimed = db.write("leasing effects", async |tx| lease(tx, now_ms, terms, limit).await).await?;
     let readable = |mut row: Row| {
         row.attempts += 1;
         let order_no = row.order_no.clone();
@@ -143,13 +144,14 @@ pub async fn claim_due(db: &Db, now_ms: i64, lease_ms: i64, limit: u64) -> Resul
     Ok(claimed.into_iter().filter_map(readable).collect())
 }
 
-async fn lease(tx: &impl ConnectionTrait, now_ms: i64, lease_ms: i64, limit: u64) -> Result<Vec<Row>, StoreError> {
+async fn lease(tx: &impl ConnectionTrait, now_ms: i64, terms: Lease, limit: u64) -> Result<Vec<Row>, StoreError> {
     let mut claimed = Vec::new();
     let rows: Vec<Row> = query::all(tx, &due(now_ms, limit), OPERATION).await?;
     for row in rows {
         let update = Query::update()
             .table("effects")
-            .value("lease_until_ms", now_ms.saturating_add(lease_ms))
+            .value("lease_until_ms", now_ms.saturating_add(terms.ms))
+            .value("lease_slot", i16::from(terms.slot))
             .value("attempts", Expr::col("attempts").add(1))
             .and_where(Expr::col("order_no").eq(row.order_no.as_str()))
             .and_where(Expr::col("seq").eq(row.seq))
@@ -163,17 +165,19 @@ async fn lease(tx: &impl ConnectionTrait, now_ms: i64, lease_ms: i64, limit: u64
     Ok(claimed)
 }
 
-/// Ends every lease: the process that held them is dead. Only for a database that no other process uses; elsewhere a
-/// dead process's leases end by themselves.
+/// Ends the leases of processes that are dead.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn end_leases(db: &Db) -> Result<u64, StoreError> {
-    let update = Query::update()
+pub async fn end_leases(db: &Db, of: Holders) -> Result<u64, StoreError> {
+    let mut update = Query::update()
         .table("effects")
         .value("lease_until_ms", 0_i64)
         .and_where(Expr::col("lease_until_ms").gt(0_i64))
         .to_owned();
+    if let Holders::Slot(slot) = of {
+        update.and_where(Expr::col("lease_slot").eq(i16::from(slot)));
+    }
     query::execute(db.writer(), &update, OPERATION).await
 }
 

@@ -10,7 +10,7 @@ use super::placing::{self, GroupOutcome, OrderGroup, PlaceTerms};
 use super::sales::NewSale;
 use super::stock_moves::{self, StockPlan};
 use super::testing::{OwnDatabase, database};
-use super::{Db, SqlLedger, effects, outbox, sales};
+use super::{Db, Lease, SqlLedger, effects, outbox, sales};
 use crate::domain::ids::OrderNoSequence;
 use crate::domain::order::{Command, Effect, decide};
 use crate::domain::sale::{SaleTerms, SaleWindow};
@@ -133,7 +133,7 @@ impl Shop {
 
     /// Does what effects on units want, tells the outbox.
     pub(crate) async fn settle_all(&self) {
-        while let Some(owed) = effects::claim_due(&self.db, NOW_MS, 1, 1).await.unwrap().pop() {
+        while let Some(owed) = effects::claim_due(&self.db, NOW_MS, Lease { slot: 0, ms: 1 }, 1).await.unwrap().pop() {
             if owed.effect == Effect::ReleaseStock {
                 let order = self.load(owed.key.order_no).await.order;
                 self.ledger.release(&[TicketRef::from(&order)]).await.unwrap();

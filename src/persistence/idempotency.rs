@@ -12,6 +12,7 @@ use sea_orm::{DatabaseTransaction, QuerySelect as _, Set};
 
 use super::db::Db;
 use super::error::StoreError;
+use super::leases::{Holders, Lease};
 use crate::domain::{BuyerId, OrderNo};
 
 /// How long an answer is repeated.
@@ -38,6 +39,7 @@ pub(super) mod entity {
         pub answer: String,
         pub lease_until_ms: i64,
         pub created_at_ms: i64,
+        pub lease_slot: i16,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -73,8 +75,8 @@ pub struct Work<'a> {
     pub fingerprint: &'a str,
     /// The numbers to work under if nobody had the key before.
     pub fresh: &'a [OrderNo],
-    /// How long it may work, in milliseconds, before another request takes the key over.
-    pub lease_ms: i64,
+    /// How long it may work before another request takes the key over.
+    pub lease: Lease,
 }
 
 /// What the request with this key has to do.
@@ -153,7 +155,7 @@ async fn insert(
     work: Work<'_>,
     now_ms: i64,
 ) -> Result<Begun, StoreError> {
-    let lease_until_ms = now_ms.saturating_add(work.lease_ms);
+    let lease_until_ms = now_ms.saturating_add(work.lease.ms);
     let row = ActiveModel {
         user_id: Set(key.user.0),
         idempotency_key: Set(key.key.clone()),
@@ -163,6 +165,7 @@ async fn insert(
         answer: Set(String::new()),
         lease_until_ms: Set(lease_until_ms),
         created_at_ms: Set(now_ms),
+        lease_slot: Set(work.lease.slot.into()),
     };
     Entity::insert(row).exec_without_returning(tx).await.map_err(StoreError::during("storing an idempotency key"))?;
     Ok(Begun::Work { order_nos: work.fresh.to_vec(), is_repeat: false, lease_until_ms })
@@ -179,9 +182,10 @@ async fn judge(tx: &DatabaseTransaction, row: Model, work: Work<'_>, now_ms: i64
     if row.lease_until_ms > now_ms {
         return Ok(Begun::Running { lease_left_ms: row.lease_until_ms - now_ms });
     }
-    let lease_until_ms = now_ms.saturating_add(work.lease_ms);
+    let lease_until_ms = now_ms.saturating_add(work.lease.ms);
     let taken = Entity::update_many()
         .col_expr(Column::LeaseUntilMs, Expr::value(lease_until_ms))
+        .col_expr(Column::LeaseSlot, Expr::value(i16::from(work.lease.slot)))
         .filter(Column::UserId.eq(row.user_id))
         .filter(Column::IdempotencyKey.eq(row.idempotency_key.as_str()))
         .filter(Column::HttpStatus.eq(NO_ANSWER))
@@ -190,7 +194,7 @@ async fn judge(tx: &DatabaseTransaction, row: Model, work: Work<'_>, now_ms: i64
         .await
         .map_err(StoreError::during("taking an idempotency key over"))?;
     if taken.rows_affected == 0 {
-        return Ok(Begun::Running { lease_left_ms: work.lease_ms });
+        return Ok(Begun::Running { lease_left_ms: work.lease.ms });
     }
     Ok(Begun::Work { order_nos: read(&row)?, is_repeat: true, lease_until_ms })
 }
@@ -232,21 +236,21 @@ pub async fn abandon(db: &Db, key: &IdempotencyKey, lease_until_ms: i64) -> Resu
     end_turn(db, key, lease_until_ms, NO_ANSWER, "").await
 }
 
-/// Ends every turn without an answer: the process that worked them is dead. Only for a database that no other process
-/// uses; elsewhere a dead process's turns end with their leases.
+/// Ends the turns without an answer of processes that are dead.
 ///
 /// # Errors
 /// [`StoreError`] if the database fails.
-pub async fn abandon_all(db: &Db) -> Result<u64, StoreError> {
+pub async fn abandon_all(db: &Db, of: Holders) -> Result<u64, StoreError> {
     let operation = "ending the turns of an earlier life";
     db.write(operation, async |tx| {
-        let ended = Entity::update_many()
+        let mut update = Entity::update_many()
             .col_expr(Column::LeaseUntilMs, Expr::value(0_i64))
             .filter(Column::HttpStatus.eq(NO_ANSWER))
-            .filter(Column::LeaseUntilMs.gt(0))
-            .exec(tx)
-            .await
-            .map_err(StoreError::during(operation))?;
+            .filter(Column::LeaseUntilMs.gt(0));
+        if let Holders::Slot(slot) = of {
+            update = update.filter(Column::LeaseSlot.eq(i16::from(slot)));
+        }
+        let ended = update.exec(tx).await.map_err(StoreError::during(operation))?;
         Ok(ended.rows_affected)
     })
     .await
@@ -326,6 +330,7 @@ mod tests {
 
     const NOW_MS: i64 = 1_795_000_000_000;
     const LEASE_MS: i64 = 10_000;
+    const LEASE: Lease = Lease { slot: 3, ms: LEASE_MS };
 
     struct Shop {
         db: Db,
@@ -341,7 +346,7 @@ mod tests {
     impl Shop {
         async fn begin(&self, key: &IdempotencyKey, body: &str, now_ms: i64) -> Begun {
             let fresh = [self.numbers.next(), self.numbers.next()];
-            begin(&self.db, key, Work { fingerprint: body, fresh: &fresh, lease_ms: LEASE_MS }, now_ms).await.unwrap()
+            begin(&self.db, key, Work { fingerprint: body, fresh: &fresh, lease: LEASE }, now_ms).await.unwrap()
         }
     }
 
@@ -393,14 +398,18 @@ mod tests {
 
     #[actix_rt::test]
     async fn the_turns_of_a_dead_process_end_at_the_next_start_and_answers_stay() {
-        let shop = shop().await;
-        let (numbers, _, _) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
-        let (_, _, lease) = turn(&shop.begin(&key(2), "a", NOW_MS).await);
-        finish(&shop.db, &key(2), lease, &answer()).await.unwrap();
-        assert_eq!(abandon_all(&shop.db).await.unwrap(), 1);
-        let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
-        assert_eq!((again, is_repeat), (numbers, true));
-        assert_eq!(shop.begin(&key(2), "a", NOW_MS + 1).await, Begun::Answered(answer()));
+        for holders in [Holders::All, Holders::Slot(3)] {
+            let shop = shop().await;
+            let (numbers, _, _) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
+            let (_, _, lease) = turn(&shop.begin(&key(2), "a", NOW_MS).await);
+            finish(&shop.db, &key(2), lease, &answer()).await.unwrap();
+            assert_eq!(abandon_all(&shop.db, Holders::Slot(2)).await.unwrap(), 0, "another node's");
+            assert_eq!(shop.begin(&key(1), "a", NOW_MS + 1).await, Begun::Running { lease_left_ms: LEASE_MS - 1 });
+            assert_eq!(abandon_all(&shop.db, holders).await.unwrap(), 1);
+            let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
+            assert_eq!((again, is_repeat), (numbers, true));
+            assert_eq!(shop.begin(&key(2), "a", NOW_MS + 1).await, Begun::Answered(answer()));
+        }
     }
 
     #[actix_rt::test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rushmall::failpoint;
 
 use crate::support::client::Person;
-use crate::support::services::{REDIS, REDIS_CLUSTER, redis_settings, url_of};
+use crate::support::ground::is_cluster;
 use crate::support::shop::TestShop;
 use crate::support::verbs::Product;
 
@@ -27,8 +27,8 @@ const CUT_OFF_MS: i64 = 60_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r54_t20_a_checkout_with_its_cart_in_redis_that_dies_is_ordered_once_or_back_in_the_cart() {
-    for url in [REDIS, REDIS_CLUSTER].into_iter().filter_map(url_of) {
-        let shop = TestShop::on(Some(redis_settings(&url)), |settings| {
+    for redis in TestShop::cart_places().into_iter().filter(|redis| redis.is_some() || is_cluster()) {
+        let shop = TestShop::on(redis, |settings| {
             // an idempotency key's lease is as long as both together
             (settings.http.request_timeout_ms, settings.actors.ask_timeout_ms) = (1_000, 500);
         })

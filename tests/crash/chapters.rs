@@ -1,7 +1,10 @@
 //! What people do while the process dies under them: each chapter is the same story however often it is interrupted.
 
+use reqwest::Method;
+
 use crate::script::{Script, Stage};
 use crate::support::client::{Answer, Person};
+use crate::support::ground::is_cluster;
 use crate::support::verbs::{Product, Sale, SalePlan};
 
 const PAID: i64 = 2;
@@ -22,13 +25,23 @@ pub enum Chapter {
     Checkout,
     /// An administrator plans, restocks, reprices and closes a sale.
     Administration,
+    /// A guest fills a cart, signs in and orders what is in it.
+    Guest,
+    /// The ledger, outside the database, loses what it knew of a product that sells.
+    Forgotten,
     /// Nobody pays.
     Deadline,
 }
 
 impl Chapter {
     /// Those of a shop with the usual deadline.
-    pub const USUAL: [Self; 4] = [Self::FlashSale, Self::Ordinary, Self::Checkout, Self::Administration];
+    pub fn usual() -> Vec<Self> {
+        let mut usual = vec![Self::FlashSale, Self::Ordinary, Self::Checkout, Self::Administration, Self::Guest];
+        if is_cluster() {
+            usual.push(Self::Forgotten);
+        }
+        usual
+    }
 
     /// Products and buyers for it.
     pub async fn stage(self, script: &mut Script) -> Stage {
@@ -43,6 +56,13 @@ impl Chapter {
                 script.admin.plan_sale(&stage.products[0], SalePlan::open_now(2)).await;
                 stage
             }
+            Self::Guest => {
+                let mut stage = script.stage(1, 5, 1).await;
+                // rehearsal buyers have no password
+                stage.buyers = vec![script.shop.register(&format!("{}-guest", stage.name)).await];
+                stage
+            }
+            Self::Forgotten => script.stage(1, 5, 2).await,
             Self::Ordinary => script.stage(1, 10, 2).await,
             Self::Checkout => script.stage(2, 5, 2).await,
             Self::Administration => script.stage(1, 20, 1).await,
@@ -56,6 +76,8 @@ impl Chapter {
             Self::Ordinary => ordinary(script, stage).await,
             Self::Checkout => checkout(script, stage).await,
             Self::Administration => administration(script, stage).await,
+            Self::Guest => guest(script, stage).await,
+            Self::Forgotten => forgotten(script, stage).await,
             Self::Deadline => deadline(script, stage).await,
         }
     }
@@ -137,6 +159,33 @@ async fn administration(script: &mut Script, stage: &Stage) {
     script.insist(async || admin.set_stock(&product, 12).await).await.accepted();
     script.insist(async || admin.set_stock(&product, 3).await).await.accepted();
     script.insist(async || admin.close_sale(&sale).await).await;
+}
+
+async fn guest(script: &mut Script, stage: &Stage) {
+    let [ann] = &stage.buyers[..] else { panic!("one buyer") };
+    let (product, visitor) = (stage.products[0], script.shop.visitor());
+    let added = script.insist(async || visitor.add_to_cart(&product, 2).await).await;
+    let token = added.headers["x-cart-token"].to_str().expect("a token").to_owned();
+    let with = [("X-Cart-Token", token.as_str())];
+    let who = serde_json::json!({ "username": ann.username, "password": format!("{}-2026", ann.username) });
+    script.insist(async || visitor.ask(Method::POST, "/api/user/login", Some(&who), &with).await).await.accepted();
+    let key = format!("{}-checkout", stage.name);
+    let placed = script.insist(async || ann.checkout_once(&key).await).await.accepted();
+    assert_eq!(placed[0]["quantity"], 2, "the cart has moved once: {placed}");
+    pay(script, stage, ann, placed[0]["order_no"].as_str().expect("a number")).await;
+}
+
+async fn forgotten(script: &mut Script, stage: &Stage) {
+    let [ann, bob] = &stage.buyers[..] else { panic!("two buyers") };
+    let product = stage.products[0];
+    let first = order(script, stage, ann, &product, 2).await;
+    pay(script, stage, ann, &first).await;
+    let books = script.shop.books().await;
+    books.at_rest().await;
+    books.lose_account(product.id).await;
+    books.close().await;
+    let second = order(script, stage, bob, &product, 1).await;
+    pay(script, stage, bob, &second).await;
 }
 
 async fn deadline(script: &mut Script, stage: &Stage) {

@@ -23,7 +23,7 @@ const SHORT_TIMEOUTS: [(&str, &str); 2] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r57_a_panic_at_every_point_is_survived() {
-    let atlas = explore(&Chapter::USUAL, &[]).await;
+    let atlas = explore(&Chapter::usual(), &[]).await;
     let mut script = Script::open(&SHORT_TIMEOUTS).await;
     for (number, (point, chapter)) in once_each(&atlas).iter().filter(|(point, _)| is_wanted(point)).enumerate() {
         if number > 0 && number % PANICS_A_LIFE == 0 {

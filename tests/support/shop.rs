@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 
 use super::books::{Books, Unfinished};
 use super::client::{Address, Person};
-use super::ground::{Ground, aside};
+use super::ground::{Ground, aside, is_cluster};
 use super::services::{REDIS, REDIS_CLUSTER, redis_settings, url_of};
 
 /// What a test says it leaves behind; everything else must be finished.
@@ -82,12 +82,13 @@ impl TestShop {
 
     /// The same after a change of the settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::stand(Ground::chosen().await, None, change).await
+        Self::on(None, change).await
     }
 
-    /// The embedded shop with carts and limits in that Redis.
+    /// The embedded shop with carts and limits in that Redis; without one, the shop that the environment says.
     pub async fn on(redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::stand(Ground::embedded(), redis, change).await
+        let ground = if redis.is_some() { Ground::embedded() } else { Ground::chosen().await };
+        Self::stand(ground, redis, change).await
     }
 
     async fn stand(ground: Ground, redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
@@ -109,13 +110,19 @@ impl TestShop {
 
     /// A shop for each place where carts may lie: the database, and every Redis that there is.
     pub async fn each_cart_store() -> Vec<Self> {
-        let mut shops = vec![Self::open().await];
-        for variable in [REDIS, REDIS_CLUSTER] {
-            if let Some(url) = url_of(variable) {
-                shops.push(Self::on(Some(redis_settings(&url)), |_| {}).await);
-            }
+        let mut shops = Vec::new();
+        for redis in Self::cart_places() {
+            shops.push(Self::on(redis, |_| {}).await);
         }
         shops
+    }
+
+    /// What to give to [`TestShop::on`] for that: `None` is the database, or the Redis of a cluster; the embedded shop is
+    /// also put beside every Redis that there is.
+    pub fn cart_places() -> Vec<Option<RedisSettings>> {
+        let beside = if is_cluster() { &[][..] } else { &[REDIS, REDIS_CLUSTER] };
+        let found = beside.iter().filter_map(|variable| url_of(variable));
+        std::iter::once(None).chain(found.map(|url| Some(redis_settings(&url)))).collect()
     }
 
     /// Somebody who is not signed in.

@@ -88,7 +88,7 @@ async fn every_invariant_can_be_seen_to_break() {
         ("UPDATE refunds SET amount_fen = amount_fen - 1", &["money adds up"]),
         ("UPDATE orders SET refunded_fen = 0", &["money adds up"]),
         ("INSERT INTO outbox (payload, created_at_ms) VALUES ('{}', 0)", &["outbox told"]),
-        ("INSERT INTO effects VALUES ('x', 1, 0, 'send_refund', '{}', 0, 0, 0, '')", &["effects done"]),
+        ("INSERT INTO effects VALUES ('x', 1, 0, 'send_refund', '{}', 0, 0, 0, '', -1)", &["effects done"]),
         ("UPDATE stock_moves SET step = 1 WHERE step = 3", &["stock moves ended"]),
         ("UPDATE orders SET pay_deadline_ms = 1 WHERE user_id = 4", &["unpaid orders end"]),
     ];

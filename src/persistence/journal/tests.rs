@@ -5,12 +5,13 @@ use crate::domain::order::{CancelReason, Command, Effect, OrderStatus, PayChanne
 use crate::domain::stock::Pool;
 use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
 use crate::persistence::ledger::{StockLedger, TicketRef};
-use crate::persistence::{orders, stock_moves::StockPlan};
+use crate::persistence::{Holders, Lease, orders, stock_moves::StockPlan};
 
 fn pay() -> Command {
     Command::PayAtOnce { channel: PayChannel::Card, transaction_id: "t1".to_owned() }
 }
 
+const LEASE: Lease = Lease { slot: 3, ms: 1_000 };
 const CANCEL: Command = Command::Cancel { reason: CancelReason::Buyer };
 
 async fn counts(shop: &Shop, pool: Pool) -> (i64, i64, i64) {
@@ -177,14 +178,14 @@ async fn effects_are_leased_retried_and_kept_in_order() {
     let order_no = shop.order(Pool::Free, 1, 1).await.order.order_no;
     shop.command(order_no, &Command::StartPayment { channel: PayChannel::Alipay }).await;
     shop.command(order_no, &CANCEL).await;
-    let claimed = effects::claim_due(&shop.db, NOW_MS, 1_000, 10).await.unwrap();
+    let claimed = effects::claim_due(&shop.db, NOW_MS, LEASE, 10).await.unwrap();
     assert_eq!((claimed.len(), claimed[0].attempts), (1, 1));
-    assert!(effects::claim_due(&shop.db, NOW_MS + 999, 1_000, 10).await.unwrap().is_empty(), "leased");
-    assert_eq!(effects::claim_due(&shop.db, NOW_MS + 1_000, 1_000, 10).await.unwrap()[0].attempts, 2);
+    assert!(effects::claim_due(&shop.db, NOW_MS + 999, LEASE, 10).await.unwrap().is_empty(), "leased");
+    assert_eq!(effects::claim_due(&shop.db, NOW_MS + 1_000, LEASE, 10).await.unwrap()[0].attempts, 2);
     effects::failed(&shop.db, claimed[0].key, "gateway is down", NOW_MS + 60_000).await.unwrap();
-    assert!(effects::claim_due(&shop.db, NOW_MS + 59_999, 1_000, 10).await.unwrap().is_empty());
+    assert!(effects::claim_due(&shop.db, NOW_MS + 59_999, LEASE, 10).await.unwrap().is_empty());
     assert_eq!(effects::overdue(&shop.db, NOW_MS + 60_001).await.unwrap(), 1);
-    let again = effects::claim_due(&shop.db, NOW_MS + 60_000, 1_000, 10).await.unwrap();
+    let again = effects::claim_due(&shop.db, NOW_MS + 60_000, LEASE, 10).await.unwrap();
     assert_eq!(again[0].last_error, "gateway is down");
     effects::done(&shop.db, again[0].key).await.unwrap();
     effects::done(&shop.db, again[0].key).await.unwrap();
@@ -192,11 +193,25 @@ async fn effects_are_leased_retried_and_kept_in_order() {
     let cancelled = shop.command(order_no, &Command::ConfirmAttemptClosed { attempt: 1 }).await;
     let (amount, transaction_id) = (cancelled.order.total, "late".to_owned());
     shop.command(order_no, &Command::ConfirmPayment { attempt: 1, amount, transaction_id }).await;
-    let first = effects::claim_due(&shop.db, NOW_MS, 1_000, 10).await.unwrap();
+    let first = effects::claim_due(&shop.db, NOW_MS, LEASE, 10).await.unwrap();
     assert_eq!(first.iter().map(|owed| owed.effect.clone()).collect::<Vec<_>>(), [Effect::ReleaseStock]);
     effects::done(&shop.db, first[0].key).await.unwrap();
-    let then = effects::claim_due(&shop.db, NOW_MS, 1_000, 10).await.unwrap();
+    let then = effects::claim_due(&shop.db, NOW_MS, LEASE, 10).await.unwrap();
     assert_eq!(then.iter().map(|owed| owed.effect.clone()).collect::<Vec<_>>(), [Effect::RetakeStock]);
+}
+
+#[actix_rt::test]
+async fn what_a_dead_node_had_leased_is_due_at_its_next_start() {
+    let shop = Shop::with_units(3).await;
+    let order_no = shop.order(Pool::Free, 1, 1).await.order.order_no;
+    shop.command(order_no, &CANCEL).await;
+    for holders in [Holders::All, Holders::Slot(LEASE.slot)] {
+        assert_eq!(effects::claim_due(&shop.db, NOW_MS, LEASE, 10).await.unwrap().len(), 1);
+        assert_eq!(effects::end_leases(&shop.db, Holders::Slot(2)).await.unwrap(), 0, "another node's");
+        assert!(effects::claim_due(&shop.db, NOW_MS, LEASE, 10).await.unwrap().is_empty(), "leased");
+        assert_eq!(effects::end_leases(&shop.db, holders).await.unwrap(), 1);
+    }
+    assert_eq!(effects::claim_due(&shop.db, NOW_MS, LEASE, 10).await.unwrap()[0].attempts, 3);
 }
 
 #[actix_rt::test]

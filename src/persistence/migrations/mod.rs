@@ -12,6 +12,7 @@ mod m0003_stock;
 mod m0004_orders;
 mod m0005_outbox_legs;
 mod m0006_orders_by_product;
+mod m0007_lease_slots;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_orders::Migration),
             Box::new(m0005_outbox_legs::Migration),
             Box::new(m0006_orders_by_product::Migration),
+            Box::new(m0007_lease_slots::Migration),
         ]
     }
 }

@@ -12,9 +12,10 @@ use crate::persistence::placing::{self, GroupOutcome, PlaceTerms};
 use crate::persistence::sessions::{self, SignIn};
 use crate::persistence::stock_moves::{self, StockPlan};
 use crate::persistence::testing::{Cut, Proxy, item, named};
-use crate::persistence::{Db, SqlLedger, addresses, categories, effects, products, rehearsal, users};
+use crate::persistence::{Db, Lease, SqlLedger, addresses, categories, effects, products, rehearsal, users};
 
 const CUTS: [Cut; 2] = [Cut::Before, Cut::After];
+const LEASE: Lease = Lease { slot: 0, ms: 1_000 };
 
 struct Faulty {
     shop: Shop,
@@ -84,16 +85,16 @@ async fn r19_a_key_belongs_to_the_request_that_claimed_it() {
     for (user, cut) in (1..).zip(CUTS) {
         let key = IdempotencyKey { user: BuyerId(user), key: "k".to_owned() };
         let fresh: [OrderNo; 1] = [faulty.shop.next_no()];
-        let work = Work { fingerprint: "a", fresh: &fresh, lease_ms: 1_000 };
+        let work = Work { fingerprint: "a", fresh: &fresh, lease: LEASE };
         let begun = faulty.cut(cut, async |db| idempotency::begin(db, &key, work, NOW_MS).await.unwrap()).await;
         let Begun::Work { order_nos, is_repeat, lease_until_ms } = begun else { panic!("{cut:?}: {begun:?}") };
         assert_eq!((order_nos.as_slice(), is_repeat), (fresh.as_slice(), false), "{cut:?}");
-        let late = NOW_MS + 1_000;
+        let late = NOW_MS + LEASE.ms;
         let other = [faulty.shop.next_no()];
-        let work = Work { fingerprint: "a", fresh: &other, lease_ms: 1_000 };
+        let work = Work { fingerprint: "a", fresh: &other, lease: LEASE };
         let begun = faulty.cut(cut, async |db| idempotency::begin(db, &key, work, late).await.unwrap()).await;
         let taken_over =
-            Begun::Work { order_nos: fresh.to_vec(), is_repeat: true, lease_until_ms: lease_until_ms + 1_000 };
+            Begun::Work { order_nos: fresh.to_vec(), is_repeat: true, lease_until_ms: lease_until_ms + LEASE.ms };
         assert_eq!(begun, taken_over, "{cut:?}");
     }
 }
@@ -170,14 +171,14 @@ async fn r19_units_move_once_and_a_cart_counts_once() {
 async fn r19_an_effect_whose_lease_was_not_answered_comes_again() {
     let faulty = Faulty::with_units(10).await;
     for (step, cut) in (0..).zip(CUTS) {
-        let (now_ms, lease_ms) = (NOW_MS + step * 1_000_000, 1_000);
+        let now_ms = NOW_MS + step * 1_000_000;
         let order_no = faulty.shop.order(Pool::Free, 1, 1).await.order.order_no;
         let cancel = Command::Cancel { reason: crate::domain::order::CancelReason::Buyer };
         faulty.shop.command(order_no, &cancel).await;
-        let claim = async |db: &Db| effects::claim_due(db, now_ms, lease_ms, 10).await.unwrap();
+        let claim = async |db: &Db| effects::claim_due(db, now_ms, LEASE, 10).await.unwrap();
         let mut claimed = faulty.cut(cut, claim).await;
         if claimed.is_empty() {
-            claimed = effects::claim_due(&faulty.db, now_ms + lease_ms, lease_ms, 10).await.unwrap();
+            claimed = effects::claim_due(&faulty.db, now_ms + LEASE.ms, LEASE, 10).await.unwrap();
         }
         assert_eq!(claimed.len(), 1, "{cut:?}");
         effects::done(&faulty.db, claimed[0].key).await.unwrap();
