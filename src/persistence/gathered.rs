@@ -2,7 +2,7 @@
 //!
 //! When a sale opens thousands of buyers wake in one second, and each wants a row or two. While one statement runs, the
 //! keys that are wanted meanwhile gather for the next: a lone read waits for nothing, a crowd costs a statement for every
-//! [`KEYS_MAX`] of it. A read begins after it was asked for, so it sees what was committed before.
+//! 256 of it. A read begins after it was asked for, so it sees what was committed before.
 
 use std::collections::HashMap;
 use std::fmt;
