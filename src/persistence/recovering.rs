@@ -94,7 +94,8 @@ impl Recovering {
             known => return known.map(|_| Rebuilt::WasValid), // somebody else did it meanwhile
         }
         let begun = clock::monotonic();
-        // Who never sold has nothing under way: a new product need not wait for the orders of others.
+        // A new product need not wait for the orders of others. Nor does one whose very first orders are all still in the
+        // queue: then the gate may be too high, and the database refuses what it cannot hold.
         let has_sold = orders::has_any_of(&self.db, product).await?;
         while has_sold && !(self.is_quiet)().await && begun.elapsed() < QUIET_WITHIN {
             tokio::time::sleep(QUIET_LOOK_EVERY).await;
