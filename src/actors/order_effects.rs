@@ -31,7 +31,7 @@ impl SagaDeps {
             Effect::RetakeStock => Some(self.retake_stock(&loaded.order).await?),
             // Simulated payment captures at once and never leaves an attempt open: there is no gateway to ask.
             Effect::ClosePayment { attempt } => Some(Command::ConfirmAttemptClosed { attempt }),
-            Effect::SendRefund { refund } => Some(Command::ReportRefund { refund, state: RefundState::Succeeded }),
+            Effect::SendRefund { refund } => Some(Command::ReportRefund { refund, state: RefundState::Succeeded, gateway_no: String::new() }),
         };
         failpoint::reach("effect.run.after");
         let loaded = match result {

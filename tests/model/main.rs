@@ -215,7 +215,7 @@ impl Shop {
             return vec![Command::PayAtOnce { channel, transaction_id: String::new() }];
         }
         if stored.attempts.len() < self.attempts_max {
-            wishes.push(Command::StartPayment { channel: PayChannel::Alipay });
+            wishes.push(Command::StartPayment { channel: PayChannel::Alipay, terms: ChargeTerms::default() });
         }
         if self.buyer_cancels {
             wishes.push(Command::Cancel { reason: CancelReason::Buyer });

@@ -8,7 +8,7 @@
 //! compare its version with the store's before it believes them, as an append would have done (tests/model/).
 
 use super::events::{CancelReason, CompletedBy, Event, RefundPurpose, ReviewReason};
-use super::{Attempt, AttemptState, Order, OrderStatus, PayChannel, Refund, RefundState, UnitsState};
+use super::{Attempt, AttemptState, ChargeTerms, Order, OrderStatus, PayChannel, Refund, RefundState, UnitsState};
 use crate::domain::money::Money;
 
 /// Most payment attempts of one order.
@@ -25,7 +25,11 @@ pub enum Command {
     StartPayment {
         /// Through which channel.
         channel: PayChannel,
+        /// What the gateway is to be asked. A retry keeps the terms of the first.
+        terms: ChargeTerms,
     },
+    /// Ask the gateway to close the open attempt, so that another channel can be used.
+    StopPayment,
     /// Simulated payment: attempt and capture in one commit.
     PayAtOnce {
         /// The channel shown to the buyer.
@@ -93,6 +97,8 @@ pub enum Command {
         refund: u16,
         /// What it said.
         state: RefundState,
+        /// The gateway's own number; empty if it said none.
+        gateway_no: String,
     },
     /// Ask a human.
     RequestReview {
@@ -146,7 +152,8 @@ type Decision = Result<Vec<Event>, Rejection>;
 /// [`Rejection`] if the wish cannot be met in the order's state.
 pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
     match command {
-        Command::StartPayment { channel } => start_payment(order, *channel, now_ms),
+        Command::StartPayment { channel, terms } => start_payment(order, *channel, terms, now_ms),
+        Command::StopPayment => stop_payment(order),
         Command::PayAtOnce { channel, transaction_id } => pay_at_once(order, *channel, transaction_id, now_ms),
         Command::ConfirmPayment { attempt, amount, transaction_id } => {
             confirm_payment(order, *attempt, *amount, transaction_id)
@@ -167,7 +174,7 @@ pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
         }
         Command::RequestRefund { amount, reason, request } => request_refund(order, *amount, reason, request),
         Command::RetryRefund { refund } => retry_refund(order, *refund),
-        Command::ReportRefund { refund, state } => report_refund(order, *refund, *state),
+        Command::ReportRefund { refund, state, gateway_no } => report_refund(order, *refund, *state, gateway_no),
         Command::RequestReview { reason } => Ok(review(order, *reason).into_iter().collect()),
         Command::ClearReview { note } => {
             Ok(order.review.map(|_| Event::ReviewCleared { note: note.clone() }).into_iter().collect())
@@ -175,14 +182,27 @@ pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
     }
 }
 
-fn start_payment(order: &Order, channel: PayChannel, now_ms: i64) -> Decision {
+fn start_payment(order: &Order, channel: PayChannel, terms: &ChargeTerms, now_ms: i64) -> Decision {
     if let Some(open) = order.open_attempt().filter(|_| order.status == OrderStatus::PendingPayment) {
         // The same channel again is a retry: its number, not a second one, goes to the gateway.
-        let same = open.channel == channel;
+        let same = open.channel == channel && !open.is_closing;
         return if same { Ok(Vec::new()) } else { Err(Rejection::PaymentInProgress { attempt: open.number }) };
     }
     may_pay(order, now_ms)?;
-    Ok(vec![Event::PaymentStarted { attempt: next_attempt(order), channel }])
+    Ok(vec![Event::PaymentStarted { attempt: next_attempt(order), channel, terms: Some(terms.clone()) }])
+}
+
+fn stop_payment(order: &Order) -> Decision {
+    match order.status {
+        // Nothing may come any more, or closing it is under way.
+        OrderStatus::Closing | OrderStatus::Cancelled => Ok(Vec::new()),
+        OrderStatus::PendingPayment => {
+            let open = order.attempts.iter().filter(|attempt| attempt.state == AttemptState::Open && !attempt.is_closing);
+            Ok(open.map(|attempt| Event::PaymentClosingStarted { attempt: attempt.number }).collect())
+        }
+        OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Completed => Err(Rejection::AlreadyPaid),
+        other => Err(Rejection::WrongState(other)),
+    }
 }
 
 fn pay_at_once(order: &Order, channel: PayChannel, transaction_id: &str, now_ms: i64) -> Decision {
@@ -192,7 +212,7 @@ fn pay_at_once(order: &Order, channel: PayChannel, transaction_id: &str, now_ms:
     }
     let attempt = next_attempt(order);
     let captured = Event::PaymentCaptured { attempt, amount: order.total, transaction_id: transaction_id.to_owned() };
-    Ok(vec![Event::PaymentStarted { attempt, channel }, captured])
+    Ok(vec![Event::PaymentStarted { attempt, channel, terms: None }, captured])
 }
 
 fn may_pay(order: &Order, now_ms: i64) -> Result<(), Rejection> {
@@ -395,17 +415,21 @@ fn retry_refund(order: &Order, refund: u16) -> Decision {
     }
 }
 
-fn report_refund(order: &Order, refund: u16, state: RefundState) -> Decision {
+fn report_refund(order: &Order, refund: u16, state: RefundState, gateway_no: &str) -> Decision {
     let known = order.refunds.iter().find(|r| r.number == refund).ok_or(Rejection::Unknown)?;
     if known.state == RefundState::Closed && state == RefundState::Succeeded {
         // Two final answers: the money may have moved twice if it was asked for again, which no rule can undo.
         return Ok(review(order, ReviewReason::RefundClosed).into_iter().collect());
     }
     let has_ended = matches!(known.state, RefundState::Closed | RefundState::Succeeded);
+    let gateway_no = gateway_no.to_owned();
     if has_ended || state <= known.state {
-        return Ok(Vec::new());
+        // Whatever comes first with the gateway's number brings it (R71); it moves nothing.
+        let is_new = known.gateway_no.is_empty() && !gateway_no.is_empty();
+        let numbered = Event::RefundReported { refund, state: known.state, gateway_no };
+        return Ok(is_new.then_some(numbered).into_iter().collect());
     }
-    let mut events = vec![Event::RefundReported { refund, state }];
+    let mut events = vec![Event::RefundReported { refund, state, gateway_no }];
     match state {
         RefundState::Abnormal => events.extend(review(order, ReviewReason::RefundAbnormal)),
         RefundState::Closed => events.extend(review(order, ReviewReason::RefundClosed)),

@@ -20,7 +20,7 @@ async fn shop() -> Shop {
         if buyer == 3 {
             let refund = Command::RequestRefund { amount: order.total, reason: String::new(), request: String::new() };
             shop.command(order.order_no, &refund).await;
-            let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded };
+            let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() };
             shop.command(order.order_no, &report).await;
         }
     }

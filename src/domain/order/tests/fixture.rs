@@ -129,7 +129,7 @@ pub fn order_no() -> OrderNo {
 }
 
 pub const fn start(channel: PayChannel) -> Command {
-    Command::StartPayment { channel }
+    Command::StartPayment { channel, terms: ChargeTerms::default() }
 }
 
 pub fn pay_at_once() -> Command {
@@ -167,5 +167,5 @@ pub fn refund_asked_by(fen: i64, request: &str) -> Command {
 }
 
 pub const fn reported(refund: u16, state: RefundState) -> Command {
-    Command::ReportRefund { refund, state }
+    Command::ReportRefund { refund, state, gateway_no: String::new() }
 }

@@ -51,7 +51,7 @@ fn cancel_reason() -> impl Strategy<Value = CancelReason> {
 fn command() -> impl Strategy<Value = Command> {
     let transaction_id = || "tx".to_owned();
     prop_oneof![
-        6 => channel().prop_map(|channel| Command::StartPayment { channel }),
+        6 => channel().prop_map(|channel| Command::StartPayment { channel, terms: ChargeTerms::default() }),
         1 => channel().prop_map(move |channel| Command::PayAtOnce { channel, transaction_id: transaction_id() }),
         6 => (1..4_u16, amount()).prop_map(move |(attempt, amount)| {
             Command::ConfirmPayment { attempt, amount, transaction_id: transaction_id() }
@@ -68,7 +68,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::RequestRefund { amount: Money::from_fen(fen), reason: String::new(), request: String::new() }
         }),
         2 => (1..5_u16).prop_map(|refund| Command::RetryRefund { refund }),
-        6 => (1..5_u16, refund_state()).prop_map(|(refund, state)| Command::ReportRefund { refund, state }),
+        6 => (1..5_u16, refund_state()).prop_map(|(refund, state)| Command::ReportRefund { refund, state, gateway_no: String::new() }),
         1 => Just(Command::RequestReview { reason: ReviewReason::EffectExhausted }),
         1 => Just(Command::ClearReview { note: String::new() }),
     ]
@@ -138,7 +138,7 @@ proptest! {
         }
         saga.does(Command::ConfirmStockGone).unwrap();
         for refund in saga.order.refunds.clone() {
-            saga.does(Command::ReportRefund { refund: refund.number, state: RefundState::Succeeded }).unwrap();
+            saga.does(Command::ReportRefund { refund: refund.number, state: RefundState::Succeeded, gateway_no: String::new() }).unwrap();
         }
         let stuck = saga.order.status == S::Refunding;
         let seen = saga.journal.iter().any(|(event, _)| matches!(event, Event::ReviewRequested { .. }));
