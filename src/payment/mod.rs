@@ -5,9 +5,19 @@
 
 pub mod alipay;
 pub mod crypto;
+pub mod error;
+pub mod gateway;
+pub mod guard;
 pub mod keyring;
+pub mod notice;
+pub mod numbers;
 pub mod wechat_v2;
 pub mod wechat_v3;
+
+pub use error::{Action, Doubt, PaymentError};
+pub use gateway::*;
+pub use notice::{Notice, NoticeAnswer, NoticeEvent, NoticeRejection, RawNotice};
+pub use numbers::{NumberError, PaymentNo, RefundNo};
 
 #[cfg(test)]
 mod testing;
