@@ -33,7 +33,7 @@ use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::messaging::NodeInfo;
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, Holders, effects, idempotency, nothing_under_way, open_ledger};
+use crate::persistence::{Db, Holders, effects, idempotency, nothing_under_way, notices, open_ledger};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -112,7 +112,8 @@ pub async fn open_database(setup: &Setup) -> anyhow::Result<Db> {
 async fn end_leases(db: &Db, slot: u8) -> anyhow::Result<()> {
     let of = if db.is_private() { Holders::All } else { Holders::Slot(slot) };
     let (effects, keys) = (effects::end_leases(db, of).await?, idempotency::abandon_all(db, of).await?);
-    tracing::debug!(effects, keys, "leases of an earlier life ended");
+    let notices = notices::end_leases(db, of).await?;
+    tracing::debug!(effects, keys, notices, "leases of an earlier life ended");
     Ok(())
 }
 

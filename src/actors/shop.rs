@@ -21,6 +21,7 @@ use super::kit::{AnyDirectory, Directory, Host, KindLimits, Kinds};
 use super::listener::Listener;
 use super::order_saga::{OrderSagaActor, SagaDeps};
 use super::order_writer::{OrderWriterActor, WriterDeps};
+use super::payments::{Gateways, PaymentDesk};
 use super::peers::{NodeAnswer, NodeMessage, Peers};
 use super::relay::{Relay, RelayBell};
 use super::session::{SessionActor, SessionDeps};
@@ -82,6 +83,8 @@ pub struct BackEnds {
     pub carts: Arc<dyn CartStore>,
     /// How often somebody may do something.
     pub limiter: Arc<dyn RateLimiter>,
+    /// Where buyers pay.
+    pub gateways: Gateways,
     /// Flash-sale clicks of all nodes; `None` where there is only this one.
     pub shared_clicks: Option<Arc<SharedClicks>>,
     /// The other nodes.
@@ -125,6 +128,8 @@ pub struct Shop {
     pub inventory: Directory<InventoryActor>,
     /// One actor per active order.
     pub orders: Directory<OrderSagaActor>,
+    /// What is between orders and gateways.
+    pub desk: PaymentDesk,
     /// The order writer.
     pub writer: Directory<OrderWriterActor>,
     /// Ordinary orders and checkouts.
@@ -170,7 +175,7 @@ impl Shop {
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
         let Foundations { settings, db, back_ends, clock, host } = foundations;
-        let BackEnds { ledger, queue, announcer, carts, limiter, shared_clicks, surroundings } = back_ends;
+        let BackEnds { ledger, queue, announcer, carts, limiter, gateways, shared_clicks, surroundings } = back_ends;
         let Surroundings { broadcast, hearing, nodes, redis } = surroundings;
         let (peers, gaps) = (Peers::new(broadcast, nodes), Gaps::default());
         let bell = RelayBell::default();
@@ -186,6 +191,7 @@ impl Shop {
         kinds.register(&writer);
         kinds.register(&orders);
         kinds.register(&sessions);
+        let desk = common.desk(gateways, &orders);
         let checkout = common.checkout(&carts, &inventory, &writer);
         let numbers = Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot));
         let listener = Listener::new(sessions.clone(), inventory.clone(), kinds.clone(), gaps.clone(), peers.clone());
@@ -201,6 +207,7 @@ impl Shop {
             sessions,
             inventory,
             orders,
+            desk,
             writer,
             checkout,
             queue,
@@ -254,6 +261,7 @@ impl Shop {
             db: self.db.clone(),
             ledger: Arc::clone(&self.ledger),
             carts: Arc::clone(&self.carts),
+            desk: self.desk.clone(),
             orders: self.orders.clone(),
             inventory: self.inventory.clone(),
             peers: self.peers.clone(),
@@ -277,6 +285,8 @@ impl Shop {
             supervise("sweep_tickets", stop.clone(), move || tickets.clone().sweep_tickets(stop_tickets.clone())),
             supervise("keep_house", stop.clone(), move || rows.clone().keep_house(stop_rows.clone())),
         ];
+        let (desk, stop_inbox) = (self.desk.clone(), stop.clone());
+        sweeps.push(supervise("inbox", stop.clone(), move || desk.clone().work_off(stop_inbox.clone())));
         if let Some(clicks) = self.shared_clicks.clone() {
             let (sessions, stop_clicks) = (self.sessions.clone(), stop.clone());
             sweeps.push(supervise("share_clicks", stop, move || {
@@ -394,6 +404,11 @@ impl Common<'_> {
     fn saga(&self) -> SagaDeps {
         let (db, ledger) = (self.db.clone(), Arc::clone(self.ledger));
         SagaDeps { db, ledger, bell: self.bell.clone(), clock: self.clock.clone() }
+    }
+
+    fn desk(&self, gateways: Gateways, orders: &Directory<OrderSagaActor>) -> PaymentDesk {
+        let (db, clock, slot) = (self.db.clone(), self.clock.clone(), self.settings.node.slot);
+        PaymentDesk::new(gateways, orders.clone(), db, clock, slot)
     }
 
     fn session(

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use tokio::sync::Mutex;
 
 use crate::actors::announcer::Announcer;
+use crate::actors::payments::Gateways;
 use crate::actors::shop::{BackEnds, Surroundings};
 use crate::clock::Clock;
 use crate::config::{Settings, Setup};
@@ -40,6 +41,7 @@ pub fn embedded(settings: &Settings, db: &Db, clock: &Clock) -> BackEnds {
         announcer: None,
         carts: Arc::new(SqlCarts::new(db.clone())),
         limiter: Arc::new(MemoryLimiter::new(clock.clone())),
+        gateways: Gateways::default(),
         shared_clicks: None,
         surroundings: Surroundings::alone(),
     }

@@ -21,6 +21,7 @@ pub mod leases;
 pub mod ledger;
 pub mod limits;
 pub mod migrations;
+pub mod notices;
 pub mod orders;
 pub mod outbox;
 pub mod page;

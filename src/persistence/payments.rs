@@ -206,18 +206,26 @@ pub async fn find(db: &Db, payment_no: &str) -> Result<Option<PaymentRow>, Store
     Ok(payments(db.reader(), select).await?.pop())
 }
 
+/// The refund of that number.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn refund(db: &Db, refund_no: &str) -> Result<Option<RefundRow>, StoreError> {
+    let select = Query::select().and_where(Expr::col("refund_no").eq(refund_no)).to_owned();
+    Ok(refunds(db.reader(), select).await?.pop())
+}
+
 /// The refunds of several orders.
 pub(crate) async fn refunds_of_orders(
     conn: &impl ConnectionTrait,
     order_nos: &[OrderNo],
 ) -> Result<Vec<RefundRow>, StoreError> {
-    let select = Query::select()
-        .columns(REFUND_COLUMNS)
-        .from("refunds")
-        .and_where(Expr::col("order_no").is_in(query::texts(order_nos)))
-        .order_by("created_at_ms", Sort::Asc)
-        .order_by("refund_no", Sort::Asc)
-        .to_owned();
+    refunds(conn, Query::select().and_where(Expr::col("order_no").is_in(query::texts(order_nos))).to_owned()).await
+}
+
+async fn refunds(conn: &impl ConnectionTrait, mut select: SelectStatement) -> Result<Vec<RefundRow>, StoreError> {
+    select.columns(REFUND_COLUMNS).from("refunds");
+    select.order_by("created_at_ms", Sort::Asc).order_by("refund_no", Sort::Asc);
     let rows: Vec<RefundRecord> = query::all(conn, &select, "reading refunds").await?;
     rows.into_iter().map(RefundRecord::row).collect()
 }

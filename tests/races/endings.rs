@@ -128,7 +128,8 @@ async fn r43_a_payment_that_the_gateway_confirms_while_the_buyer_cancels_has_one
     let mut winners = [0, 0];
     let ends = join_all(buyers.iter().map(async |buyer| {
         let order_no = buyer.buy(&product).await.order_no();
-        tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Wechat, terms: ChargeTerms::default() }).await;
+        tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Wechat, terms: ChargeTerms::default() })
+            .await;
         let arrived = Command::ConfirmPayment {
             attempt: 1,
             amount: Money::from_fen(990),

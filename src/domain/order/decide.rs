@@ -15,6 +15,8 @@ use crate::domain::money::Money;
 pub const ATTEMPTS_MAX: usize = 20;
 /// Most refunds of one order (WeChat Pay's own bound).
 pub const REFUNDS_MAX: usize = 50;
+/// WeChat Pay moves an earlier end of a charge to one minute after its start; ours lies a second behind that.
+const CHARGE_LIFE_MIN_MS: i64 = 61_000;
 /// The reason of [`Command::RetryRefund`].
 const REFUND_AGAIN: &str = "asked again after the gateway closed a refund";
 
@@ -25,7 +27,8 @@ pub enum Command {
     StartPayment {
         /// Through which channel.
         channel: PayChannel,
-        /// What the gateway is to be asked. A retry keeps the terms of the first.
+        /// What the gateway is to be asked, but for the end: that follows from the order's deadline. A retry keeps the
+        /// terms of the first.
         terms: ChargeTerms,
     },
     /// Ask the gateway to close the open attempt, so that another channel can be used.
@@ -189,7 +192,9 @@ fn start_payment(order: &Order, channel: PayChannel, terms: &ChargeTerms, now_ms
         return if same { Ok(Vec::new()) } else { Err(Rejection::PaymentInProgress { attempt: open.number }) };
     }
     may_pay(order, now_ms)?;
-    Ok(vec![Event::PaymentStarted { attempt: next_attempt(order), channel, terms: Some(terms.clone()) }])
+    let expires_at_ms = order.pay_deadline_ms.max(now_ms.saturating_add(CHARGE_LIFE_MIN_MS));
+    let terms = ChargeTerms { expires_at_ms, ..terms.clone() };
+    Ok(vec![Event::PaymentStarted { attempt: next_attempt(order), channel, terms: Some(terms) }])
 }
 
 fn stop_payment(order: &Order) -> Decision {
@@ -197,7 +202,8 @@ fn stop_payment(order: &Order) -> Decision {
         // Nothing may come any more, or closing it is under way.
         OrderStatus::Closing | OrderStatus::Cancelled => Ok(Vec::new()),
         OrderStatus::PendingPayment => {
-            let open = order.attempts.iter().filter(|attempt| attempt.state == AttemptState::Open && !attempt.is_closing);
+            let open =
+                order.attempts.iter().filter(|attempt| attempt.state == AttemptState::Open && !attempt.is_closing);
             Ok(open.map(|attempt| Event::PaymentClosingStarted { attempt: attempt.number }).collect())
         }
         OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Completed => Err(Rejection::AlreadyPaid),

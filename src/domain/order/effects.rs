@@ -34,7 +34,16 @@ pub enum Effect {
     ReleaseRetakenStock,
 }
 
+/// Pause before a gateway is first asked about an attempt: nobody pays faster than that (races.md R35).
+const WATCH_AFTER_MS: i64 = 5_000;
+
 impl Effect {
+    /// How long after the event it is due, ms.
+    #[must_use]
+    pub const fn rests_ms(&self) -> i64 {
+        if matches!(self, Self::WatchPayment { .. }) { WATCH_AFTER_MS } else { 0 }
+    }
+
     /// The `kind` in the table.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

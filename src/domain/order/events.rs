@@ -222,8 +222,8 @@ pub enum ReviewReason {
     RefundAbnormal,
     /// An owed effect failed on every attempt.
     EffectExhausted,
-    /// The gateway did not answer long after the attempt should have ended.
-    GatewaySilent,
+    /// The gateway refuses to return money.
+    RefundRefused,
     /// What the gateway knows and what the shop knows differ.
     BillDiffers,
 }

@@ -16,6 +16,7 @@ mod charge;
 mod decide;
 mod effects;
 mod events;
+mod report;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ pub use charge::{ChargeTerms, TradeType};
 pub use decide::{ATTEMPTS_MAX, Command, REFUNDS_MAX, Rejection, decide};
 pub use effects::{Effect, owed_effects};
 pub use events::{CancelReason, CompletedBy, Event, FailReason, RefundPurpose, ReviewReason};
+pub use report::GatewayFact;
 
 use serde::{Deserialize, Serialize};
 

@@ -60,7 +60,11 @@ async fn a_bought_unpaid_cancelled_or_refunded_unit_is_where_the_ledger_has_it()
         let refund = Command::RequestRefund { amount: Money::from_fen(999), reason: String::new(), request };
         shop.command(order_no, &refund).await;
         shop.assert_agreement("a refund under way").await;
-        shop.command(order_no, &Command::ReportRefund { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() }).await;
+        shop.command(
+            order_no,
+            &Command::ReportRefund { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() },
+        )
+        .await;
         shop.settle_all().await;
         shop.assert_agreement("a refunded order").await;
     }
