@@ -18,7 +18,8 @@ mod world;
 use std::sync::Arc;
 
 use rushmall::domain::order::{
-    AttemptState, CancelReason, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundState, UnitsState, decide,
+    AttemptState, CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundState,
+    UnitsState, decide,
 };
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use world::{FIRST, Purchase, Return, TOTAL, Ticket, Trade, World, purchase};
@@ -133,6 +134,7 @@ impl Shop {
     fn run(self, world: &mut World, order: usize, effect: &Effect) {
         let purchase = &mut world.purchases[order];
         match effect {
+            Effect::WatchPayment { .. } => {} // only asks; what the gateway knows is heard anyway
             Effect::ClosePayment { attempt } => {
                 let trade = &mut purchase.trades[usize::from(attempt - 1)];
                 if *trade == Trade::Unpaid {

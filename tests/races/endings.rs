@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rushmall::actors::order_saga::{DriveOrder, Party};
-use rushmall::domain::order::{Command, PayChannel};
+use rushmall::domain::order::{ChargeTerms, Command, PayChannel};
 use rushmall::domain::{Money, OrderNo};
 
 use crate::claims::wait_for_status;

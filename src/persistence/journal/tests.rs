@@ -1,7 +1,7 @@
 //! The journal decides: lost updates, units moved once, tampering seen.
 
 use super::*;
-use crate::domain::order::{CancelReason, Command, Effect, OrderStatus, PayChannel, RefundState, decide};
+use crate::domain::order::{CancelReason, ChargeTerms, Command, Effect, OrderStatus, PayChannel, RefundState, decide};
 use crate::domain::stock::Pool;
 use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
 use crate::persistence::ledger::{StockLedger, TicketRef};
@@ -177,6 +177,9 @@ async fn effects_are_leased_retried_and_kept_in_order() {
     let shop = Shop::with_units(3).await;
     let order_no = shop.order(Pool::Free, 1, 1).await.order.order_no;
     shop.command(order_no, &Command::StartPayment { channel: PayChannel::Alipay, terms: ChargeTerms::default() }).await;
+    let watch = effects::claim_due(&shop.db, NOW_MS + 5_000, LEASE, 10).await.unwrap();
+    assert_eq!(watch[0].effect, Effect::WatchPayment { attempt: 1 });
+    effects::done(&shop.db, watch[0].key).await.unwrap();
     shop.command(order_no, &CANCEL).await;
     let claimed = effects::claim_due(&shop.db, NOW_MS, LEASE, 10).await.unwrap();
     assert_eq!((claimed.len(), claimed[0].attempts), (1, 1));
@@ -187,6 +190,9 @@ async fn effects_are_leased_retried_and_kept_in_order() {
     assert_eq!(effects::overdue(&shop.db, NOW_MS + 60_001).await.unwrap(), 1);
     let again = effects::claim_due(&shop.db, NOW_MS + 60_000, LEASE, 10).await.unwrap();
     assert_eq!(again[0].last_error, "gateway is down");
+    effects::postponed(&shop.db, again[0].key, NOW_MS + 70_000).await.unwrap();
+    let again = effects::claim_due(&shop.db, NOW_MS + 70_000, LEASE, 10).await.unwrap();
+    assert_eq!((again[0].attempts, &*again[0].last_error), (1, ""), "waiting is no failure");
     effects::done(&shop.db, again[0].key).await.unwrap();
     effects::done(&shop.db, again[0].key).await.unwrap();
 

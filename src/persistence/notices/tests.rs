@@ -11,8 +11,8 @@ fn paid(id: &str) -> StoredNotice {
 
 #[actix_rt::test]
 async fn ten_copies_at_once_are_one_notification() {
-    let own = database().await;
-    let db = &own.db;
+    let (db, _own) = database().await;
+    let db = &db;
     let notice = paid("wechat_v3:a");
     let kept = futures::future::join_all((0..10).map(|_| keep(db, &notice, NOW_MS))).await;
     let kept: Vec<Kept> = kept.into_iter().map(Result::unwrap).collect();
@@ -24,8 +24,8 @@ async fn ten_copies_at_once_are_one_notification() {
 
 #[actix_rt::test]
 async fn a_lease_keeps_others_out_until_it_ends() {
-    let own = database().await;
-    let db = &own.db;
+    let (db, _own) = database().await;
+    let db = &db;
     keep(db, &paid("wechat_v3:a"), NOW_MS).await.unwrap();
     assert_eq!(claim_due(db, NOW_MS, LEASE, 10).await.unwrap().len(), 1);
     assert!(claim_due(db, NOW_MS + 29_999, LEASE, 10).await.unwrap().is_empty());
@@ -37,8 +37,8 @@ async fn a_lease_keeps_others_out_until_it_ends() {
 
 #[actix_rt::test]
 async fn what_could_not_be_told_is_due_again_later() {
-    let own = database().await;
-    let db = &own.db;
+    let (db, _own) = database().await;
+    let db = &db;
     keep(db, &paid("alipay:a"), NOW_MS).await.unwrap();
     claim_due(db, NOW_MS, LEASE, 10).await.unwrap();
     postponed(db, "alipay:a", "no such order", NOW_MS + 500).await.unwrap();
@@ -50,8 +50,8 @@ async fn what_could_not_be_told_is_due_again_later() {
 
 #[actix_rt::test]
 async fn what_is_done_answers_copies_for_a_week() {
-    let own = database().await;
-    let db = &own.db;
+    let (db, _own) = database().await;
+    let db = &db;
     let notice = paid("alipay:a");
     assert_eq!(keep(db, &notice, NOW_MS).await.unwrap(), Kept::New);
     assert_eq!(keep(db, &notice, NOW_MS).await.unwrap(), Kept::Open);
@@ -66,8 +66,8 @@ async fn what_is_done_answers_copies_for_a_week() {
 
 #[actix_rt::test]
 async fn an_open_notification_is_never_purged() {
-    let own = database().await;
-    let db = &own.db;
+    let (db, _own) = database().await;
+    let db = &db;
     keep(db, &paid("alipay:a"), NOW_MS).await.unwrap();
     purge(db, NOW_MS + 10 * KEPT_MS).await.unwrap();
     assert_eq!(overdue(db, i64::MAX).await.unwrap(), 1);

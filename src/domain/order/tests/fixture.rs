@@ -3,8 +3,8 @@
 use crate::domain::ids::{BuyerId, OrderNo, ProductId, SaleId};
 use crate::domain::money::Money;
 use crate::domain::order::{
-    CancelReason, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundState, Rejection, apply, decide,
-    owed_effects, replay,
+    CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundState, Rejection, apply,
+    decide, owed_effects, replay,
 };
 use crate::domain::stock::{Pool, Quantity};
 
@@ -18,6 +18,8 @@ pub struct Saga {
     pub now_ms: i64,
     pub journal: Vec<(Event, i64)>,
     pub owed: Vec<Effect>,
+    /// Effects that only ask; one for every attempt at a gateway.
+    pub watched: Vec<Effect>,
 }
 
 impl Saga {
@@ -25,7 +27,13 @@ impl Saga {
     pub fn placed() -> Self {
         let event = placed_event();
         let order = replay([(&event, PLACED_AT_MS)]).unwrap();
-        Self { order, now_ms: PLACED_AT_MS, journal: vec![(event, PLACED_AT_MS)], owed: Vec::new() }
+        Self {
+            order,
+            now_ms: PLACED_AT_MS,
+            journal: vec![(event, PLACED_AT_MS)],
+            owed: Vec::new(),
+            watched: Vec::new(),
+        }
     }
 
     /// Attempt 1 is open at Alipay.
@@ -83,7 +91,11 @@ impl Saga {
         for event in &events {
             let before = self.order.clone();
             apply(&mut self.order, event, self.now_ms);
-            self.owed.extend(owed_effects(&before, event, &self.order));
+            let (asking, moving): (Vec<_>, Vec<_>) = owed_effects(&before, event, &self.order)
+                .into_iter()
+                .partition(|effect| matches!(effect, Effect::WatchPayment { .. }));
+            self.watched.extend(asking);
+            self.owed.extend(moving);
             self.journal.push((event.clone(), self.now_ms));
         }
         Ok(events)
@@ -128,7 +140,7 @@ pub fn order_no() -> OrderNo {
     "01KX8Y5S00G0000000000000ZZ".parse().unwrap()
 }
 
-pub const fn start(channel: PayChannel) -> Command {
+pub fn start(channel: PayChannel) -> Command {
     Command::StartPayment { channel, terms: ChargeTerms::default() }
 }
 

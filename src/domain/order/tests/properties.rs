@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::fixture::{DEADLINE_MS, PLACED_AT_MS, Saga, TOTAL, closed, paid, placed_event, start};
 use crate::domain::money::Money;
 use crate::domain::order::{
-    AttemptState, CancelReason, Command, Effect, Event, Order, OrderStatus as S, PayChannel, Refund, RefundPurpose,
-    RefundState, ReviewReason, UnitsState, apply, decide, owed_effects, replay,
+    AttemptState, CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus as S, PayChannel, Refund,
+    RefundPurpose, RefundState, ReviewReason, UnitsState, apply, decide, owed_effects, replay,
 };
 
 /// The units of one product: where an order's units are decides which count they are in.
