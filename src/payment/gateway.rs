@@ -133,7 +133,7 @@ pub enum TradeState {
     Paid,
     /// Money came, and some or all of it was refunded since.
     PaidThenRefunded,
-    /// No money came or will come. At Alipay also: paid and wholly refunded, see [`Trade::paid_at_ms`].
+    /// No money came or will come.
     Closed,
     /// Taken back at the counter (micropay); no money will come.
     Revoked,
