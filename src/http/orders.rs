@@ -12,13 +12,14 @@ use super::idempotent::{Turn, once, unless_undecided};
 use super::order_json::{OrderDetail, OrderJson};
 use super::order_reads::{self, Viewer};
 use super::pages::{PageOf, PageQuery};
+use super::payments::open_charge;
 use super::problem::Problem;
 use super::refusals::{Wish, of_saga};
 use super::state::AppState;
 use crate::actors::checkout::{OrderLine, OrderRequest};
 use crate::actors::order_saga::{DriveOrder, Party};
 use crate::domain::codes::Code;
-use crate::domain::order::{CancelReason, Command, OrderStatus, PayChannel};
+use crate::domain::order::{CancelReason, Command, OrderStatus, PayChannel, TradeType};
 use crate::domain::stock::{AddressSnapshot, OrderDetails};
 use crate::domain::{BuyerId, OrderNo, ProductId, Quantity};
 use crate::persistence::carts::CartOwner;
@@ -275,10 +276,11 @@ pub async fn order_detail(
     ok(order_reads::detail(&state, caller.viewer(), order_no, lang).await?)
 }
 
-/// Pays; where payment is simulated the order is paid at once, whatever the method.
+/// Pays: opens a charge where the method has a gateway; else, where payment is simulated, the order is paid at once.
 #[utoipa::path(post, path = "/api/order/{order_no}/pay", tag = "order", security(("bearer" = [])),
     params(("order_no" = String, Path)), request_body = PayOrder,
-    responses((status = 200, body = EnvelopeOf<OrderJson>)))]
+    responses((status = 200, description = "the paid order, or what `/api/pay/{channel}/unified-order` answers",
+        body = EnvelopeOf<OrderJson>)))]
 pub async fn pay_order(
     state: web::Data<AppState>,
     caller: Caller,
@@ -288,6 +290,12 @@ pub async fn pay_order(
     Params(wanted): Params<PayOrder>,
 ) -> Result<HttpResponse, ApiError> {
     let order_no: OrderNo = from_path(&path, Code::ORDER_NOT_FOUND)?;
+    if state.shop.desk.wire_of(wanted.pay_type).is_some() {
+        return once(&request, &state, caller.buyer, 0, async |_: Turn| {
+            open_charge(&state, &request, caller.buyer, order_no, (wanted.pay_type, TradeType::default())).await
+        })
+        .await;
+    }
     once(&request, &state, caller.buyer, 0, async |turn: Turn| {
         if !state.settings.simulated_payment() {
             return Err(Code::PAYMENT_CHANNEL.into());

@@ -18,8 +18,8 @@ mod world;
 use std::sync::Arc;
 
 use rushmall::domain::order::{
-    AttemptState, CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundState,
-    UnitsState, decide,
+    AttemptState, CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundAsker,
+    RefundState, UnitsState, decide,
 };
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use world::{FIRST, Purchase, Return, TOTAL, Ticket, Trade, World, purchase};
@@ -223,7 +223,12 @@ impl Shop {
             wishes.push(Command::Cancel { reason: CancelReason::Buyer });
         }
         if self.buyer_wants_refund && stored.refunds.len() < 2 {
-            wishes.push(Command::RequestRefund { amount: TOTAL, reason: String::new(), request: String::new() });
+            wishes.push(Command::RequestRefund {
+                by: RefundAsker::Administrator,
+                amount: TOTAL,
+                reason: String::new(),
+                request: String::new(),
+            });
         }
         if self.refunds_fail {
             wishes.push(Command::RetryRefund { refund: 1 });

@@ -23,7 +23,7 @@ use crate::domain::order::{
 };
 use crate::domain::{BuyerId, OrderNo};
 use crate::payment::{
-    Action, Charge, NewCharge, PaymentError, PaymentGateway, PaymentNo, Trade, TradeState, TradeType,
+    Action, Charge, NewCharge, PaymentError, PaymentGateway, PaymentNo, Trade, TradeState, TradeType, Wire,
 };
 use crate::persistence::{Db, StoreError, journal, payments};
 
@@ -33,21 +33,33 @@ const CREATE_PAUSE: Duration = Duration::from_millis(300);
 /// Longest wait for the order's actor.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The gateway of each channel that has one.
+/// The gateways that are switched on.
 #[derive(Clone, Debug, Default)]
-pub struct Gateways(HashMap<PayChannel, Arc<dyn PaymentGateway>>);
+pub struct Gateways(HashMap<Wire, Arc<dyn PaymentGateway>>);
 
 impl Gateways {
-    /// Channels without a gateway cannot be used.
+    /// Each under its wire.
     #[must_use]
-    pub fn new(gateways: HashMap<PayChannel, Arc<dyn PaymentGateway>>) -> Self {
-        Self(gateways)
+    pub fn new(gateways: Vec<Arc<dyn PaymentGateway>>) -> Self {
+        Self(gateways.into_iter().map(|gateway| (gateway.wire(), gateway)).collect())
     }
 
-    /// The gateway of a channel.
+    /// The gateway of a channel. WeChat knows a number whichever of its wires brought it, so the newer one is used for
+    /// all if both are on.
     #[must_use]
     pub fn of(&self, channel: PayChannel) -> Option<&Arc<dyn PaymentGateway>> {
-        self.0.get(&channel)
+        let wires: &[Wire] = match channel {
+            PayChannel::Wechat => &[Wire::WechatV3, Wire::WechatV2],
+            PayChannel::Alipay => &[Wire::Alipay],
+            PayChannel::Card | PayChannel::Simulated => &[],
+        };
+        wires.iter().find_map(|wire| self.0.get(wire))
+    }
+
+    /// The gateway of a wire: for its notifications.
+    #[must_use]
+    pub fn on(&self, wire: Wire) -> Option<&Arc<dyn PaymentGateway>> {
+        self.0.get(&wire)
     }
 }
 
@@ -102,10 +114,10 @@ impl PaymentDesk {
         Self { gateways, orders, db, clock, slot, bell: Arc::default() }
     }
 
-    /// True if the channel can be used.
+    /// The wire of a channel; `None` if the channel is not switched on.
     #[must_use]
-    pub fn has(&self, channel: PayChannel) -> bool {
-        self.gateways.of(channel).is_some()
+    pub fn wire_of(&self, channel: PayChannel) -> Option<Wire> {
+        self.gateways.of(channel).map(|gateway| gateway.wire())
     }
 
     /// Numbers an attempt and creates its charge; a repeat shows the open one again (R20, R21).

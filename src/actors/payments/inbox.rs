@@ -13,9 +13,9 @@ use super::effects::state;
 use crate::actors::background::Stop;
 use crate::actors::order_saga::SagaRejection;
 use crate::domain::OrderNo;
-use crate::domain::order::{Command, GatewayFact, PayChannel, Rejection, ReviewReason};
+use crate::domain::order::{Command, GatewayFact, Rejection, ReviewReason};
 use crate::failpoint;
-use crate::payment::{Notice, NoticeAnswer, NoticeEvent, NoticeRejection, RawNotice};
+use crate::payment::{Notice, NoticeAnswer, NoticeEvent, NoticeRejection, RawNotice, Wire};
 use crate::persistence::notices::{self, Kept, OpenNotice, StoredNotice};
 use crate::persistence::{Lease, StoreError, orders};
 
@@ -41,13 +41,12 @@ pub struct Received {
 }
 
 impl PaymentDesk {
-    /// Takes in a notification for this channel; success is answered only after it is stored.
+    /// Takes in a notification; success is answered only after it is stored, anything else makes the gateway repeat it.
     ///
     /// # Errors
-    /// [`PayRefusal::NoGateway`]; [`PayRefusal::Store`] if it could not be stored: the gateway must be told to repeat it.
-    pub async fn receive(&self, channel: PayChannel, raw: &RawNotice) -> Result<Received, PayRefusal> {
-        let gateway = self.gateways.of(channel).ok_or(PayRefusal::NoGateway)?;
-        let wire = gateway.wire();
+    /// [`PayRefusal::NoGateway`].
+    pub async fn receive(&self, wire: Wire, raw: &RawNotice) -> Result<Received, PayRefusal> {
+        let gateway = self.gateways.on(wire).ok_or(PayRefusal::NoGateway)?;
         let notice = match gateway.read_notice(raw).await {
             Ok(notice) => notice,
             Err(rejection) => {
@@ -61,13 +60,17 @@ impl PaymentDesk {
         let is_safe = match fact(&notice) {
             Some((order_no, fact)) => {
                 let id = format!("{}:{}", wire.name(), notice.id);
-                self.keep(StoredNotice { id, order_no, fact }).await?
+                let kept = self.keep(StoredNotice { id, order_no, fact }).await;
+                kept.unwrap_or_else(|error| {
+                    tracing::error!(%wire, %order_no, %error, "notification not stored, it comes again");
+                    false
+                })
             }
-            None => is_of_no_consequence(&notice),
+            None => {
+                tracing::warn!(%wire, id = notice.id, "notification about nothing that the shop knows");
+                is_of_no_consequence(&notice)
+            }
         };
-        if !is_safe {
-            tracing::warn!(%wire, "notification about nothing that the shop knows");
-        }
         Ok(Received { answer: gateway.answer_notice(is_safe), rejection: None })
     }
 

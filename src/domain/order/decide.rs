@@ -82,6 +82,8 @@ pub enum Command {
     },
     /// Return money.
     RequestRefund {
+        /// Who asks.
+        by: RefundAsker,
         /// How much; at most what is left.
         amount: Money,
         /// What the person said.
@@ -113,6 +115,15 @@ pub enum Command {
         /// What he found.
         note: String,
     },
+}
+
+/// Who may want money back, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefundAsker {
+    /// The owner: until the goods are on their way.
+    Buyer,
+    /// At any time.
+    Administrator,
 }
 
 /// Why a wish cannot be met now.
@@ -175,7 +186,10 @@ pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
         Command::RequestRefund { request, .. } if order.refunds.iter().any(|known| known.is_asked_by(request)) => {
             Ok(Vec::new())
         }
-        Command::RequestRefund { amount, reason, request } => request_refund(order, *amount, reason, request),
+        Command::RequestRefund { by, amount, reason, request } => {
+            may_refund(order, *by)?;
+            request_refund(order, *amount, reason, request)
+        }
         Command::RetryRefund { refund } => retry_refund(order, *refund),
         Command::ReportRefund { refund, state, gateway_no } => report_refund(order, *refund, *state, gateway_no),
         Command::RequestReview { reason } => Ok(review(order, *reason).into_iter().collect()),
@@ -375,7 +389,6 @@ fn auto_complete(order: &Order, after_ms: i64, now_ms: i64) -> Vec<Event> {
 }
 
 fn request_refund(order: &Order, amount: Money, reason: &str, request: &str) -> Decision {
-    may_refund(order)?;
     let left = order.total.minus(order.refund_promised());
     if !amount.is_positive() || amount > left {
         return Err(Rejection::RefundTooLarge { left });
@@ -390,9 +403,11 @@ fn request_refund(order: &Order, amount: Money, reason: &str, request: &str) -> 
     }])
 }
 
-fn may_refund(order: &Order) -> Result<(), Rejection> {
+fn may_refund(order: &Order, by: RefundAsker) -> Result<(), Rejection> {
     use OrderStatus as S;
-    if !matches!(order.status, S::Paid | S::Shipped | S::Completed | S::Refunding) {
+    let has_money = matches!(order.status, S::Paid | S::Shipped | S::Completed | S::Refunding);
+    let is_here = order.shipped_at_ms.is_none();
+    if !has_money || (by == RefundAsker::Buyer && !is_here) {
         return Err(Rejection::WrongState(order.status));
     }
     if order.refunds.len() >= REFUNDS_MAX {
@@ -408,7 +423,10 @@ fn retry_refund(order: &Order, refund: u16) -> Decision {
         return Ok(Vec::new());
     }
     match closed.purpose {
-        RefundPurpose::Order => request_refund(order, closed.amount, REFUND_AGAIN, ""),
+        RefundPurpose::Order => {
+            may_refund(order, RefundAsker::Administrator)?;
+            request_refund(order, closed.amount, REFUND_AGAIN, "")
+        }
         RefundPurpose::Surplus if order.refunds.len() >= REFUNDS_MAX => Err(Rejection::TooMany),
         RefundPurpose::Surplus => Ok(vec![Event::RefundRequested {
             refund: next_refund(order),

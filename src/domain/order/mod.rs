@@ -22,7 +22,7 @@ mod tests;
 
 pub use apply::{apply, replay};
 pub use charge::{ChargeTerms, TradeType};
-pub use decide::{ATTEMPTS_MAX, Command, REFUNDS_MAX, Rejection, decide};
+pub use decide::{ATTEMPTS_MAX, Command, REFUNDS_MAX, RefundAsker, Rejection, decide};
 pub use effects::{Effect, owed_effects};
 pub use events::{CancelReason, CompletedBy, Event, FailReason, RefundPurpose, ReviewReason};
 pub use report::GatewayFact;

@@ -1,7 +1,9 @@
 //! The journal decides: lost updates, units moved once, tampering seen.
 
 use super::*;
-use crate::domain::order::{CancelReason, ChargeTerms, Command, Effect, OrderStatus, PayChannel, RefundState, decide};
+use crate::domain::order::{
+    CancelReason, ChargeTerms, Command, Effect, OrderStatus, PayChannel, RefundAsker, RefundState, decide,
+};
 use crate::domain::stock::Pool;
 use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
 use crate::persistence::ledger::{StockLedger, TicketRef};
@@ -142,8 +144,12 @@ async fn r51_a_refund_returns_the_units_exactly_once() {
     let shop = Shop::with_units(3).await;
     let order = shop.order(Pool::Free, 1, 2).await.order;
     shop.command(order.order_no, &pay()).await;
-    let refund =
-        Command::RequestRefund { amount: order.total, reason: "changed my mind".to_owned(), request: String::new() };
+    let refund = Command::RequestRefund {
+        by: RefundAsker::Administrator,
+        amount: order.total,
+        reason: "changed my mind".to_owned(),
+        request: String::new(),
+    };
     let requested = shop.command(order.order_no, &refund).await;
     let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() };
     let events = decide(&requested.order, &report, NOW_MS).unwrap();

@@ -3,8 +3,8 @@
 use crate::domain::ids::{BuyerId, OrderNo, ProductId, SaleId};
 use crate::domain::money::Money;
 use crate::domain::order::{
-    CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundState, Rejection, apply,
-    decide, owed_effects, replay,
+    CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundAsker, RefundState,
+    Rejection, apply, decide, owed_effects, replay,
 };
 use crate::domain::stock::{Pool, Quantity};
 
@@ -175,7 +175,7 @@ pub fn refund(fen: i64) -> Command {
 
 pub fn refund_asked_by(fen: i64, request: &str) -> Command {
     let (amount, reason) = (Money::from_fen(fen), "changed my mind".to_owned());
-    Command::RequestRefund { amount, reason, request: request.to_owned() }
+    Command::RequestRefund { by: RefundAsker::Administrator, amount, reason, request: request.to_owned() }
 }
 
 pub const fn reported(refund: u16, state: RefundState) -> Command {

@@ -6,7 +6,7 @@ use super::fixture::{DEADLINE_MS, PLACED_AT_MS, Saga, TOTAL, closed, paid, place
 use crate::domain::money::Money;
 use crate::domain::order::{
     AttemptState, CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus as S, PayChannel, Refund,
-    RefundPurpose, RefundState, ReviewReason, UnitsState, apply, decide, owed_effects, replay,
+    RefundAsker, RefundPurpose, RefundState, ReviewReason, UnitsState, apply, decide, owed_effects, replay,
 };
 
 /// The units of one product: where an order's units are decides which count they are in.
@@ -65,7 +65,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::ConfirmReceipt),
         1 => Just(Command::AutoComplete { after_ms: 1_000 }),
         4 => prop_oneof![Just(TOTAL.fen()), -1..TOTAL.fen()].prop_map(|fen| {
-            Command::RequestRefund { amount: Money::from_fen(fen), reason: String::new(), request: String::new() }
+            Command::RequestRefund { by: RefundAsker::Administrator, amount: Money::from_fen(fen), reason: String::new(), request: String::new() }
         }),
         2 => (1..5_u16).prop_map(|refund| Command::RetryRefund { refund }),
         6 => (1..5_u16, refund_state()).prop_map(|(refund, state)| Command::ReportRefund { refund, state, gateway_no: String::new() }),
