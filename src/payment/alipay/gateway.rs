@@ -10,8 +10,8 @@ use super::signing;
 use crate::payment::error::PaymentError;
 use crate::payment::fields::{DESCRIPTION_BYTES_MAX, REASON_BYTES_MAX, check_charge, check_refund, cut, yuan};
 use crate::payment::gateway::{
-    BillLine, Charge, NewCharge, PaymentGateway, RefundOrder, RefundReport, RefundState, Trade, TradeState, TradeType,
-    Wire,
+    BillLine, Charge, NewCharge, PayerId, PaymentGateway, RefundOrder, RefundReport, RefundState, Trade, TradeState,
+    TradeType, Wire,
 };
 use crate::payment::notice::{Notice, NoticeAnswer, NoticeRejection, RawNotice};
 use crate::payment::numbers::{PaymentNo, RefundNo};
@@ -87,7 +87,7 @@ impl PaymentGateway for Alipay {
             total: answer.total_amount.as_deref().and_then(yuan),
             payer_total: answer.buyer_pay_amount.as_deref().and_then(yuan),
             paid_at_ms,
-            payer: answer.buyer_user_id.or(answer.buyer_open_id),
+            payer: answer.buyer_user_id.or(answer.buyer_open_id).map(PayerId),
             strange: None,
         };
         asked_for(is_ours, trade)

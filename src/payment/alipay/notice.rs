@@ -5,7 +5,7 @@ use super::client::Alipay;
 use super::gateway::trade_state;
 use super::signing::{self, Params, SignatureError};
 use crate::payment::fields::yuan;
-use crate::payment::gateway::{Mismatch, Trade, TradeState};
+use crate::payment::gateway::{Mismatch, PayerId, Trade, TradeState};
 use crate::payment::notice::{NOTICE_BYTES_MAX, Notice, NoticeEvent, NoticeRejection, RawNotice};
 use crate::payment::times;
 
@@ -51,7 +51,7 @@ impl Alipay {
             total: of("total_amount").and_then(yuan),
             payer_total: of("buyer_pay_amount").and_then(yuan),
             paid_at_ms,
-            payer: of("buyer_id").or_else(|| of("buyer_open_id")).map(str::to_owned),
+            payer: of("buyer_id").or_else(|| of("buyer_open_id")).map(str::to_owned).map(PayerId),
             strange,
         })
     }

@@ -10,8 +10,8 @@ use crate::domain::Money;
 use crate::payment::error::PaymentError;
 use crate::payment::fields::{DESCRIPTION_BYTES_MAX, REASON_BYTES_MAX, check_charge, check_refund, cut, fen};
 use crate::payment::gateway::{
-    BillLine, Charge, JsapiCall, Mismatch, NewCharge, PaymentGateway, RefundOrder, RefundReport, RefundState, Trade,
-    TradeState, TradeType, Wire,
+    BillLine, Charge, JsapiCall, Mismatch, NewCharge, PayerId, PaymentGateway, RefundOrder, RefundReport, RefundState,
+    Trade, TradeState, TradeType, Wire,
 };
 use crate::payment::notice::{Notice, NoticeAnswer, NoticeRejection, RawNotice};
 use crate::payment::numbers::{PaymentNo, RefundNo};
@@ -33,7 +33,7 @@ impl PaymentGateway for WechatV2 {
         check_charge(charge)?;
         let (trade_type, openid, scene) = match &charge.trade_type {
             TradeType::QrCode => ("NATIVE", "", ""),
-            TradeType::InWechat { openid } => ("JSAPI", openid.as_str(), ""),
+            TradeType::InWechat { openid } => ("JSAPI", openid.0.as_str(), ""),
             TradeType::MobileBrowser => ("MWEB", "", H5_SCENE),
             TradeType::Page { .. } => return Err(PaymentError::Unacceptable("WeChat Pay has no page of its own")),
         };
@@ -187,7 +187,7 @@ impl WechatV2 {
             total: of("total_fee").and_then(fen),
             payer_total: payer_total.filter(|_| is_settled),
             paid_at_ms: of("time_end").and_then(times::from_compact).filter(|_| is_settled),
-            payer: of("openid").map(str::to_owned),
+            payer: of("openid").map(str::to_owned).map(PayerId),
             strange,
         })
     }
