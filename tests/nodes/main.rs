@@ -18,3 +18,4 @@ mod paused;
 mod pushes;
 mod registry;
 mod resume;
+mod upgrade;
