@@ -14,7 +14,7 @@ use crate::support::process::ShopProcess;
 use crate::support::verbs::{Product, SIMULATED};
 
 /// How long a step lingers at its point: long enough to be stopped there.
-const LINGERS: &str = "delay(4000)";
+const LINGERS: &str = "delay(2000)";
 /// A lease of an effect (30 s) ends, and what it stood for is done.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(50);
 const REACHED_WITHIN: Duration = Duration::from_secs(10);
@@ -25,6 +25,8 @@ const ALREADY_PAID: i64 = 30_007;
 /// A first node that runs, and a second one that does not yet.
 async fn two_nodes(services: &Services, database: &str) -> (ShopProcess, ShopProcess) {
     let mut first = ShopProcess::prepare_on(Ground::on(database, &services.redis, &services.amqp).await);
+    // whoever asks waits for as long as the process is stopped, and some more
+    first.set("RUSHMALL__ACTORS__ASK_TIMEOUT_MS", "9000");
     first.start().await;
     let second = first.beside(1);
     (first, second)
