@@ -13,6 +13,8 @@ pub mod keyring;
 pub mod link;
 pub mod notice;
 pub mod numbers;
+pub mod setup;
+pub mod simulated;
 pub mod times;
 mod wechat_bill;
 pub mod wechat_v2;
