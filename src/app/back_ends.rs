@@ -9,13 +9,13 @@ use anyhow::Context as _;
 use tokio::sync::Mutex;
 
 use crate::actors::announcer::Announcer;
-use crate::actors::payments::Gateways;
 use crate::actors::shop::{BackEnds, Surroundings};
 use crate::clock::Clock;
 use crate::config::{Settings, Setup};
 use crate::messaging::rabbitmq::Broker;
 use crate::messaging::redis_broadcast::RedisBroadcast;
 use crate::messaging::{InProcessQueue, Nodes, OrderQueue};
+use crate::payment::setup::Gateways;
 use crate::persistence::carts::CartTerms;
 use crate::persistence::limits::{ClickLimit, SharedClicks};
 use crate::persistence::recovering::{IsQuiet, Recovering};
@@ -25,10 +25,13 @@ use crate::redis_link::RedisLink;
 /// The back ends that the settings name.
 ///
 /// # Errors
-/// If Redis or RabbitMQ cannot be reached within its connect timeout.
+/// If the settings of a gateway lack something, or Redis or RabbitMQ cannot be reached within its connect timeout.
 pub async fn open(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
     let settings = &setup.settings;
-    if settings.is_cluster() { of_cluster(setup, db, clock).await } else { Ok(embedded(settings, db, clock)) }
+    let gateways = Gateways::open(settings, clock).context("the payment gateways cannot be used")?;
+    let back_ends =
+        if settings.is_cluster() { of_cluster(setup, db, clock).await? } else { embedded(settings, db, clock) };
+    Ok(BackEnds { gateways, ..back_ends })
 }
 
 /// The database and memory of this machine, whatever the settings name.

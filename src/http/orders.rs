@@ -290,7 +290,7 @@ pub async fn pay_order(
     Params(wanted): Params<PayOrder>,
 ) -> Result<HttpResponse, ApiError> {
     let order_no: OrderNo = from_path(&path, Code::ORDER_NOT_FOUND)?;
-    if state.shop.desk.wire_of(wanted.pay_type).is_some() {
+    if state.shop.desk.notify_url(wanted.pay_type).is_some() {
         return once(&request, &state, caller.buyer, 0, async |_: Turn| {
             open_charge(&state, &request, caller.buyer, order_no, (wanted.pay_type, TradeType::default())).await
         })

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::auth::Caller;
 use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
-use super::extract::{Params, Query, from_path};
+use super::extract::{Params, Query};
 use super::fields::{Fields, FromFields};
 use super::i18n::{Lang, status_text};
 use super::idempotent::{Turn, once};
@@ -24,7 +24,7 @@ use crate::domain::codes::Code;
 use crate::domain::money::FEN_MAX;
 use crate::domain::order::{ChargeTerms, Command, Order, PayChannel, RefundAsker, TradeType};
 use crate::domain::{BuyerId, Money, OrderNo};
-use crate::payment::{Charge, JsapiCall, Trade, TradeState, Wire};
+use crate::payment::{Charge, JsapiCall, Trade, TradeState};
 use crate::persistence::payments::refund_no;
 use crate::persistence::{journal, orders};
 
@@ -211,11 +211,11 @@ pub(super) async fn open_charge(
     (channel, trade_type): (PayChannel, TradeType),
 ) -> Result<UnifiedOrder, ApiError> {
     let desk = &state.shop.desk;
-    let wire = desk.wire_of(channel).ok_or(ApiError::from(Code::PAYMENT_CHANNEL))?;
+    let notify_url = desk.notify_url(channel).ok_or(ApiError::from(Code::PAYMENT_CHANNEL))?;
     let terms = ChargeTerms {
         expires_at_ms: 0, // follows from the order's deadline
         description: description(state, order_no).await?,
-        notify_url: notify_url(state, wire),
+        notify_url,
         trade_type,
         buyer_ip: request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default(),
     };
@@ -231,17 +231,6 @@ async fn description(state: &AppState, order_no: OrderNo) -> Result<String, ApiE
     let end = (0..=DESCRIPTION_BYTES_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
     name.truncate(end.unwrap_or(0));
     Ok(name)
-}
-
-/// Where the gateway of this wire tells of payments and refunds.
-fn notify_url(state: &AppState, wire: Wire) -> String {
-    let path = match wire {
-        Wire::WechatV3 => "/api/pay/wechat/v3/notify",
-        Wire::WechatV2 => "/api/pay/wechat/notify",
-        Wire::Alipay => "/api/pay/alipay/notify",
-        Wire::Simulated => "",
-    };
-    format!("{}{path}", state.settings.payment.notify_base_url.trim_end_matches('/'))
 }
 
 fn shown(ChargeOpened { order, payment_no, charge }: ChargeOpened) -> UnifiedOrder {

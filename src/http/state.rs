@@ -132,7 +132,7 @@ mod tests {
         let tokens = Tokens::new(&crate::random::bytes::<32>(), &settings.auth);
         let (carts, limiter) = (Arc::new(SqlCarts::new(db.clone())), Arc::new(MemoryLimiter::new(clock.clone())));
         let surroundings = Surroundings::alone();
-        let gateways = crate::actors::payments::Gateways::default();
+        let gateways = crate::payment::setup::Gateways::default();
         let back_ends =
             BackEnds { ledger, queue, announcer: None, carts, limiter, gateways, shared_clicks: None, surroundings };
         let shop = Shop::open(Foundations { settings, db, back_ends, clock, host });

@@ -9,7 +9,6 @@
 //! kept here: a crash between the two steps leaves an open attempt, which a repeat, the poller or the deadline takes up.
 //! Gateways are asked outside of the order's actor, so that a slow one holds up nobody else's command.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +21,8 @@ use crate::domain::order::{
     self, Attempt, AttemptState, ChargeTerms, Command, Order, OrderStatus, PayChannel, Rejection, ReviewReason,
 };
 use crate::domain::{BuyerId, OrderNo};
-use crate::payment::{
-    Action, Charge, NewCharge, PaymentError, PaymentGateway, PaymentNo, Trade, TradeState, TradeType, Wire,
-};
+use crate::payment::setup::Gateways;
+use crate::payment::{Action, Charge, NewCharge, PayerId, PaymentError, PaymentNo, Trade, TradeState, TradeType};
 use crate::persistence::{Db, StoreError, journal, payments};
 
 /// A create whose outcome is unknown is repeated this often at once, with the pause between.
@@ -32,36 +30,6 @@ const CREATE_TRIES: u32 = 2;
 const CREATE_PAUSE: Duration = Duration::from_millis(300);
 /// Longest wait for the order's actor.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The gateways that are switched on.
-#[derive(Clone, Debug, Default)]
-pub struct Gateways(HashMap<Wire, Arc<dyn PaymentGateway>>);
-
-impl Gateways {
-    /// Each under its wire.
-    #[must_use]
-    pub fn new(gateways: Vec<Arc<dyn PaymentGateway>>) -> Self {
-        Self(gateways.into_iter().map(|gateway| (gateway.wire(), gateway)).collect())
-    }
-
-    /// The gateway of a channel. WeChat knows a number whichever of its wires brought it, so the newer one is used for
-    /// all if both are on.
-    #[must_use]
-    pub fn of(&self, channel: PayChannel) -> Option<&Arc<dyn PaymentGateway>> {
-        let wires: &[Wire] = match channel {
-            PayChannel::Wechat => &[Wire::WechatV3, Wire::WechatV2],
-            PayChannel::Alipay => &[Wire::Alipay],
-            PayChannel::Card | PayChannel::Simulated => &[],
-        };
-        wires.iter().find_map(|wire| self.0.get(wire))
-    }
-
-    /// The gateway of a wire: for its notifications.
-    #[must_use]
-    pub fn on(&self, wire: Wire) -> Option<&Arc<dyn PaymentGateway>> {
-        self.0.get(&wire)
-    }
-}
 
 /// A charge that waits for the buyer.
 #[derive(Clone, Debug)]
@@ -114,10 +82,10 @@ impl PaymentDesk {
         Self { gateways, orders, db, clock, slot, bell: Arc::default() }
     }
 
-    /// The wire of a channel; `None` if the channel is not switched on.
+    /// Where the gateway of a channel tells of payments; `None` if the channel is not switched on.
     #[must_use]
-    pub fn wire_of(&self, channel: PayChannel) -> Option<Wire> {
-        self.gateways.of(channel).map(|gateway| gateway.wire())
+    pub fn notify_url(&self, channel: PayChannel) -> Option<String> {
+        self.gateways.of(channel).map(|gateway| self.gateways.notify_url(gateway.wire()))
     }
 
     /// Numbers an attempt and creates its charge; a repeat shows the open one again (R20, R21).
@@ -280,7 +248,7 @@ fn new_charge(order: &Order, attempt: &Attempt) -> Result<NewCharge, PaymentErro
         notify_url: terms.notify_url,
         trade_type: match terms.trade_type {
             order::TradeType::QrCode => TradeType::QrCode,
-            order::TradeType::InWechat { openid } => TradeType::InWechat { openid },
+            order::TradeType::InWechat { openid } => TradeType::InWechat { openid: PayerId(openid) },
             order::TradeType::MobileBrowser => TradeType::MobileBrowser,
             order::TradeType::Page { return_url } => TradeType::Page { return_url },
         },

@@ -5,6 +5,6 @@ mod effects;
 mod inbox;
 mod schedule;
 
-pub use desk::{ChargeOpened, Gateways, PayRefusal, PaymentDesk};
+pub use desk::{ChargeOpened, PayRefusal, PaymentDesk};
 pub use effects::Progress;
 pub use inbox::Received;
