@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use rushmall::actors::shop::Shop;
 use rushmall::clock::Clock;
 use rushmall::config::{RedisSettings, Settings};
 use rushmall::domain::user::FIRST_ADMIN;
@@ -123,6 +124,11 @@ impl Node {
         self.running = Some(running);
     }
 
+    /// What this node is made of.
+    pub fn inside(&self) -> &Shop {
+        &self.running.as_ref().expect("the node is open").shop
+    }
+
     /// Somebody who talks to this node.
     pub fn visitor(&self) -> Person {
         Person::visitor(&self.address)
@@ -220,6 +226,13 @@ impl OwnRedis {
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Forgets everything.
+    pub fn flush(&self) {
+        let client = redis::Client::open(self.url()).expect("a URL");
+        let mut connection = client.get_connection().expect("Redis answers");
+        redis::cmd("FLUSHALL").exec(&mut connection).expect("flushed");
     }
 
     /// SIGKILL.

@@ -14,5 +14,6 @@ mod health;
 mod losses;
 mod outbox;
 mod pushes;
+mod rebuilds;
 mod registry;
 mod resume;

@@ -1,0 +1,154 @@
+//! Redis forgets all accounts in the middle of a sale: what is rebuilt from the database promises no unit twice and gives
+//! no buyer more than his limit, wherever the tickets of the lost account are at that moment.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use rushmall::actors::shop::Shop;
+use rushmall::config::RedisSettings;
+use rushmall::domain::stock::{Claim, OrderDetails, Pool, Quantity, Ticket, TicketKind};
+use rushmall::domain::{BuyerId, Money, OrderNo, ProductId};
+use rushmall::persistence::Db;
+use serde_json::json;
+
+use crate::cluster::{Cluster, OwnRedis, Services, Shared, number, on_each_database};
+use crate::support::client::Person;
+use crate::support::verbs::{Product, Sale};
+
+const FAILED: i64 = 8;
+const UNPAID: i64 = 1;
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Nodes on a Redis that only this test has.
+async fn forgetful(services: &Services, database: &str, count: u8) -> (OwnRedis, Cluster) {
+    let redis = OwnRedis::start().await;
+    let mut shared = Shared::new(services, database).await;
+    shared.redis = RedisSettings { url: redis.url(), ..shared.redis };
+    (redis, Cluster::on(shared, count))
+}
+
+async fn count(db: &Db, condition: &str) -> i64 {
+    number(db, &format!("SELECT COUNT(*) AS n FROM orders WHERE {condition}")).await
+}
+
+#[tokio::test]
+async fn r16_tickets_in_the_queue_are_counted_though_no_order_of_the_product_was_ever_written() {
+    on_each_database(|services, database| async move {
+        let (redis, cluster) = forgetful(&services, &database, 2).await;
+        let admin = cluster.admin().await;
+        let (product, _) = admin.make_sale("the first instant", 6).await;
+        let buyers = admin.make_buyers(18, "instant").await;
+        let (early, late) = buyers.split_at(4);
+        admin.command_actor("order_writer", "0", "pause").await.accepted();
+        let answers = join_all(early.iter().map(|buyer| buyer.buy(&product))).await;
+        assert!(answers.iter().all(|answer| answer.is_accepted()), "{answers:?}");
+        redis.flush();
+        let db = cluster.shared.schema.db().await;
+        assert_eq!(count(&db, "1 = 1").await, 0, "all of them are on their way");
+        let writing = async {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            admin.command_actor("order_writer", "0", "resume").await.accepted();
+        };
+        let clicking = late.iter().enumerate().map(|(at, buyer)| {
+            let (node, product) = (&cluster.nodes[at % 2], &product);
+            async move { until_answered(&node.meets(buyer), product).await }
+        });
+        let (accepted, ()) = futures::join!(join_all(clicking), writing);
+        assert_eq!(accepted.into_iter().filter(|accepted| *accepted).count(), 2, "six units, four of them promised");
+        cluster.until(&db, "SELECT COUNT(*) AS n FROM orders", 6).await;
+        assert_eq!(count(&db, &format!("status = {FAILED}")).await, 0);
+        db.close().await;
+    })
+    .await;
+}
+
+/// Clicks until he is told yes or no; true if yes.
+async fn until_answered(buyer: &Person, product: &Product) -> bool {
+    let started = std::time::Instant::now();
+    loop {
+        let answer = buyer.buy(product).await;
+        if answer.is_accepted() || (answer.code == 60_003 && started.elapsed() > Duration::from_secs(1)) {
+            return answer.is_accepted();
+        }
+        assert!(started.elapsed() < PATIENCE, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+}
+
+/// A ticket that the ledger has accepted and that is on no way that a rebuild can see, as if another node held it.
+async fn accepted(shop: &Shop, buyer: &Person, product: &Product, sale: &Sale) -> Ticket {
+    let claim = Claim {
+        order_no: shop.numbers.next(),
+        buyer: BuyerId(buyer.user_id),
+        product: ProductId(product.id),
+        pool: Pool::from(sale.id),
+        quantity: Quantity::ONE,
+        unit_price: Money::from_fen(990),
+        kind: TicketKind::Owed,
+        details: OrderDetails::default(),
+    };
+    let answers = shop.ledger.reserve(claim.product, &[claim.clone()], shop.clock.now_ms()).await;
+    answers.expect("the ledger answers").pop().expect("one answer").expect("there are units")
+}
+
+async fn until_written(who: &Person, order_no: OrderNo) -> i64 {
+    let started = std::time::Instant::now();
+    loop {
+        let answer = who.order(&order_no.to_string()).await;
+        let status = answer.data["status"].as_i64().unwrap_or_default();
+        if answer.is_accepted() && status != 0 {
+            return status;
+        }
+        assert!(started.elapsed() < PATIENCE, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+#[tokio::test]
+async fn r16_a_ticket_of_a_lost_account_that_comes_late_does_not_break_its_buyers_limit() {
+    on_each_database(|services, database| async move {
+        let (redis, cluster) = forgetful(&services, &database, 1).await;
+        let admin = cluster.admin().await;
+        let (product, sale) = admin.make_sale("late tickets", 9).await;
+        let (ann, bob) = (cluster.nodes[0].visitor().register("ann").await, cluster.nodes[0].visitor().register("bob").await);
+        let shop = cluster.nodes[0].inside();
+        let db = cluster.shared.schema.db().await;
+
+        // he bought again before the late one came
+        let late = accepted(shop, &ann, &product, &sale).await;
+        redis.flush();
+        let second: OrderNo = ann.buy(&product).await.order_no().parse().expect("a number");
+        assert_eq!(until_written(&ann, second).await, UNPAID);
+        shop.queue.publish(std::slice::from_ref(&late)).await.expect("published");
+        let order_no = late.claim.order_no;
+        assert_eq!(until_written(&ann, order_no).await, FAILED);
+        let order = ann.order(&order_no.to_string()).await.accepted();
+        assert_eq!(order["end_reason"], "over_limit", "{order}");
+        let told = ann.buy_result(&order_no.to_string()).await.accepted();
+        assert_eq!((&told["status"], &told["reason"]), (&json!("failed"), &json!("over_limit")));
+
+        // the late one came between his second promise and its order
+        let late = accepted(shop, &bob, &product, &sale).await;
+        redis.flush();
+        let again = accepted(shop, &bob, &product, &sale).await;
+        shop.queue.publish(std::slice::from_ref(&late)).await.expect("published");
+        assert_eq!(until_written(&bob, late.claim.order_no).await, UNPAID);
+        shop.queue.publish(std::slice::from_ref(&again)).await.expect("published");
+        assert_eq!(until_written(&bob, again.claim.order_no).await, FAILED);
+
+        for buyer in [&ann, &bob] {
+            assert_eq!(count(&db, &format!("user_id = {} AND status = {UNPAID}", buyer.user_id)).await, 1);
+            buyer.buy(&product).await.rejected(60_004);
+        }
+        // what failed holds no unit: seven others have theirs
+        let others = admin.make_buyers(8, "others").await;
+        let mut sold = 0;
+        for other in &others {
+            sold += i64::from(until_answered(other, &product).await);
+        }
+        assert_eq!(sold, 7);
+        cluster.until(&db, &format!("SELECT COUNT(*) AS n FROM orders WHERE status = {UNPAID}"), 9).await;
+        db.close().await;
+    })
+    .await;
+}
