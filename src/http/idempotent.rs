@@ -21,6 +21,7 @@ use crate::domain::codes::Code;
 use crate::domain::{BuyerId, OrderNo, ProductId};
 use crate::persistence::Lease;
 use crate::persistence::idempotency::{self, Begun, IdempotencyKey, StoredAnswer, Work};
+use crate::persistence::ledger_accounts;
 use crate::persistence::orders;
 
 const KEY_CHARS_MAX: usize = 100;
@@ -122,7 +123,11 @@ pub async fn unless_undecided<T>(
 /// comes of it.
 async fn is_undecided(state: &AppState, product: ProductId, order_no: OrderNo) -> Result<bool, ApiError> {
     let ledger = &state.shop.ledger;
-    if !ledger.is_shared() || ledger.epoch(product).await?.is_none_or(|rebuilt_ms| order_no.made_at_ms() > rebuilt_ms) {
+    if !ledger.is_shared() {
+        return Ok(false);
+    }
+    let account = ledger_accounts::find(&state.db, product).await?;
+    if account.is_none_or(|account| order_no.made_at_ms() > account.built_at_ms) {
         return Ok(false);
     }
     if ledger.find(order_no, Some(product)).await?.is_some_and(|record| record.returned) {
