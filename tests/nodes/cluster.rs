@@ -155,9 +155,16 @@ impl Cluster {
     }
 
     pub fn on(shared: Shared, count: u8) -> Self {
+        Self::with(shared, count, |_| {})
+    }
+
+    /// The same after a change of every node's settings.
+    pub fn with(shared: Shared, count: u8, change: impl Fn(&mut Settings)) -> Self {
         let mut admin_password = None;
         let nodes = (0..count).map(|slot| {
-            let (node, password) = Node::try_open(shared.settings(slot)).expect("the node opens");
+            let mut settings = shared.settings(slot);
+            change(&mut settings);
+            let (node, password) = Node::try_open(settings).expect("the node opens");
             admin_password = admin_password.take().or(password);
             node
         });

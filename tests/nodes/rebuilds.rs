@@ -4,15 +4,18 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use rushmall::actors::order_writer::{THE_WRITER, WriteOrders};
 use rushmall::actors::shop::Shop;
-use rushmall::config::RedisSettings;
+use rushmall::config::{RedisSettings, Settings};
 use rushmall::domain::stock::{Claim, ClaimRejection, OrderDetails, Pool, Quantity, Ticket, TicketKind};
 use rushmall::domain::{BuyerId, Money, OrderNo, ProductId};
 use rushmall::persistence::Db;
-use serde_json::json;
+use rushmall::persistence::placing::OrderGroup;
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, OwnRedis, Services, Shared, number, on_each_database};
-use crate::support::client::Person;
+use crate::support::client::{Answer, Person};
 use crate::support::verbs::{Product, Sale};
 
 const FAILED: i64 = 8;
@@ -25,7 +28,11 @@ async fn forgetful(services: &Services, database: &str, count: u8) -> (OwnRedis,
     let redis = OwnRedis::start().await;
     let mut shared = Shared::new(services, database).await;
     shared.redis = RedisSettings { url: redis.url(), ..shared.redis };
-    (redis, Cluster::on(shared, count))
+    let change = |settings: &mut Settings| {
+        settings.actors.ask_timeout_ms = 1_500;
+        settings.orders.prepared_expires_ms = 60_000;
+    };
+    (redis, Cluster::with(shared, count, change))
 }
 
 async fn count(db: &Db, condition: &str) -> i64 {
@@ -169,6 +176,103 @@ async fn r16_a_ticket_of_a_lost_account_that_comes_late_does_not_break_its_buyer
         }
         assert_eq!(sold, 7);
         cluster.until(&db, &format!("SELECT COUNT(*) AS n FROM orders WHERE status = {UNPAID}"), 9).await;
+        db.close().await;
+    })
+    .await;
+}
+
+/// Redis forgets everything between a request whose outcome nobody knows and its repeat. What the request gave to an
+/// order writer is written only then.
+async fn repeated_after_a_loss(
+    (redis, cluster, db, products): (&OwnRedis, &Cluster, &Db, &[Product]),
+    buyer: &Person,
+    ask: impl AsyncFn() -> Answer,
+    wish_again: impl AsyncFn(),
+    orders: i64,
+) {
+    let (admin, shop) = (cluster.admin().await, cluster.nodes[0].inside());
+    let before = count(db, "1 = 1").await;
+    for product in products {
+        shop.ledger.snapshot(ProductId(product.id)).await.expect("rebuilt after the last loss");
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await; // numbers made from here on are new to these accounts
+    admin.command_actor("order_writer", "0", "pause").await.accepted();
+    ask().await.with_status(503);
+    let tickets = tickets_of_key(shop, db, buyer).await;
+    assert_eq!(tickets.len() as i64, orders);
+    redis.flush();
+    wish_again().await;
+    for _ in 0..3 {
+        ask().await.with_status(503);
+    }
+    assert_eq!(count(db, "1 = 1").await, before, "nothing was written meanwhile");
+    admin.command_actor("order_writer", "0", "resume").await.accepted();
+    let groups = vec![OrderGroup { tickets, atomic: true, clears_cart_of: None }];
+    shop.writer.ask(&THE_WRITER, WriteOrders { groups }, PATIENCE).await.expect("the writer answers");
+    let answer = until_done(&ask).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let told = answer.as_array().map_or(1, Vec::len);
+    assert_eq!((told as i64, count(db, &format!("user_id = {}", buyer.user_id)).await), (orders, orders));
+}
+
+/// The units that the buyer's only key holds.
+async fn tickets_of_key(shop: &Shop, db: &Db, buyer: &Person) -> Vec<Ticket> {
+    let sql = format!("SELECT order_nos FROM idempotency_keys WHERE user_id = {}", buyer.user_id);
+    let row = db.reader().query_one_raw(Statement::from_string(db.backend(), sql)).await.expect("the database answers");
+    let numbers: String = row.expect("a key").try_get("", "order_nos").expect("numbers");
+    let mut tickets = Vec::new();
+    for number in numbers.split(',').filter_map(|number| number.get(..26)) {
+        let found = shop.ledger.find(number.parse().expect("a number"), None).await.expect("the ledger answers");
+        tickets.extend(found.map(|record| record.ticket));
+    }
+    tickets
+}
+
+async fn until_done(ask: impl AsyncFn() -> Answer) -> Value {
+    let started = std::time::Instant::now();
+    loop {
+        let answer = ask().await;
+        if answer.is_accepted() {
+            return answer.data;
+        }
+        assert!(started.elapsed() < PATIENCE && answer.status == 503, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn r3_r16_a_repeat_after_redis_forgot_makes_no_second_set_of_orders() {
+    on_each_database(|services, database| async move {
+        let (redis, cluster) = forgetful(&services, &database, 1).await;
+        let admin = cluster.admin().await;
+        let db = cluster.shared.schema.db().await;
+        let mut products = Vec::new();
+        for name in ["one", "two", "three"] {
+            products.push(admin.make_product(name, 9.9, 9).await);
+        }
+        let around = (&redis, &cluster, &db, &*products);
+        let visitor = cluster.nodes[0].visitor();
+        let ann = visitor.register("ann").await;
+        let order = async || ann.place_order_once(&products[0], 1, "order").await;
+        repeated_after_a_loss(around, &ann, order, async || {}, 1).await;
+
+        // the cart was forgotten as well, and is filled again: as it was, or otherwise
+        for (name, again) in [("bob", [1, 2]), ("carl", [0, 2])] {
+            let buyer = visitor.register(name).await;
+            let fill = async |lines: [usize; 2]| {
+                for at in lines {
+                    buyer.add_to_cart(&products[at], 1).await.accepted();
+                }
+            };
+            fill([1, 2]).await;
+            let checkout = async || buyer.checkout_once("checkout").await;
+            repeated_after_a_loss(around, &buyer, checkout, async || fill(again).await, 2).await;
+        }
+        // or left as it is: empty
+        let dora = visitor.register("dora").await;
+        dora.add_to_cart(&products[1], 2).await.accepted();
+        let checkout = async || dora.checkout_once("checkout").await;
+        repeated_after_a_loss(around, &dora, checkout, async || {}, 1).await;
         db.close().await;
     })
     .await;
