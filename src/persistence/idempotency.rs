@@ -13,7 +13,8 @@ use sea_orm::{DatabaseTransaction, QuerySelect as _, Set};
 use super::db::Db;
 use super::error::StoreError;
 use super::leases::{Holders, Lease};
-use crate::domain::{BuyerId, OrderNo};
+use crate::domain::stock::OrderLine;
+use crate::domain::{BuyerId, OrderNo, ProductId};
 
 /// How long an answer is repeated.
 pub const KEPT_MS: i64 = 24 * 3_600_000;
@@ -75,6 +76,8 @@ pub struct Work<'a> {
     pub fingerprint: &'a str,
     /// The numbers to work under if nobody had the key before.
     pub fresh: &'a [OrderNo],
+    /// What each of them is for, where the request itself does not say so: a cart may be another one at the next.
+    pub lines: &'a [OrderLine],
     /// How long it may work before another request takes the key over.
     pub lease: Lease,
 }
@@ -86,6 +89,8 @@ pub enum Begun {
     Work {
         /// From the first request with the key.
         order_nos: Vec<OrderNo>,
+        /// What they are for, as it was said then.
+        lines: Vec<OrderLine>,
         /// True if an earlier request may have done some of it already.
         is_repeat: bool,
         /// Names this turn: [`finish`] and [`abandon`] of a turn that was taken over change nothing.
@@ -142,8 +147,9 @@ async fn begin_once(db: &Db, key: &IdempotencyKey, work: Work<'_>, now_ms: i64) 
 /// Whether the row was written by the turn that began so.
 fn is_of(row: &Model, begun: &Begun) -> bool {
     match begun {
-        Begun::Work { order_nos, lease_until_ms, .. } => {
-            row.http_status == NO_ANSWER && row.lease_until_ms == *lease_until_ms && row.order_nos == joined(order_nos)
+        Begun::Work { order_nos, lines, lease_until_ms, .. } => {
+            let is_same_turn = row.http_status == NO_ANSWER && row.lease_until_ms == *lease_until_ms;
+            is_same_turn && row.order_nos == joined(order_nos, lines)
         }
         _ => false,
     }
@@ -160,7 +166,7 @@ async fn insert(
         user_id: Set(key.user.0),
         idempotency_key: Set(key.key.clone()),
         fingerprint: Set(work.fingerprint.to_owned()),
-        order_nos: Set(joined(work.fresh)),
+        order_nos: Set(joined(work.fresh, work.lines)),
         http_status: Set(NO_ANSWER),
         answer: Set(String::new()),
         lease_until_ms: Set(lease_until_ms),
@@ -168,7 +174,8 @@ async fn insert(
         lease_slot: Set(work.lease.slot.into()),
     };
     Entity::insert(row).exec_without_returning(tx).await.map_err(StoreError::during("storing an idempotency key"))?;
-    Ok(Begun::Work { order_nos: work.fresh.to_vec(), is_repeat: false, lease_until_ms })
+    let (order_nos, lines) = (work.fresh.to_vec(), work.lines.to_vec());
+    Ok(Begun::Work { order_nos, lines, is_repeat: false, lease_until_ms })
 }
 
 async fn judge(tx: &DatabaseTransaction, row: Model, work: Work<'_>, now_ms: i64) -> Result<Begun, StoreError> {
@@ -196,7 +203,8 @@ async fn judge(tx: &DatabaseTransaction, row: Model, work: Work<'_>, now_ms: i64
     if taken.rows_affected == 0 {
         return Ok(Begun::Running { lease_left_ms: work.lease.ms });
     }
-    Ok(Begun::Work { order_nos: read(&row)?, is_repeat: true, lease_until_ms })
+    let (order_nos, lines) = read(&row)?;
+    Ok(Begun::Work { order_nos, lines, is_repeat: true, lease_until_ms })
 }
 
 /// Replaces the numbers of the turn that ends at `lease_until_ms`: the old ones are spent, their units were given back.
@@ -209,8 +217,9 @@ pub async fn renumber(
     key: &IdempotencyKey,
     lease_until_ms: i64,
     fresh: &[OrderNo],
+    lines: &[OrderLine],
 ) -> Result<bool, StoreError> {
-    change_turn(db, key, lease_until_ms, [(Column::OrderNos, Expr::value(joined(fresh)))]).await
+    change_turn(db, key, lease_until_ms, [(Column::OrderNos, Expr::value(joined(fresh, lines)))]).await
 }
 
 /// Stores the answer of the turn that ends at `lease_until_ms`; false if the key was taken over meanwhile.
@@ -310,15 +319,30 @@ pub async fn purge(db: &Db, now_ms: i64) -> Result<u64, StoreError> {
     .await
 }
 
-fn joined(order_nos: &[OrderNo]) -> String {
-    order_nos.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+/// Numbers with commas between; of one that has a line `number:product:units`.
+fn joined(order_nos: &[OrderNo], lines: &[OrderLine]) -> String {
+    let text = |order_no: &OrderNo| match lines.iter().find(|line| line.order_no == *order_no) {
+        Some(OrderLine { product, quantity, .. }) => format!("{order_no}:{product}:{}", quantity.units()),
+        None => order_no.to_string(),
+    };
+    order_nos.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
-fn read(row: &Model) -> Result<Vec<OrderNo>, StoreError> {
-    let texts = row.order_nos.split(',').filter(|text| !text.is_empty());
-    texts
-        .map(|text| text.parse().map_err(|_| StoreError::Corrupt { what: format!("the order number {text} of a key") }))
-        .collect()
+fn read(row: &Model) -> Result<(Vec<OrderNo>, Vec<OrderLine>), StoreError> {
+    let (mut order_nos, mut lines) = (Vec::new(), Vec::new());
+    for text in row.order_nos.split(',').filter(|text| !text.is_empty()) {
+        let corrupt = || StoreError::Corrupt { what: format!("the order number {text} of a key") };
+        let (number, line) = text.split_once(':').map_or((text, None), |(number, line)| (number, Some(line)));
+        let order_no: OrderNo = number.parse().map_err(|_| corrupt())?;
+        if let Some(line) = line {
+            let (product, units) = line.split_once(':').ok_or_else(corrupt)?;
+            let product = ProductId(product.parse().map_err(|_| corrupt())?);
+            let units: i64 = units.parse().map_err(|_| corrupt())?;
+            lines.push(OrderLine { order_no, product, quantity: units.try_into().map_err(|_| corrupt())? });
+        }
+        order_nos.push(order_no);
+    }
+    Ok((order_nos, lines))
 }
 
 #[cfg(test)]
@@ -346,7 +370,9 @@ mod tests {
     impl Shop {
         async fn begin(&self, key: &IdempotencyKey, body: &str, now_ms: i64) -> Begun {
             let fresh = [self.numbers.next(), self.numbers.next()];
-            begin(&self.db, key, Work { fingerprint: body, fresh: &fresh, lease: LEASE }, now_ms).await.unwrap()
+            begin(&self.db, key, Work { fingerprint: body, fresh: &fresh, lines: &[], lease: LEASE }, now_ms)
+                .await
+                .unwrap()
         }
     }
 
@@ -356,7 +382,9 @@ mod tests {
 
     fn turn(begun: &Begun) -> (Vec<OrderNo>, bool, i64) {
         match begun {
-            Begun::Work { order_nos, is_repeat, lease_until_ms } => (order_nos.clone(), *is_repeat, *lease_until_ms),
+            Begun::Work { order_nos, is_repeat, lease_until_ms, .. } => {
+                (order_nos.clone(), *is_repeat, *lease_until_ms)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -389,7 +417,7 @@ mod tests {
         let shop = shop().await;
         let (spent, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
         let fresh = [shop.numbers.next()];
-        renumber(&shop.db, &key(1), lease, &fresh).await.unwrap();
+        renumber(&shop.db, &key(1), lease, &fresh, &[]).await.unwrap();
         abandon(&shop.db, &key(1), lease).await.unwrap();
         let (numbers, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
         assert_eq!((numbers.as_slice(), is_repeat), (fresh.as_slice(), true));
@@ -437,10 +465,35 @@ mod tests {
         let (_, _, lost) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
         let (_, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS + LEASE_MS).await);
         let fresh = [shop.numbers.next(), shop.numbers.next()];
-        assert!(!renumber(&shop.db, &key(1), lost, &[shop.numbers.next()]).await.unwrap());
-        assert!(renumber(&shop.db, &key(1), lease, &fresh).await.unwrap());
+        assert!(!renumber(&shop.db, &key(1), lost, &[shop.numbers.next()], &[]).await.unwrap());
+        assert!(renumber(&shop.db, &key(1), lease, &fresh, &[]).await.unwrap());
         let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 2 * LEASE_MS).await);
         assert_eq!((again.as_slice(), is_repeat), (fresh.as_slice(), true));
+    }
+
+    #[actix_rt::test]
+    async fn what_the_numbers_are_for_is_remembered_with_them() {
+        let shop = shop().await;
+        let fresh = [shop.numbers.next(), shop.numbers.next()];
+        let line = |order_no, product, units: i64| OrderLine {
+            order_no,
+            product: ProductId(product),
+            quantity: units.try_into().unwrap(),
+        };
+        let lines = [line(fresh[0], 7, 1), line(fresh[1], 8, 999)];
+        let work = Work { fingerprint: "a", fresh: &fresh, lines: &lines, lease: LEASE };
+        begin(&shop.db, &key(1), work, NOW_MS).await.unwrap();
+        let other = [shop.numbers.next()];
+        let work = Work { fingerprint: "a", fresh: &other, lines: &[line(other[0], 9, 5)], lease: LEASE };
+        let Begun::Work { order_nos, lines: told, lease_until_ms, .. } =
+            begin(&shop.db, &key(1), work, NOW_MS + LEASE_MS).await.unwrap()
+        else {
+            panic!("the lease has ended")
+        };
+        assert_eq!((order_nos.as_slice(), told.as_slice()), (&fresh[..], &lines[..]));
+        assert!(renumber(&shop.db, &key(1), lease_until_ms, &other, work.lines).await.unwrap());
+        let again = begin(&shop.db, &key(1), work, NOW_MS + 3 * LEASE_MS).await.unwrap();
+        assert!(matches!(again, Begun::Work { lines, .. } if lines == work.lines));
     }
 
     #[actix_rt::test]
