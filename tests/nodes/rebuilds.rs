@@ -24,14 +24,15 @@ const BUSY: i64 = 60_011;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Nodes on a Redis that only this test has.
-async fn forgetful(services: &Services, database: &str, count: u8) -> (OwnRedis, Cluster) {
+async fn forgetful(
+    services: &Services,
+    database: &str,
+    count: u8,
+    change: impl Fn(&mut Settings),
+) -> (OwnRedis, Cluster) {
     let redis = OwnRedis::start().await;
     let mut shared = Shared::new(services, database).await;
     shared.redis = RedisSettings { url: redis.url(), ..shared.redis };
-    let change = |settings: &mut Settings| {
-        settings.actors.ask_timeout_ms = 1_500;
-        settings.orders.prepared_expires_ms = 60_000;
-    };
     (redis, Cluster::with(shared, count, change))
 }
 
@@ -42,7 +43,7 @@ async fn count(db: &Db, condition: &str) -> i64 {
 #[tokio::test]
 async fn r16_tickets_in_the_queue_are_counted_though_no_order_of_the_product_was_ever_written() {
     on_each_database(|services, database| async move {
-        let (redis, cluster) = forgetful(&services, &database, 2).await;
+        let (redis, cluster) = forgetful(&services, &database, 2, |_| {}).await;
         let admin = cluster.admin().await;
         let (product, _) = admin.make_sale("the first instant", 6).await;
         let buyers = admin.make_buyers(18, "instant").await;
@@ -134,7 +135,7 @@ async fn until_written(who: &Person, order_no: OrderNo) -> i64 {
 #[tokio::test]
 async fn r16_a_ticket_of_a_lost_account_that_comes_late_does_not_break_its_buyers_limit() {
     on_each_database(|services, database| async move {
-        let (redis, cluster) = forgetful(&services, &database, 1).await;
+        let (redis, cluster) = forgetful(&services, &database, 1, |_| {}).await;
         let admin = cluster.admin().await;
         let (product, sale) = admin.make_sale("late tickets", 9).await;
         let (ann, bob) =
@@ -243,7 +244,11 @@ async fn until_done(ask: impl AsyncFn() -> Answer) -> Value {
 #[tokio::test]
 async fn r3_r16_a_repeat_after_redis_forgot_makes_no_second_set_of_orders() {
     on_each_database(|services, database| async move {
-        let (redis, cluster) = forgetful(&services, &database, 1).await;
+        let short = |settings: &mut Settings| {
+            settings.actors.ask_timeout_ms = 1_500;
+            settings.orders.prepared_expires_ms = 60_000;
+        };
+        let (redis, cluster) = forgetful(&services, &database, 1, short).await;
         let admin = cluster.admin().await;
         let db = cluster.shared.schema.db().await;
         let mut products = Vec::new();
