@@ -6,7 +6,7 @@
 //! orders locks those too. So each order is either in what was read, or its ticket is seen to be of an older account.
 //! Nodes that rebuild in the same turn of the ledger are given the same epoch: one of them writes the account.
 //!
-//! An order of an older ticket makes the account of the row's epoch wrong about its buyer. [`outdate`] raises the epoch
+//! An order of an older ticket makes the account of the row's epoch wrong about its buyer. `outdate` raises the epoch
 //! beyond it then: from here on its tickets are of an older account too, until the next one is built.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};

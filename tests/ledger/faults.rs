@@ -149,7 +149,7 @@ async fn r16_a_restarted_ledger_waits_for_its_rebuild_and_goes_on() {
     server.kill_and_restart().await;
     bench.ledger.unsettled(PRODUCT).await.ok(); // notices that the connection is gone, and makes it again
     assert_all_is_lost(&bench, &bench.claim(SALE_POOL, 9, 1)).await;
-    let lost = bench.ledger.begin_rebuild(PRODUCT).await.unwrap().expect("it is lost");
+    let lost = bench.ledger.begin_rebuild(PRODUCT).await.unwrap().unwrap();
     assert_eq!(lost.epoch, 0);
     assert_eq!(bench.ledger.unsettled(PRODUCT).await.unwrap(), [tickets[1].clone()], "what the log had is there");
     let in_this_turn = |account: Rebuild| Rebuild { turn: lost.turn.clone(), ..account };

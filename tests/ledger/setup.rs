@@ -69,7 +69,7 @@ pub async fn open_accounts(ledger: &dyn StockLedger) {
 
 /// Writes an account in the place of one that is lost; false if another was faster.
 pub async fn write_account(ledger: &dyn StockLedger, product: ProductId, account: Rebuild) -> bool {
-    let lost = ledger.begin_rebuild(product).await.unwrap().expect("the account is lost");
+    let lost = ledger.begin_rebuild(product).await.unwrap().unwrap();
     ledger.rebuild(product, &Rebuild { turn: lost.turn, ..account }).await.unwrap()
 }
 
