@@ -38,7 +38,7 @@ use crate::persistence::{Db, StoreError};
 const PROBE_MS: i64 = 200;
 
 /// Batches of tickets of one product on their way to the queue; more wait with their claims.
-const PUBLISHES_MAX: usize = 8;
+const PUBLISHES_MAX: usize = 2;
 
 /// Longest that tickets which the queue did not take may need to become orders while their buyers wait.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -13,10 +13,10 @@ use super::error::StoreError;
 use crate::domain::OrderNo;
 use crate::domain::stock::Quantity;
 
-/// Variables of one statement: below SQLite's 32,766 and the 65,535 of the others.
-const VARIABLES_MAX: usize = 30_000;
 /// Keys of one `IN` list.
 pub(crate) const KEYS_MAX: usize = 5_000;
+/// Rows of one `INSERT`: the widest of ours then stay below 64 KiB. A power of two.
+const INSERT_ROWS_MAX: usize = 128;
 
 /// All rows of `select`.
 pub(crate) async fn all<R: FromQueryResult>(
@@ -84,7 +84,8 @@ pub(crate) async fn execute<S: StatementBuilder>(
     Ok(conn.execute(statement).await.map_err(StoreError::during(operation))?.rows_affected())
 }
 
-/// Inserts many rows with as few statements as the engine's bounds allow.
+/// Inserts many rows in portions of a power of two, so that a connection remembers eight statements a table and not one
+/// for every number of rows: to prepare one costs as much as to run it, and pushes another out (`db/servers.rs`).
 pub(crate) async fn insert_rows(
     conn: &impl ConnectionTrait,
     table: &'static str,
@@ -92,11 +93,12 @@ pub(crate) async fn insert_rows(
     rows: Vec<Vec<Expr>>,
     on_conflict: Option<OnConflict>,
 ) -> Result<(), StoreError> {
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        let portion = 1 << Ord::min(rows.len(), INSERT_ROWS_MAX).ilog2();
         let mut insert: InsertStatement = Query::insert();
         insert.into_table(table).columns(columns.iter().copied());
-        for row in rows.by_ref().take(VARIABLES_MAX / columns.len().max(1)) {
+        for row in rows.by_ref().take(portion) {
             insert.values(row).map_err(|error| StoreError::during(table)(DbErr::Custom(error.to_string())))?;
         }
         if let Some(on_conflict) = &on_conflict {

@@ -12,6 +12,9 @@ use crate::config::DatabaseSettings;
 const TRUSTED_IDLE: Duration = Duration::from_millis(200);
 /// A connection whose last statement nobody waited for is given up if it does not answer for so long.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
+/// Statements that a connection keeps prepared: more than ours are. One too many closes the oldest without waiting for an
+/// answer, and what is sent next then waits some 40 ms for a delayed acknowledgement: sqlx leaves Nagle's algorithm on.
+const STATEMENTS_KEPT: usize = 256;
 
 /// How long the server lets a session hold what others need.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +52,10 @@ pub(super) fn bounded(mut options: ConnectOptions, limits: Limits) -> ConnectOpt
     let for_mysql: Arc<str> = Arc::from(for_mysql);
     options
         .test_before_acquire_if_idle_for(TRUSTED_IDLE)
-        .map_sqlx_postgres_opts(move |postgres| postgres.options(for_postgres.clone()))
+        .map_sqlx_postgres_opts(move |postgres| {
+            postgres.options(for_postgres.clone()).statement_cache_capacity(STATEMENTS_KEPT)
+        })
+        .map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(STATEMENTS_KEPT))
         .map_sqlx_postgres_pool_opts(|pool| {
             pool.after_release(|connection, _| Box::pin(async move { answers(connection.ping()).await }))
         })
