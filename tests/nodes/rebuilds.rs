@@ -43,7 +43,7 @@ async fn count(db: &Db, condition: &str) -> i64 {
 #[tokio::test]
 async fn r16_tickets_in_the_queue_are_counted_though_no_order_of_the_product_was_ever_written() {
     on_each_database(|services, database| async move {
-        let (redis, cluster) = forgetful(&services, &database, 2, |_| {}).await;
+        let (redis, cluster) = forgetful(&services, &database, 1, |_| {}).await;
         let admin = cluster.admin().await;
         let (product, _) = admin.make_sale("the first instant", 6).await;
         let buyers = admin.make_buyers(18, "instant").await;
@@ -58,10 +58,7 @@ async fn r16_tickets_in_the_queue_are_counted_though_no_order_of_the_product_was
             tokio::time::sleep(Duration::from_millis(700)).await;
             admin.command_actor("order_writer", "0", "resume").await.accepted();
         };
-        let clicking = late.iter().enumerate().map(|(at, buyer)| {
-            let (node, product) = (&cluster.nodes[at % 2], &product);
-            async move { until_answered(&node.meets(buyer), product).await }
-        });
+        let clicking = late.iter().map(|buyer| until_answered(buyer, &product));
         let (accepted, ()) = futures::join!(join_all(clicking), writing);
         assert_eq!(accepted.into_iter().filter(|accepted| *accepted).count(), 2, "six units, four of them promised");
         cluster.until(&db, "SELECT COUNT(*) AS n FROM orders", 6).await;
@@ -167,7 +164,11 @@ async fn r16_a_ticket_of_a_lost_account_that_comes_late_does_not_break_its_buyer
 
         for buyer in [&ann, &bob] {
             assert_eq!(count(&db, &format!("user_id = {} AND status = {UNPAID}", buyer.user_id)).await, 1);
-            buyer.buy(&product).await.rejected(60_004);
+            let mut again = buyer.buy(&product).await;
+            while again.code == BUSY {
+                again = buyer.buy(&product).await; // the ledger has just heard of the late order
+            }
+            again.rejected(60_004);
         }
         // what failed holds no unit: seven others have theirs
         let others = admin.make_buyers(8, "others").await;
