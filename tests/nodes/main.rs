@@ -13,7 +13,10 @@ mod commands;
 mod health;
 mod losses;
 mod outbox;
+#[cfg(feature = "failpoints")]
+mod paused;
 mod pushes;
 mod rebuilds;
 mod registry;
 mod resume;
+mod upgrade;
