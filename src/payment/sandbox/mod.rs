@@ -1,0 +1,4 @@
+//! The sandbox gateway.
+
+pub mod ledger;
+pub mod rules;
