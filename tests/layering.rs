@@ -13,7 +13,7 @@ const GROUND: &[&str] =
 fn allowed(floor: &str) -> Option<&'static [&'static str]> {
     match floor {
         "assets" | "clock" | "random" | "failpoint" | "passwords" | "trace_context" | "config" | "domain" => Some(&[]),
-        "redis_link" | "persistence" | "messaging" | "telemetry" => Some(&["config"]),
+        "redis_link" | "persistence" | "messaging" | "payment" | "telemetry" => Some(&["config"]),
         "actors" => Some(&["config", "persistence", "messaging"]),
         "http" => Some(&["config", "persistence", "messaging", "actors", "telemetry"]),
         "ops" => Some(&["config", "persistence", "messaging", "actors", "telemetry"]),

@@ -1,0 +1,16 @@
+//! Money at the gateways: WeChat Pay v3 and v2, Alipay, and a simulated one, behind one trait.
+//!
+//! A floor of its own: no store, no actors. It turns a charge or refund that the shop has already numbered and stored
+//! into signed requests, and answers and notifications into checked facts. Wire rules are in each wire's files.
+
+pub mod alipay;
+pub mod crypto;
+pub mod keyring;
+pub mod sandbox;
+pub mod wechat_v2;
+pub mod wechat_v3;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod vector_tests;
