@@ -7,6 +7,7 @@ pub mod alipay;
 pub mod crypto;
 pub mod keyring;
 pub mod sandbox;
+pub mod times;
 pub mod wechat_v2;
 pub mod wechat_v3;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::LedgerError;
-use super::store::{doc, run, typed};
+use super::store::{run, typed};
 use crate::payment::sandbox::rules::{RefundStatus, Wire};
 
 /// What a notification tells.
@@ -16,8 +16,6 @@ pub enum Event {
     Paid,
     /// A refund ended so.
     Refund(RefundStatus),
-    /// Alipay closed a trade of itself, or because all of it was refunded.
-    Closed,
 }
 
 /// A notification: where it goes and what it says. How it is signed and sealed is decided at each delivery.
@@ -95,14 +93,6 @@ pub async fn add_notice(on: &impl ConnectionTrait, notice: &Notice) -> Result<()
         serde_json::to_string(notice)?.into(),
     ];
     run(on, sql, values).await.map(drop)
-}
-
-/// The notification with this id.
-///
-/// # Errors
-/// [`LedgerError`].
-pub async fn notice(on: &impl ConnectionTrait, id: &str) -> Result<Option<Notice>, LedgerError> {
-    doc(on, "SELECT doc FROM notices WHERE id = ?", vec![id.into()]).await
 }
 
 /// Notifications that are due at `now_ms`, longest first.

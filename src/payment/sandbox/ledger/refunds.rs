@@ -1,9 +1,9 @@
 //! Refunds.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Value};
 
 use super::error::LedgerError;
-use super::store::{doc, docs, run, word};
+use super::store::{doc, docs, rows, run, word};
 use super::trades::TradeKey;
 use crate::payment::sandbox::rules::{Provider, Refund};
 
@@ -40,12 +40,30 @@ pub async fn refund(on: &impl ConnectionTrait, key: &RefundKey) -> Result<Option
     doc(on, sql, values).await
 }
 
-/// The refund with the provider's number.
+/// The refund with the provider's number, and whose it is.
 ///
 /// # Errors
 /// [`LedgerError`].
-pub async fn refund_by_id(on: &impl ConnectionTrait, refund_id: &str) -> Result<Option<Refund>, LedgerError> {
-    doc(on, "SELECT doc FROM refunds WHERE refund_id = ?", vec![refund_id.into()]).await
+pub async fn refund_by_id(
+    on: &impl ConnectionTrait,
+    refund_id: &str,
+) -> Result<Option<(String, Refund)>, LedgerError> {
+    let sql = "SELECT merchant, doc FROM refunds WHERE refund_id = ?";
+    Ok(owned(on, sql, vec![refund_id.into()]).await?.into_iter().next())
+}
+
+/// Refunds with the merchants whose they are.
+async fn owned(
+    on: &impl ConnectionTrait,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<(String, Refund)>, LedgerError> {
+    let mut found = Vec::new();
+    for row in rows(on, sql, values).await? {
+        let refund = serde_json::from_str(&row.try_get::<String>("", "doc")?)?;
+        found.push((row.try_get("", "merchant")?, refund));
+    }
+    Ok(found)
 }
 
 /// All refunds of a trade, oldest first.
@@ -99,12 +117,7 @@ pub async fn due_refunds(
     limit: u32,
 ) -> Result<Vec<(String, Refund)>, LedgerError> {
     let sql = "SELECT merchant, doc FROM refunds WHERE settles_ms <= ? ORDER BY settles_ms LIMIT ?";
-    let mut found = Vec::new();
-    for row in super::store::rows(on, sql, vec![now_ms.into(), limit.into()]).await? {
-        let refund = serde_json::from_str(&row.try_get::<String>("", "doc")?)?;
-        found.push((row.try_get("", "merchant")?, refund));
-    }
-    Ok(found)
+    owned(on, sql, vec![now_ms.into(), limit.into()]).await
 }
 
 /// The refunds of a provider accepted in `from_ms..until_ms`, oldest first.

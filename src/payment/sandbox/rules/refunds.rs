@@ -58,7 +58,7 @@ pub struct NewRefund {
     pub total_fen: Option<i64>,
     /// Why; may be empty.
     pub reason: String,
-    /// Where notifications go; empty for the trade's own.
+    /// Where notifications go; empty: nowhere.
     pub notify_url: String,
 }
 
@@ -122,7 +122,7 @@ pub fn refund(
         status: if is_instant { RefundStatus::Success } else { RefundStatus::Processing },
         created_ms: now_ms,
         settles_ms: (!is_instant).then(|| now_ms.saturating_add(terms.refund_takes_ms)),
-        outcome: RefundStatus::Success,
+        outcome: terms.refund_outcome,
         ended_ms: is_instant.then_some(now_ms),
         asked,
     };

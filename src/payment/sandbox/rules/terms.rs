@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::refunds::RefundStatus;
+
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -26,6 +28,8 @@ pub struct Terms {
     pub refund_pause_ms: i64,
     /// How long an accepted refund is being processed (WeChat Pay; Alipay moves money at once).
     pub refund_takes_ms: i64,
+    /// What the processing of a refund ends in; `PROCESSING`: it never ends by itself.
+    pub refund_outcome: RefundStatus,
     /// True if the merchant's balance covers refunds.
     pub refunds_are_funded: bool,
 }
@@ -41,6 +45,7 @@ impl Default for Terms {
             refunds_max: 50,
             refund_pause_ms: 0,
             refund_takes_ms: 3_000,
+            refund_outcome: RefundStatus::Success,
             refunds_are_funded: true,
         }
     }

@@ -145,6 +145,8 @@ pub enum TradeRefusal {
 /// Why a payment is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayRefusal {
+    /// There is no such trade.
+    NotFound,
     /// It is paid already.
     Paid,
     /// It is closed.
@@ -225,7 +227,8 @@ pub fn create(
     if existing.order.wire != order.wire || existing.order.parameters != order.parameters {
         return Err(TradeRefusal::ParametersDiffer);
     }
-    if existing.order.expires_ms != order.expires_ms {
+    // Alipay's may be relative to the call, and is one of its parameters
+    if order.wire.provider() == Provider::Wechat && existing.order.expires_ms != order.expires_ms {
         return Err(TradeRefusal::WindowDiffers);
     }
     Ok(existing)
@@ -241,7 +244,7 @@ pub fn scan(mut trade: Trade, transaction_id: &str, now_ms: i64) -> Trade {
     trade
 }
 
-/// The buyer pays; `transaction_id` is taken unless a scan gave one.
+/// The buyer pays, or his payment becomes known; `transaction_id` is taken unless a scan gave one.
 ///
 /// # Errors
 /// [`PayRefusal`].
