@@ -6,6 +6,7 @@
 
 mod keys;
 mod load;
+mod payment;
 mod show;
 
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use load::{Loaded, Origin, Problem, Problems, Provenance, Sources, load};
+pub use payment::{AlipaySettings, PaymentSettings, Secret, V2SignType, WechatV2Settings, WechatV3Settings};
 pub use show::{Row, rows};
 
 /// All settings.
@@ -350,14 +352,6 @@ impl Default for ActorSettings {
             ask_timeout_ms: 5_000,
         }
     }
-}
-
-/// Money.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PaymentSettings {
-    /// Simulated payment (captured at once, no money moves). Unset: on outside production.
-    pub simulated: Option<bool>,
 }
 
 /// WebSocket pushes.

@@ -5,12 +5,27 @@
 
 pub mod alipay;
 pub mod crypto;
+pub mod error;
+mod fields;
+pub mod gateway;
+pub mod guard;
 pub mod keyring;
+pub mod link;
+pub mod notice;
+pub mod numbers;
 pub mod sandbox;
 pub mod times;
+mod wechat_bill;
 pub mod wechat_v2;
 pub mod wechat_v3;
 
+pub use error::{Action, Doubt, PaymentError};
+pub use gateway::*;
+pub use notice::{Notice, NoticeAnswer, NoticeEvent, NoticeRejection, RawNotice};
+pub use numbers::{NumberError, PaymentNo, RefundNo};
+
+#[cfg(test)]
+mod test_peer;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -53,8 +53,6 @@ fn beijing(at_ms: i64) -> DateTime<FixedOffset> {
     DateTime::from_timestamp_millis(at_ms).unwrap_or_default().with_timezone(&offset())
 }
 
-
-
 #[cfg(test)]
 mod tests {
     use super::*;
