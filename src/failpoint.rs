@@ -79,7 +79,10 @@ mod armed {
         };
         match action {
             None => {}
-            Some(Action::Delay(ms)) => std::thread::sleep(std::time::Duration::from_millis(ms)),
+            Some(Action::Delay(ms)) => {
+                tracing::warn!(point, ms, "lingering at a failpoint");
+                std::thread::sleep(std::time::Duration::from_millis(ms));
+            }
             Some(Action::Panic) => panic!("failpoint {point}"),
             Some(Action::Kill) => {
                 let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();

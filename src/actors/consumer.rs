@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::background::Stop;
 use super::kit::Directory;
@@ -62,11 +62,11 @@ pub async fn run(
 async fn consume(
     queue: &dyn OrderQueue,
     writer: &Directory<OrderWriterActor>,
-    Delivery { tickets, receipt, traceparent }: Delivery,
+    Delivery { tickets, receipt, traceparents }: Delivery,
     stop: &mut Stop,
 ) {
-    let span = tracing::info_span!("write_orders", tickets = tickets.len());
-    trace_context::follow(&span, traceparent.as_deref());
+    let spans = spans_of(&traceparents, tickets.len());
+    let span = trace_context::shared(spans.iter());
     failpoint::reach("consumer.write.before");
     let left = write(writer, tickets, stop).instrument(span).await;
     failpoint::reach("consumer.write.after");
@@ -80,6 +80,19 @@ async fn consume(
     };
     if let Err(error) = outcome {
         tracing::warn!(%error, "delivery not acknowledged, it may come again");
+    }
+}
+
+/// A span in the trace of each publisher; one of its own if there are none. All last for as long as the work.
+fn spans_of(traceparents: &[String], tickets: usize) -> Vec<Span> {
+    let writing = |traceparent: Option<&str>| {
+        let span = tracing::info_span!("write_orders", tickets);
+        trace_context::follow(&span, traceparent);
+        span
+    };
+    match traceparents {
+        [] => vec![writing(None)],
+        known => known.iter().map(|traceparent| writing(Some(traceparent))).collect(),
     }
 }
 

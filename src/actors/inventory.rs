@@ -33,12 +33,13 @@ use crate::persistence::ledger::{LedgerSnapshot, StockLedger};
 use crate::persistence::products::{self, ProductCard};
 use crate::persistence::stock_moves::{self, MoveDone, MoveRefusal, StockPlan};
 use crate::persistence::{Db, StoreError};
+use crate::trace_context;
 
 /// How often one claim may look whether a sold-out pool has units again.
 const PROBE_MS: i64 = 200;
 
 /// Batches of tickets of one product on their way to the queue; more wait with their claims.
-const PUBLISHES_MAX: usize = 8;
+const PUBLISHES_MAX: usize = 2;
 
 /// Longest that tickets which the queue did not take may need to become orders while their buyers wait.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -167,7 +168,7 @@ struct Gathered {
 struct Accepted {
     ticket: Ticket,
     reply: oneshot::Sender<Result<Ticket, ReserveRefusal>>,
-    /// Of the request; the message to the queue carries the first one's trace on.
+    /// Of the request; the message to the queue carries the first one's trace on, to which the others are linked.
     span: tracing::Span,
 }
 
@@ -419,7 +420,7 @@ impl InventoryActor {
     /// The orders are owed from here on, whoever hears of it: queue first, then answer.
     fn make_safe(&mut self, accepted: Vec<Accepted>, ctx: &mut Context<Self>) {
         self.publishing += 1;
-        let span = accepted.first().map_or_else(tracing::Span::none, |first| first.span.clone());
+        let span = trace_context::shared(accepted.iter().map(|accepted| &accepted.span));
         let (deps, product) = (self.deps.clone(), self.product);
         let publishing = async move {
             let tickets: Vec<Ticket> = accepted.iter().map(|accepted| accepted.ticket.clone()).collect();

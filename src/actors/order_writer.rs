@@ -29,6 +29,7 @@ use crate::persistence::dead_tickets::{self, DeadTicket};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::placing::{self, GroupOutcome, OrderGroup, PlaceTerms};
 use crate::persistence::{Db, StoreError, orders};
+use crate::trace_context;
 
 /// Pause after a transaction that failed as a whole.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
@@ -95,7 +96,7 @@ pub struct OrderWriterActor {
 
 struct Gathered {
     groups: Vec<OrderGroup>,
-    /// Of the request; the transaction belongs to the first one's trace.
+    /// Of the request; the transaction belongs to the first one's trace, to which the others are linked.
     span: tracing::Span,
     reply: oneshot::Sender<Vec<Result<GroupOutcome, WriteError>>>,
 }
@@ -138,7 +139,7 @@ impl OrderWriterActor {
         }
         self.is_writing = true;
         let batch = self.next_batch();
-        let span = batch.first().map_or_else(tracing::Span::none, |first| first.span.clone());
+        let span = trace_context::shared(batch.iter().map(|gathered| &gathered.span));
         let deps = self.deps.clone();
         let writing = async move {
             let groups: Vec<OrderGroup> = batch.iter().flat_map(|gathered| gathered.groups.iter().cloned()).collect();

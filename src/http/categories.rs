@@ -1,6 +1,6 @@
 //! The tree of categories.
 
-use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,6 +9,7 @@ use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Body, from_path};
 use super::fields::{Fields, FromFields};
+use super::idempotent::{Turn, once};
 use super::state::AppState;
 use crate::domain::codes::Code;
 use crate::persistence::categories::{self, CATEGORY_NAME_CHARS_MAX, Category, CategoryChanges, CategoryRejection};
@@ -106,16 +107,33 @@ pub async fn list_categories(state: web::Data<AppState>) -> ApiResult<Vec<Catego
 /// # Errors
 /// `PRODUCT_CATEGORY` with `data.reason`.
 #[utoipa::path(post, path = "/api/category", tag = "category", request_body = AddCategory,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1..=100 visible ASCII characters")),
     responses((status = 200, body = EnvelopeOf<CategoryView>)), security(("bearer" = [])))]
 pub async fn add_category(
     state: web::Data<AppState>,
     Admin(admin): Admin,
+    request: HttpRequest,
     Body(form): Body<AddCategory>,
-) -> ApiResult<CategoryView> {
-    let added = categories::insert(&state.db, &form.name, form.parent_id, form.position).await?.map_err(refused)?;
-    let detail = serde_json::json!({"name": form.name, "parent_id": form.parent_id});
-    state.record(&admin, "category.create", format!("category {}", added.id), detail).await?;
-    ok(CategoryView::new(&added, &[]))
+) -> Result<HttpResponse, ApiError> {
+    once(&request, &state, admin.buyer, 0, async |turn: Turn| {
+        let added = match categories::insert(&state.db, &form.name, form.parent_id, form.position).await? {
+            Err(CategoryRejection::NameTaken) if turn.is_repeat => made_before(&state, &form).await?,
+            outcome => outcome.map_err(refused)?,
+        };
+        let detail = serde_json::json!({"name": form.name, "parent_id": form.parent_id});
+        state.record(&admin, "category.create", format!("category {}", added.id), detail).await?;
+        Ok(CategoryView::new(&added, &[]))
+    })
+    .await
+}
+
+/// What an earlier request with the key has made: names are unique, and one of that name stands where it shall stand.
+async fn made_before(state: &AppState, form: &AddCategory) -> Result<Category, ApiError> {
+    let tree = categories::list(&state.db).await?;
+    let is_it = |known: &Category| {
+        known.name == form.name && known.parent_id == form.parent_id && known.position == form.position
+    };
+    tree.into_iter().find(is_it).ok_or_else(|| refused(CategoryRejection::NameTaken))
 }
 
 /// Changes a category.

@@ -15,7 +15,36 @@ use super::state::AppState;
 
 const ANY_ORIGIN: &str = "*";
 
-/// The middleware; see the module.
+/// What the answer to one request shall carry, read from the request before it is given away.
+#[derive(Debug)]
+pub struct Carried {
+    origin: Option<HeaderValue>,
+    is_preflight: bool,
+}
+
+impl Carried {
+    /// What the answer to this request carries.
+    #[must_use]
+    pub fn by_answer_to(request: &ServiceRequest) -> Self {
+        let is_preflight =
+            request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        Self { origin: allowed_origin(request), is_preflight }
+    }
+
+    /// Adds it to the answer's headers.
+    pub fn add_to(self, headers: &mut HeaderMap) {
+        for (name, value) in
+            [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (X_FRAME_OPTIONS, "DENY"), (REFERRER_POLICY, "same-origin")]
+        {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Some(origin) = self.origin {
+            share(headers, origin, self.is_preflight);
+        }
+    }
+}
+
+/// The middleware; see the module. An answer that is made outside of it adds [`Carried`] by itself.
 ///
 /// # Errors
 /// What the services below return.
@@ -23,23 +52,13 @@ pub async fn add(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let origin = allowed_origin(&request);
-    let is_preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = if is_preflight {
+    let carried = Carried::by_answer_to(&request);
+    let mut response = if carried.is_preflight {
         request.into_response(HttpResponse::NoContent().finish())
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    let headers = response.headers_mut();
-    for (name, value) in
-        [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (X_FRAME_OPTIONS, "DENY"), (REFERRER_POLICY, "same-origin")]
-    {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if let Some(origin) = origin {
-        share(headers, origin, is_preflight);
-    }
+    carried.add_to(response.headers_mut());
     Ok(response)
 }
 

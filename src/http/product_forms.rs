@@ -62,7 +62,7 @@ impl FromFields for ListProducts {
 }
 
 /// A product to add.
-#[derive(Debug, ToSchema)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct AddProduct {
     /// 1..=200 characters.
     pub(super) name: String,

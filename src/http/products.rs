@@ -1,14 +1,15 @@
 //! The catalogue: lists and details for everybody; administrators add, change and delete. Units are moved by the
 //! inventory, never by an edit of the product's row.
 
-use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::{Admin, MaybeCaller};
+use super::auth::{Admin, Caller, MaybeCaller};
 use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Params, Query, from_path};
+use super::idempotent::{Turn, once};
 use super::pages::PageOf;
 use super::product_forms::{AddProduct, ListProducts, UpdateProduct};
 use super::state::AppState;
@@ -18,8 +19,9 @@ use crate::domain::money::Yuan;
 use crate::domain::{ProductId, Role};
 use crate::persistence::product_list::{self, CategoryFilter, ProductFilter};
 use crate::persistence::products::{
-    self, Attributes, NewProduct, Product, ProductChanges, ProductRejection, STATUS_ON_SHELF,
+    self, Attributes, FirstUnits, NewProduct, Product, ProductChanges, ProductRejection, STATUS_ON_SHELF,
 };
+use crate::persistence::stock_moves::StockPlan;
 use crate::persistence::{Page, categories};
 
 /// A product as the shop shows it.
@@ -110,14 +112,21 @@ pub async fn get_product(state: web::Data<AppState>, path: web::Path<String>) ->
 /// # Errors
 /// `PRODUCT_PARAMETER`, `PRODUCT_CATEGORY`.
 #[utoipa::path(post, path = "/api/product", tag = "product", request_body = AddProduct,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1..=100 visible ASCII characters")),
     responses((status = 200, body = EnvelopeOf<ProductView>)), security(("bearer" = [])))]
 pub async fn add_product(
     state: web::Data<AppState>,
     Admin(admin): Admin,
+    request: HttpRequest,
     Params(form): Params<AddProduct>,
-) -> ApiResult<ProductView> {
+) -> Result<HttpResponse, ApiError> {
+    once(&request, &state, admin.buyer, 1, async |turn: Turn| add(&state, &admin, &turn, form.clone()).await).await
+}
+
+/// The product is known by the move of its first units, whose id is the turn's number.
+async fn add(state: &AppState, admin: &Caller, turn: &Turn, form: AddProduct) -> Result<ProductView, ApiError> {
     let new = NewProduct {
-        category_id: category_id(&state, form.category).await?.unwrap_or(0),
+        category_id: category_id(state, form.category).await?.unwrap_or(0),
         name: form.name,
         description: form.description,
         price: form.price,
@@ -126,13 +135,13 @@ pub async fn add_product(
         attributes: form.attributes,
         status: form.status,
     };
-    let id = products::insert(&state.db, &new, state.clock.now_ms()).await?.map_err(refused)?;
-    if form.stock > 0 {
-        state.set_free_stock(id, form.stock).await?;
-    }
-    let detail = serde_json::json!({"name": new.name, "price_fen": new.price.fen(), "stock": form.stock});
-    state.record(&admin, "product.create", format!("product {id}"), detail).await?;
-    ok(found(&state, id).await?.into())
+    let (move_id, units) = (turn.order_no()?.to_string(), form.stock);
+    let first = FirstUnits { move_id: &move_id, units };
+    let id = products::insert_once(&state.db, &new, first, state.clock.now_ms()).await?.map_err(refused)?;
+    state.end_move(move_id, id, StockPlan::SetFree { units }).await?;
+    let detail = serde_json::json!({"name": new.name, "price_fen": new.price.fen(), "stock": units});
+    state.record(admin, "product.create", format!("product {id}"), detail).await?;
+    Ok(found(state, id).await?.into())
 }
 
 /// Changes a product; an absent field stays as it is, units too.

@@ -110,6 +110,66 @@ async fn a_refund_whose_answer_was_lost_is_made_once() {
 }
 
 #[actix_rt::test]
+async fn what_an_administrator_adds_is_added_once_though_its_answer_was_lost() {
+    let shop = shop().await;
+    let admin = shop.admin().await;
+    let count = async |table: &str| {
+        let select = format!("SELECT COUNT(*) AS n FROM {table}");
+        let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, select);
+        let row = shop.state.db.reader().query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get::<i64>("", "n").unwrap()
+    };
+    let again = async |uri: &str, body: &Value| {
+        let first = shop.once(&admin, uri, body).await.data().clone();
+        for _ in 0..2 {
+            shop.lose_answers().await;
+            assert_eq!(*shop.once(&admin, uri, body).await.data(), first, "{uri}");
+        }
+        shop.sql("DELETE FROM idempotency_keys").await;
+        first
+    };
+    let category = again("/api/category", &json!({"name": "茶", "position": 2})).await;
+    let product = again("/api/product", &json!({"name": "茶杯", "price": 10, "stock": 30, "category": "茶"})).await;
+    assert_eq!((&product["category_id"], &product["stock"]), (&category["id"], &json!(30)));
+    let times = json!({"start_at": "2030-01-01T00:00:00+08:00", "end_at": "2030-01-02T00:00:00+08:00"});
+    let plan = json!({"product_id": product["id"], "price": 5, "stock": 10,
+        "start_at": times["start_at"], "end_at": times["end_at"]});
+    again("/api/seckill/sale", &plan).await;
+    again("/api/seckill/init", &json!({"product_id": product["id"], "stock": 8})).await;
+    assert_eq!((count("categories").await, count("products").await, count("sales").await), (1, 1, 2));
+    assert_eq!(shop.stock_of(product["id"].as_i64().unwrap()).await, 12);
+}
+
+#[actix_rt::test]
+async fn a_restock_that_is_repeated_does_not_put_back_what_was_sold_since() {
+    let shop = shop().await;
+    let (admin, li) = (shop.admin().await, shop.user("li_na").await);
+    let product = shop.sale(&admin, 5).await;
+    shop.state.set_free_stock(ProductId(product), 20).await.unwrap();
+    let restock = json!({"product_id": product, "stock": 9});
+    let first = shop.once(&admin, "/api/seckill/init", &restock).await;
+    shop.ask(&li, "POST", "/api/seckill", json!({"product_id": product})).await.data();
+    shop.lose_answers().await;
+    assert_eq!(shop.once(&admin, "/api/seckill/init", &restock).await.data(), first.data());
+    let pools = shop.state.shop.ledger.snapshot(ProductId(product)).await.unwrap().pools;
+    assert_eq!(pools.iter().map(|pool| pool.free).collect::<Vec<_>>(), [16, 8]);
+}
+
+#[actix_rt::test]
+async fn a_product_that_was_added_without_its_units_gets_them_when_it_is_added_again() {
+    let shop = shop().await;
+    let admin = shop.admin().await;
+    let body = json!({"name": "茶壶", "price": 10, "stock": 4});
+    // the ledger cannot take the units: their move is written down and stays where it is
+    shop.sql("ALTER TABLE ledger_moves RENAME TO ledger_moves_away").await;
+    assert_eq!(shop.once(&admin, "/api/product", &body).await.status.as_u16(), 500);
+    shop.sql("ALTER TABLE ledger_moves_away RENAME TO ledger_moves").await;
+    assert_eq!(shop.once(&admin, "/api/product", &body).await.data()["stock"], 4);
+    let listed = shop.ask("", "GET", "/api/product", json!(null)).await;
+    assert_eq!(listed.data()["total"], 1);
+}
+
+#[actix_rt::test]
 async fn a_refund_is_answered_though_the_audit_log_is_away() {
     let shop = shop().await;
     let (admin, li) = (shop.admin().await, shop.user("li_na").await);

@@ -3,7 +3,7 @@
 //! A plan is a row, begun together with the move of its units; if the units cannot be had the row goes again. Window and terms
 //! are judged by the ledger, so a change holds for the next claim.
 
-use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -13,6 +13,7 @@ use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Body, Params, from_path};
 use super::fields::{Fields, FromFields};
+use super::idempotent::{Turn, once};
 use super::problem::Problem;
 use super::sale_json::SaleJson;
 use super::state::AppState;
@@ -21,7 +22,7 @@ use crate::domain::sale::{AD_HOC_SALE_MS, SaleTerms, SaleWindow};
 use crate::domain::stock::{POOL_UNITS_MAX, QUANTITY_MAX};
 use crate::domain::{Money, ProductId, SaleId};
 use crate::persistence::sales::{NewSale, SaleRefusal, SaleWithStock};
-use crate::persistence::stock_moves::StockPlan;
+use crate::persistence::stock_moves::{self, StockPlan};
 use crate::persistence::{products, sales};
 
 /// A sale to plan.
@@ -133,12 +134,14 @@ pub struct AdHocSale {
 
 /// Plans a sale and sets its units aside.
 #[utoipa::path(post, path = "/api/seckill/sale", tag = "admin", security(("bearer" = [])), request_body = PlanSale,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1..=100 visible ASCII characters")),
     responses((status = 200, body = EnvelopeOf<SaleJson>)))]
 pub async fn plan_sale(
     state: web::Data<AppState>,
     Admin(admin): Admin,
+    request: HttpRequest,
     Body(wanted): Body<PlanSale>,
-) -> ApiResult<SaleJson> {
+) -> Result<HttpResponse, ApiError> {
     let window =
         SaleWindow::new(wanted.start_at, wanted.end_at).map_err(|_| ApiError::from(Code::SECKILL_PARAMETER))?;
     let terms = SaleTerms {
@@ -148,8 +151,11 @@ pub async fn plan_sale(
         units_per_buyer_max: wanted.per_user_limit.unwrap_or(1),
         closed: false,
     };
-    let sale = plan(&state, &admin, wanted.product_id, terms, wanted.stock).await?;
-    ok(shown(&state, sale).await?)
+    once(&request, &state, admin.buyer, 1, async |turn: Turn| {
+        let sale = plan(&state, &admin, &turn, wanted.product_id, terms, wanted.stock).await?;
+        shown(&state, sale).await
+    })
+    .await
 }
 
 /// Changes a sale's price, window, limit or units left.
@@ -198,49 +204,68 @@ pub async fn close_sale(
 
 /// Opens a sale at once: 24 hours, the product's price, one unit a buyer. While it runs, sets its units left.
 #[utoipa::path(post, path = "/api/seckill/init", tag = "admin", security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1..=100 visible ASCII characters")),
     request_body = OpenAdHocSale, responses((status = 200, body = EnvelopeOf<AdHocSale>)))]
 pub async fn open_ad_hoc_sale(
     state: web::Data<AppState>,
     Admin(admin): Admin,
+    request: HttpRequest,
     Params(wanted): Params<OpenAdHocSale>,
-) -> ApiResult<AdHocSale> {
+) -> Result<HttpResponse, ApiError> {
     let OpenAdHocSale { product_id: product, stock } = wanted;
+    once(&request, &state, admin.buyer, 1, async |turn: Turn| {
+        let sale = open_or_restock(&state, &admin, &turn, product, stock).await?;
+        Ok(AdHocSale { product_id: product.0, stock, sale_id: sale.0 })
+    })
+    .await
+}
+
+/// Either is one move under the turn's number, so a repeat goes on with the one that was begun.
+async fn open_or_restock(
+    state: &AppState,
+    admin: &Caller,
+    turn: &Turn,
+    product: ProductId,
+    stock: i64,
+) -> Result<SaleId, ApiError> {
     let card = products::card(&state.db, product).await?.ok_or(ApiError::from(Code::PRODUCT_NOT_FOUND))?;
     let now_ms = state.clock.now_ms();
     let running = sales::of_product(&state.db, product).await?.into_iter().find(|known| {
         let window = known.sale.terms.window;
         !known.sale.terms.closed && window.opens_at_ms <= now_ms && now_ms < window.closes_at_ms
     });
-    let sale = match running {
-        Some(known) => {
-            let sale = known.sale.terms.sale;
-            state.move_stock(product, StockPlan::SetSale { sale, units: stock }).await?;
-            state.record(&admin, "sale.restock", format!("sale {sale}"), json!({"stock": stock})).await?;
-            sale
-        }
-        None => {
-            let window = SaleWindow::new(now_ms, now_ms + AD_HOC_SALE_MS)
-                .map_err(|_| ApiError::from(Code::SECKILL_PARAMETER))?;
-            let (sale, unit_price) = (SaleId(0), card.price);
-            let terms = SaleTerms { sale, window, unit_price, units_per_buyer_max: 1, closed: false };
-            plan(&state, &admin, product, terms, stock).await?
-        }
+    let move_id = turn.order_no()?.to_string();
+    let begun = if turn.is_repeat { stock_moves::find(&state.db, &move_id).await? } else { None };
+    let restocked = match (begun, running) {
+        (Some((_, StockPlan::SetSale { sale, .. })), _) => Some(sale),
+        (None, Some(known)) => Some(known.sale.terms.sale),
+        _ => None,
     };
-    ok(AdHocSale { product_id: product.0, stock, sale_id: sale.0 })
+    if let Some(sale) = restocked {
+        state.end_move(move_id, product, StockPlan::SetSale { sale, units: stock }).await?;
+        state.record(admin, "sale.restock", format!("sale {sale}"), json!({"stock": stock})).await?;
+        return Ok(sale);
+    }
+    let window =
+        SaleWindow::new(now_ms, now_ms + AD_HOC_SALE_MS).map_err(|_| ApiError::from(Code::SECKILL_PARAMETER))?;
+    let (sale, unit_price) = (SaleId(0), card.price);
+    let terms = SaleTerms { sale, window, unit_price, units_per_buyer_max: 1, closed: false };
+    plan(state, admin, turn, product, terms, stock).await
 }
 
+/// Of a repeat the move that was begun counts, with its terms.
 async fn plan(
     state: &AppState,
     admin: &Caller,
+    turn: &Turn,
     product: ProductId,
     mut terms: SaleTerms,
     units: i64,
 ) -> Result<SaleId, ApiError> {
     products::card(&state.db, product).await?.ok_or(ApiError::from(Code::PRODUCT_NOT_FOUND))?;
-    let move_id = state.shop.numbers.next().to_string();
+    let move_id = turn.order_no()?.to_string();
     let new = NewSale { move_id: &move_id, product, terms, units_planned: units };
-    let sale = sales::insert(&state.db, new, state.clock.now_ms()).await??;
-    terms.sale = sale.terms.sale;
+    terms = sales::insert(&state.db, new, state.clock.now_ms()).await??.terms;
     state.end_move(move_id, product, StockPlan::PlanSale { terms, units }).await?;
     let detail = json!({"product_id": product, "terms": terms, "stock": units});
     state.record(admin, "sale.plan", format!("sale {}", terms.sale), detail).await?;

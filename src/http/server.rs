@@ -45,8 +45,9 @@ pub fn configure(config: &mut web::ServiceConfig, state: web::Data<AppState>) {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::body::to_bytes;
     use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, ORIGIN, X_CONTENT_TYPE_OPTIONS};
-    use actix_web::test::{TestRequest, call_service, init_service, read_body, read_body_json};
+    use actix_web::test::{TestRequest, call_service, init_service, read_body, read_body_json, try_call_service};
     use serde_json::Value;
 
     use super::*;
@@ -100,5 +101,23 @@ mod tests {
                 assert_eq!(response.headers().get(X_CONTENT_TYPE_OPTIONS).unwrap(), "nosniff", "{path}");
             }
         }
+    }
+    #[actix_rt::test]
+    async fn an_answer_at_the_time_limit_carries_what_every_answer_does() {
+        let (mut state, _dir) = for_tests().await;
+        state.settings.http.allowed_origins = vec!["https://shop.example".to_owned()];
+        state.settings.http.request_timeout_ms = 20;
+        let endless = web::get().to(std::future::pending::<&'static str>);
+        let app = init_service(app(web::Data::new(state)).route("/endless", endless)).await;
+        let request = TestRequest::get().uri("/endless").insert_header((ORIGIN, "https://shop.example"));
+        let response = match try_call_service(&app, request.to_request()).await {
+            Ok(response) => response.into_parts().1,
+            Err(error) => error.error_response(),
+        };
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN).unwrap(), "https://shop.example");
+        assert_eq!(response.headers().get(X_CONTENT_TYPE_OPTIONS).unwrap(), "nosniff");
+        let body: Value = serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap();
+        assert_eq!(body["code"], 503);
     }
 }

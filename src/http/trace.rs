@@ -19,6 +19,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::envelope::REQUEST_ID;
 use super::error::{ApiError, code_of_status};
+use super::headers::Carried;
 use super::i18n::Lang;
 use super::state::AppState;
 use crate::clock;
@@ -116,14 +117,15 @@ pub async fn root(
     link(&span, trace_id, caller.map(|(_, span)| span));
     let limit = request.app_data::<web::Data<TimeLimit>>().map_or(Duration::from_secs(30), |limit| limit.0);
     let method = method_name(request.method());
+    let carried = Carried::by_answer_to(&request);
 
     let outcome = tokio::time::timeout(limit, next.call(request).instrument(span.clone())).await;
     let answer = match outcome {
         Ok(Ok(response)) => Ok(with_goodbye(in_envelope(response.map_into_boxed_body(), context))),
-        Ok(Err(error)) => Err(finished(&error, context)),
+        Ok(Err(error)) => Err(finished(&error, context, carried)),
         Err(_elapsed) => {
             tracing::warn!(parent: &span, limit_ms = limit.as_millis(), "request took too long");
-            Err(finished(&ApiError::from(Code::UNAVAILABLE).into(), context))
+            Err(finished(&ApiError::from(Code::UNAVAILABLE).into(), context, carried))
         }
     };
     let (status, route) = match &answer {
@@ -169,11 +171,13 @@ fn class(status: StatusCode) -> &'static str {
     }
 }
 
-fn finished(error: &Error, context: RequestContext) -> Error {
-    let api = match error.as_error::<ApiError>() {
+/// An answer that comes from no service below.
+fn finished(error: &Error, context: RequestContext, carried: Carried) -> Error {
+    let mut api = match error.as_error::<ApiError>() {
         Some(api) => api.render(context),
         None => ApiError::from(code_of_status(error.as_response_error().status_code())).render(context),
     };
+    carried.add_to(api.headers_mut());
     InternalError::from_response("answered in the envelope", api).into()
 }
 

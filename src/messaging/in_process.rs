@@ -121,7 +121,7 @@ impl OrderQueue for InProcessQueue {
             tickets.extend(more.tickets);
         }
         let receipt = Receipt { session: 0, tag: self.next_tag(), attempts };
-        Ok(Delivery { tickets, receipt, traceparent: None })
+        Ok(Delivery { tickets, receipt, traceparents: Vec::new() })
     }
 
     async fn acknowledge(&self, _receipt: Receipt) -> Result<(), QueueError> {

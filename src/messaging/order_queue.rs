@@ -80,6 +80,9 @@ pub trait OrderQueue: Send + Sync {
     async fn close(&self);
 }
 
+/// Most traces that one delivery continues.
+pub const TRACES_MAX: usize = 64;
+
 /// Tickets handed to the consumer.
 #[derive(Debug)]
 pub struct Delivery {
@@ -87,8 +90,8 @@ pub struct Delivery {
     pub tickets: Vec<Ticket>,
     /// To be handed back.
     pub receipt: Receipt,
-    /// W3C `traceparent` of whoever published the first message, if he said.
-    pub traceparent: Option<String>,
+    /// W3C `traceparent` of whoever published each message, if he said; of the first [`TRACES_MAX`] of them.
+    pub traceparents: Vec<String>,
 }
 
 /// Stands for one delivery; handed back once.

@@ -47,6 +47,16 @@ impl fmt::Display for Wire {
     }
 }
 
+/// A person as the gateway calls them. Personal: never logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PayerId(pub String);
+
+impl fmt::Debug for PayerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PayerId(***)")
+    }
+}
+
 /// Where the buyer pays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TradeType {
@@ -55,7 +65,7 @@ pub enum TradeType {
     /// Within WeChat's own browser (JSAPI).
     InWechat {
         /// The buyer's id towards the merchant's app.
-        openid: String,
+        openid: PayerId,
     },
     /// In the browser of a telephone (WeChat H5).
     MobileBrowser,
@@ -156,8 +166,8 @@ pub struct Trade {
     pub payer_total: Option<Money>,
     /// When it was paid.
     pub paid_at_ms: Option<i64>,
-    /// Who paid, as the gateway calls them. Personal: never logged.
-    pub payer: Option<String>,
+    /// Who paid, as the gateway calls them.
+    pub payer: Option<PayerId>,
     /// Something in the answer belongs to another merchant, app or currency.
     pub strange: Option<Mismatch>,
 }

@@ -14,6 +14,8 @@ pub mod link;
 pub mod notice;
 pub mod numbers;
 pub mod sandbox;
+pub mod setup;
+pub mod simulated;
 pub mod times;
 mod wechat_bill;
 pub mod wechat_v2;

@@ -13,9 +13,10 @@ use super::idempotency::{self, Begun, IdempotencyKey, Work};
 use super::journal::{self, CommitOutcome};
 use super::ledger::{StockLedger, TicketRef};
 use super::placing::{self, GroupOutcome, OrderGroup, PlaceTerms};
+use super::products::{self, FirstUnits};
 use super::sessions::{self, SignIn};
 use super::stock_moves::{self, MoveRefusal, StockPlan};
-use super::testing::{named, user};
+use super::testing::{item, named, user};
 use super::users::{self, UserRejection};
 use super::{Db, Lease, SqlLedger, stock};
 use crate::domain::order::{CancelReason, Command, PayChannel, decide};
@@ -234,4 +235,18 @@ async fn a_cart_counts_every_click() {
     });
     assert!(clicks.await.iter().all(Result::is_ok));
     assert_eq!(SqlCarts::new(crowd.shop.db.clone()).load(&owner, NOW_MS).await.unwrap().total_count, 24);
+}
+
+#[actix_rt::test]
+async fn of_many_who_add_a_product_under_one_id_all_get_the_same_one() {
+    let crowd = Crowd::with_units(0).await;
+    let move_id = crowd.shop.claim(Pool::Free, 1, 1).order_no.to_string();
+    let add = async |node: &Db, _| {
+        let first = FirstUnits { move_id: &move_id, units: 7 };
+        products::insert_once(node, &item("one", 100), first, NOW_MS).await.unwrap().unwrap()
+    };
+    let ids = crowd.all(4, add).await;
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let named: Vec<_> = products::first_added(&crowd.nodes[0], 100).await.unwrap();
+    assert_eq!(named.iter().filter(|(_, name)| name == "one").count(), 1);
 }

@@ -1,7 +1,6 @@
 //! Products: what is sold, at which price, how it looks. Units are not part of this row: they lie in `stock`, which
 //! only the inventory moves, so an edit of a name in the middle of a sale cannot disturb a single unit.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::entity::prelude::*;
@@ -11,6 +10,10 @@ use sea_orm::{QueryOrder as _, QuerySelect as _, Set};
 use super::error::StoreError;
 use super::{Db, categories};
 use crate::domain::{Money, Pool, ProductId};
+
+mod adding;
+
+pub use adding::{FirstUnits, insert, insert_once};
 
 pub(super) mod entity {
     //! Table `products`.
@@ -203,49 +206,6 @@ pub async fn find(db: &Db, product: ProductId) -> Result<Option<Product>, StoreE
     Ok(complete(db.reader(), row.into_iter().collect()).await?.pop())
 }
 
-/// Adds a product, and with it its free pool without units, in the authority and in the SQL ledger.
-///
-/// # Errors
-/// [`StoreError`] if the database fails.
-pub async fn insert(db: &Db, new: &NewProduct, now_ms: i64) -> Result<Result<ProductId, ProductRejection>, StoreError> {
-    let operation = "adding a product";
-    let row = ActiveModel {
-        name: Set(new.name.clone()),
-        description: Set(new.description.clone()),
-        category_id: Set(new.category_id),
-        price_fen: Set(new.price.fen()),
-        image_url: Set(new.image_url.clone()),
-        images: Set(json(&new.images)),
-        attributes: Set(json(&new.attributes)),
-        sales: Set(0),
-        rating_hundredths: Set(0),
-        status: Set(new.status),
-        version: Set(1),
-        created_at_ms: Set(now_ms),
-        updated_at_ms: Set(now_ms),
-        ..Default::default()
-    };
-    let earlier = Cell::new(None);
-    db.write(operation, async |tx| {
-        let failed = StoreError::during(operation);
-        if let Some(id) = earlier.get() {
-            // The first try's commit may have come through without an answer.
-            let own = Entity::find_by_id(id).filter(Column::Name.eq(&new.name)).filter(Column::CreatedAtMs.eq(now_ms));
-            if own.one(tx).await.map_err(&failed)?.is_some() {
-                return Ok(Ok(ProductId(id)));
-            }
-        }
-        if new.category_id != 0 && !categories::hold(tx, new.category_id).await? {
-            return Ok(Err(ProductRejection::CategoryUnknown));
-        }
-        let id = Entity::insert(row.clone()).exec(tx).await.map_err(&failed)?.last_insert_id;
-        insert_empty_pools(tx, ProductId(id)).await?;
-        earlier.set(Some(id));
-        Ok(Ok(ProductId(id)))
-    })
-    .await
-}
-
 /// The first `limit` products ever added, deleted ones included: id and name, oldest first.
 ///
 /// # Errors
@@ -401,24 +361,6 @@ fn changed_row(changes: &ProductChanges, now_ms: i64) -> ActiveModel {
         row.status = Set(status);
     }
     row
-}
-
-async fn insert_empty_pools(tx: &impl ConnectionTrait, product: ProductId) -> Result<(), StoreError> {
-    let failed = StoreError::during("adding the empty pools of a product");
-    let (id, pool) = (product.0, i64::from(Pool::Free));
-    let stock = Query::insert()
-        .into_table("stock")
-        .columns(["product_id", "pool", "put_in", "free", "held", "sold"])
-        .values_panic([id.into(), pool.into(), 0_i64.into(), 0_i64.into(), 0_i64.into(), 0_i64.into()])
-        .to_owned();
-    let ledger = Query::insert()
-        .into_table("ledger_pools")
-        .columns(["product_id", "pool", "free", "terms", "epoch"])
-        .values_panic([id.into(), pool.into(), 0_i64.into(), "".into(), 0_i64.into()])
-        .to_owned();
-    tx.execute(&stock).await.map_err(&failed)?;
-    tx.execute(&ledger).await.map_err(&failed)?;
-    Ok(())
 }
 
 /// Lists of texts and maps of JSON values always have a JSON form.

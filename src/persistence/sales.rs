@@ -147,7 +147,7 @@ pub async fn insert(db: &Db, new: NewSale<'_>, now_ms: i64) -> Result<Result<Sal
     let NewSale { move_id, product, terms, units_planned } = new;
     let planning = db.write("planning a sale", async |tx| {
         stock::lock(tx, &[product]).await?; // two plans for one product follow each other
-        if let Some(StockPlan::PlanSale { terms, units }) = stock_moves::planned(tx, move_id).await? {
+        if let Some((_, StockPlan::PlanSale { terms, units })) = stock_moves::planned(tx, move_id).await? {
             return Ok(Ok(Sale { product, terms, units_planned: units, created_at_ms: now_ms }));
         }
         if let Some(other) = overlapping(tx, product, &terms, None).await? {

@@ -132,6 +132,14 @@ pub async fn run(
     step.finish().await
 }
 
+/// What the move of that id shall do, and with which product; `None` if it was never begun, or ended [`KEPT_MS`] ago.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn find(db: &Db, move_id: &str) -> Result<Option<(ProductId, StockPlan)>, StoreError> {
+    planned(db.reader(), move_id).await
+}
+
 /// Deletes moves that ended [`KEPT_MS`] ago, except those with fixed ids, and the ledger's memory of their steps;
 /// answers how many rows went.
 ///

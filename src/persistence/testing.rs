@@ -14,7 +14,7 @@ use super::users::{self, NewUser, User};
 use super::{Db, StoreError};
 use crate::domain::{Money, ProductId, Role};
 
-pub(crate) use own::{OwnDatabase, database, database_with};
+pub(crate) use own::{OwnDatabase, database, database_with, empty_database};
 pub(crate) use proxy::{Cut, Proxy};
 
 /// Some time in 2026.

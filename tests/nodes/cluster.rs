@@ -156,7 +156,11 @@ impl Cluster {
             node
         });
         let nodes = nodes.collect();
-        let admin_password = admin_password.expect("the first node makes an administrator");
+        Self::of(nodes, shared, admin_password.expect("the first node makes an administrator"))
+    }
+
+    /// Nodes that are open.
+    pub const fn of(nodes: Vec<Node>, shared: Shared, admin_password: String) -> Self {
         Self { nodes, shared, admin_password }
     }
 

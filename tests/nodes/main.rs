@@ -13,6 +13,9 @@ mod commands;
 mod health;
 mod losses;
 mod outbox;
+#[cfg(feature = "failpoints")]
+mod paused;
 mod pushes;
 mod registry;
 mod resume;
+mod upgrade;

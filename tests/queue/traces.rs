@@ -66,16 +66,21 @@ impl Trace {
 
     /// The span of this name, once it has ended.
     async fn span(&self, name: &str) -> SpanData {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(span) = ended(|span| span.name == *name && trace_of(span) == self.id).pop() {
-                return span;
-            }
-            let known = ended(|span| trace_of(span) == self.id);
-            let known: Vec<String> = known.iter().map(|span| span.name.to_string()).collect();
-            assert!(Instant::now() < until, "no span {name} in the trace, which has {known:?}");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        span_of(&self.id, name).await
+    }
+}
+
+/// The span of this name in that trace, once it has ended.
+async fn span_of(trace: &str, name: &str) -> SpanData {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(span) = ended(|span| span.name == *name && trace_of(span) == trace).pop() {
+            return span;
         }
+        let known = ended(|span| trace_of(span) == trace);
+        let known: Vec<String> = known.iter().map(|span| span.name.to_string()).collect();
+        assert!(Instant::now() < until, "no span {name} in the trace, which has {known:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
@@ -145,6 +150,14 @@ async fn orders_are_written_in_the_trace_of_a_buyer_who_has_one_of_them() {
     assert_eq!((accepted.len(), refused.len()), (40, 80));
     let written: Vec<String> = ended(|span| span.name == "write_orders").iter().map(trace_of).collect();
     assert!(accepted.iter().any(|(_, trace)| written.contains(trace)), "no order in any buyer's trace");
+    for (_, trace) in &accepted {
+        let click = span_of(trace, "request").await;
+        let linked = click.links.iter().any(|link| written.contains(&link.span_context.trace_id().to_string()));
+        assert!(written.contains(trace) || linked, "{trace} does not lead to its order: {:?}", click.links);
+        assert!(click.links.len() <= 2 * 32 + 2, "{} links", click.links.len());
+    }
+    let linked = ended(|span| refused.iter().any(|(_, trace)| trace_of(span) == *trace) && !span.links.is_empty());
+    assert!(linked.is_empty(), "{} who got none lead to others' orders", linked.len());
     let strange: Vec<_> = refused.iter().filter(|(_, trace)| written.contains(trace)).collect();
     assert!(strange.is_empty(), "orders in the traces of {} who got none", strange.len());
     shop.close().await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::counting::{PAID, by_code, free_pool, sale_pool, text};
 use crate::support::client::{Answer, Person};
 use crate::support::shop::TestShop;
-use crate::support::verbs::SIMULATED;
+use crate::support::verbs::{Product, SIMULATED};
 
 /// The envelope without what differs from answer to answer.
 fn essence(answer: &Answer) -> (u16, i64, Value) {
@@ -136,5 +136,28 @@ async fn t19_a_key_is_kept_over_a_restart_and_forgotten_after_a_day() {
     ann.pay(&first).await.accepted();
     shop.travel(25 * 3_600_000);
     assert_ne!(ann.place_order_once(&product, 1, "k").await.order_no(), first);
+    shop.assert_stock_conserved(product.id).await;
+}
+
+#[tokio::test]
+async fn t19_what_an_administrator_makes_under_one_key_is_made_once() {
+    let shop = TestShop::open().await;
+    let admin = shop.admin().await;
+    let category = is_done_once(&admin, "/api/category", &json!({ "name": "茶" }), "category").await;
+    let body = json!({ "name": "茶杯", "price": 9.9, "stock": 30, "category": "茶" });
+    let made = is_done_once(&admin, "/api/product", &body, "product").await;
+    assert_eq!((&made["category_id"], &made["stock"]), (&category["id"], &json!(30)));
+    let product = Product { id: made["id"].as_i64().expect("an id") };
+    let sale = json!({ "product_id": product.id, "price": 5, "stock": 10,
+        "start_at": "2040-01-01T00:00:00+08:00", "end_at": "2040-01-02T00:00:00+08:00" });
+    is_done_once(&admin, "/api/seckill/sale", &sale, "sale").await;
+    let opened = json!({ "product_id": product.id, "stock": 8 });
+    is_done_once(&admin, "/api/seckill/init", &opened, "init").await;
+    admin.post_once("/api/product", &opened, "product").await.with_status(400).rejected(20_006);
+    let other = json!({ "name": "茶壶", "price": 9.9, "stock": 30 });
+    admin.post_once("/api/product", &other, "product").await.with_status(422).rejected(422);
+    assert_eq!(shop.visitor().get("/api/product").await.accepted()["total"], 1);
+    assert_eq!(shop.books.count("SELECT COUNT(*) AS n FROM sales").await, 2);
+    assert_eq!(free_pool(&shop.books, &product).await.free, 12);
     shop.assert_stock_conserved(product.id).await;
 }

@@ -47,6 +47,11 @@ impl Ground {
         Self { cluster: None }
     }
 
+    /// Those servers, whatever the environment says; `database` is a URL without a database.
+    pub async fn on(database: &str, redis: &str, amqp: &str) -> Self {
+        Self { cluster: Some(Cluster::on(database, redis, amqp).await) }
+    }
+
     /// Puts a shop with these settings on it.
     pub fn under(&self, settings: &mut Settings) {
         let Some(Cluster { schema, redis, amqp }) = &self.cluster else { return };
@@ -75,10 +80,14 @@ impl Cluster {
         let is = |name: &str, wanted: &str| std::env::var(name).is_ok_and(|value| value == wanted);
         let database = url(if is("RUSHMALL_TEST_DATABASE", "postgres") { POSTGRES } else { MYSQL });
         let redis = url(if is("RUSHMALL_TEST_REDIS", "cluster") { REDIS_CLUSTER } else { REDIS });
+        Self::on(&database, &redis, &url(AMQP)).await
+    }
+
+    async fn on(database: &str, redis: &str, amqp: &str) -> Self {
         let prefix = format!("t{}", hex(6));
-        let amqp = AmqpSettings { url: url(AMQP), prefix: prefix.clone(), ..AmqpSettings::default() };
-        let redis = RedisSettings { url: redis, prefix, ..RedisSettings::default() };
-        Self { schema: Schema::make(&database).await, redis, amqp }
+        let amqp = AmqpSettings { url: amqp.to_owned(), prefix: prefix.clone(), ..AmqpSettings::default() };
+        let redis = RedisSettings { url: redis.to_owned(), prefix, ..RedisSettings::default() };
+        Self { schema: Schema::make(database).await, redis, amqp }
     }
 }
 

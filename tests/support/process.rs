@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
@@ -29,7 +30,7 @@ pub struct ShopProcess {
     child: Option<Child>,
     dir: TempDir,
     /// The last to go.
-    ground: Ground,
+    ground: Arc<Ground>,
 }
 
 impl ShopProcess {
@@ -40,6 +41,29 @@ impl ShopProcess {
 
     /// The same on chosen ground.
     pub fn prepare_on(ground: Ground) -> Self {
+        let shop = Self::node(Arc::new(ground));
+        let mut made = shop
+            .binary
+            .command(&["admin", "create", "--username", ADMIN, "--password-stdin"])
+            .stdin(Stdio::piped())
+            .stdout(shop.binary.log())
+            .stderr(shop.binary.log())
+            .spawn()
+            .expect("the binary runs");
+        writeln!(made.stdin.take().expect("its input"), "{ADMIN_PASSWORD}").expect("the password is written");
+        assert!(made.wait().expect("it ends").success(), "administrator not made:\n{}", shop.log_text());
+        shop
+    }
+
+    /// Another node of the same shop, which does not run yet.
+    pub fn beside(&self, slot: u8) -> Self {
+        let mut node = Self::node(Arc::clone(&self.ground));
+        node.set("RUSHMALL__NODE__SLOT", &slot.to_string());
+        node.set("RUSHMALL__NODE__NAME", &format!("node-{slot}"));
+        node
+    }
+
+    fn node(ground: Arc<Ground>) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the shop");
         let binary = Binary::on(dir.path().to_owned(), dir.path().join("test.log"));
         let mut shop = Self { address: Address::default(), binary, child: None, dir, ground };
@@ -60,16 +84,6 @@ impl ShopProcess {
         ] {
             shop.set(name, value);
         }
-        let mut made = shop
-            .binary
-            .command(&["admin", "create", "--username", ADMIN, "--password-stdin"])
-            .stdin(Stdio::piped())
-            .stdout(shop.binary.log())
-            .stderr(shop.binary.log())
-            .spawn()
-            .expect("the binary runs");
-        writeln!(made.stdin.take().expect("its input"), "{ADMIN_PASSWORD}").expect("the password is written");
-        assert!(made.wait().expect("it ends").success(), "administrator not made:\n{}", shop.log_text());
         shop
     }
 
@@ -198,6 +212,11 @@ impl ShopProcess {
     /// A new buyer.
     pub async fn register(&self, username: &str) -> Person {
         self.visitor().register(username).await
+    }
+
+    /// The same person at this node.
+    pub fn meets(&self, who: &Person) -> Person {
+        self.visitor().signed_in(who.user_id, &who.username, &who.token)
     }
 
     /// `rushmall check` on its data.

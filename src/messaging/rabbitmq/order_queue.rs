@@ -27,7 +27,7 @@ use super::topology::{header_text, number};
 use crate::clock::Clock;
 use crate::config::AmqpSettings;
 use crate::domain::stock::Ticket;
-use crate::messaging::order_queue::{DeadMessage, Delivery, OrderQueue, QueueError, Receipt};
+use crate::messaging::order_queue::{DeadMessage, Delivery, OrderQueue, QueueError, Receipt, TRACES_MAX};
 use crate::messaging::ticket_message;
 
 /// Most tickets in one message.
@@ -103,7 +103,7 @@ struct Gathered {
     tickets: Vec<Ticket>,
     last_tag: Option<u64>,
     attempts: u32,
-    traceparent: Option<String>,
+    traceparents: Vec<String>,
 }
 
 impl RabbitQueue {
@@ -237,7 +237,9 @@ impl RabbitQueue {
                 into.tickets.extend(tickets);
                 into.last_tag = Some(tag);
                 into.attempts = into.attempts.max(attempts);
-                into.traceparent = into.traceparent.take().or_else(|| header_text(headers, "traceparent"));
+                if into.traceparents.len() < TRACES_MAX {
+                    into.traceparents.extend(header_text(headers, "traceparent"));
+                }
                 *self.out() = Some(named);
                 *self.in_hand() = None;
                 return Ok(());
@@ -334,9 +336,9 @@ impl OrderQueue for RabbitQueue {
             let Some(message) = self.next(&session, &mut consumer, gathered.last_tag.is_none()).await? else { break };
             self.take(&session, message, &mut gathered).await?;
         }
-        let Gathered { tickets, last_tag, attempts, traceparent } = gathered;
+        let Gathered { tickets, last_tag, attempts, traceparents } = gathered;
         let receipt = Receipt { session: session.number, tag: last_tag.unwrap_or_default(), attempts };
-        Ok(Delivery { tickets, receipt, traceparent })
+        Ok(Delivery { tickets, receipt, traceparents })
     }
 
     async fn acknowledge(&self, receipt: Receipt) -> Result<(), QueueError> {

@@ -149,6 +149,9 @@ async fn count_pushes(sockets: &Sockets, journal: &Journal, figures: &mut Figure
     }
     figures.pushes_expected = expected.len() as u64;
     figures.pushed = arrived() as u64;
+    if sockets.resumed() > 0 {
+        figures.notes.push(format!("sockets broke and were resumed {} times", sockets.resumed()));
+    }
     if figures.pushed < figures.pushes_expected {
         figures.notes.push(format!("{} pushes did not arrive", figures.pushes_expected - figures.pushed));
     }

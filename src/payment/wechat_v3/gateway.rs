@@ -14,8 +14,8 @@ use crate::domain::Money;
 use crate::payment::error::PaymentError;
 use crate::payment::fields::{DESCRIPTION_BYTES_MAX, REASON_BYTES_MAX, check_charge, check_refund, cut};
 use crate::payment::gateway::{
-    BillLine, Charge, JsapiCall, Mismatch, NewCharge, PaymentGateway, RefundOrder, RefundReport, RefundState, Trade,
-    TradeState, TradeType, Wire,
+    BillLine, Charge, JsapiCall, Mismatch, NewCharge, PayerId, PaymentGateway, RefundOrder, RefundReport, RefundState,
+    Trade, TradeState, TradeType, Wire,
 };
 use crate::payment::notice::{Notice, NoticeAnswer, NoticeRejection, RawNotice};
 use crate::payment::numbers::{PaymentNo, RefundNo};
@@ -117,7 +117,7 @@ impl WechatV3 {
             (_, ip) => ip.map(|payer_client_ip| SceneInfo { payer_client_ip, h5_info: None }),
         };
         let payer = match &charge.trade_type {
-            TradeType::InWechat { openid } => Some(Payer { openid: Some(openid.clone()) }),
+            TradeType::InWechat { openid } => Some(Payer { openid: Some(openid.0.clone()) }),
             _ => None,
         };
         Ok(Prepay {
@@ -162,7 +162,7 @@ impl WechatV3 {
             total: amount.total.map(Money::from_fen),
             payer_total: amount.payer_total.map(Money::from_fen),
             paid_at_ms: transaction.success_time.as_deref().and_then(times::from_rfc3339),
-            payer: transaction.payer.and_then(|payer| payer.openid),
+            payer: transaction.payer.and_then(|payer| payer.openid).map(PayerId),
             strange,
         })
     }

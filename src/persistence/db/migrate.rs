@@ -1,10 +1,13 @@
 //! Migrating while other nodes may be doing the same: on a server one of them at a time, under an advisory lock that
 //! belongs to the connection, so that a node that dies gives it back.
+//!
+//! In a rolling upgrade a node of the release before may be started again when the schema is of the next one already.
+//! Steps only ever add what older statements need not name, so it works on that schema as it is.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait};
-use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait};
 
 use crate::persistence::error::StoreError;
 use crate::persistence::migrations::Migrator;
@@ -19,7 +22,24 @@ const OPERATION: &str = "migrating the schema";
 
 /// A file has one writer.
 pub(super) async fn file(pool: &DatabaseConnection) -> Result<(), StoreError> {
-    Migrator::up(pool, None).await.map_err(StoreError::during(OPERATION))
+    up(pool).await.map_err(StoreError::during(OPERATION))
+}
+
+/// Takes the steps that are missing; none on a schema that has all of this release and some of a later one.
+async fn up<'c, C>(conn: &'c C) -> Result<(), DbErr>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    Migrator::install(conn).await?;
+    let own: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+    let taken = Migrator::get_migration_models(conn).await?;
+    let later = taken.iter().filter(|step| !own.contains(&step.version)).count();
+    if later > 0 && own.iter().all(|name| taken.iter().any(|step| step.version == *name)) {
+        tracing::info!(later, "the schema is of a later release, used as it is");
+        return Ok(());
+    }
+    Migrator::up(conn, None).await
 }
 
 /// `own` has one connection, and is closed at the end: with it the lock goes, whatever happened.
@@ -54,6 +74,6 @@ async fn under_lock(own: &DatabaseConnection) -> Result<(), DbErr> {
             }
         }
     }
-    Migrator::up(&tx, None).await?;
+    up(&tx).await?;
     tx.commit().await
 }

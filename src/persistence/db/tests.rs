@@ -2,6 +2,7 @@
 
 mod lost_commits;
 mod restarts;
+mod upgrades;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::MigratorTrait;

@@ -2,6 +2,9 @@
 //!
 //! Times are milliseconds since 1970 and money is fen, both `BIGINT`, so that no engine rounds or shifts them. MySQL
 //! and MariaDB commit every `CREATE` by itself: a step that a crash cut short is run again, and finds what is there.
+//!
+//! Nodes of two releases use one schema while one after the other is upgraded. So a step after the first four only adds:
+//! tables, indexes that are not unique, columns that may be left out of an `INSERT`.
 
 use sea_orm_migration::prelude::*;
 

@@ -64,6 +64,7 @@ struct Stored {
 
 #[derive(FromQueryResult)]
 struct Row {
+    product_id: i64,
     step: i16,
     plan: String,
     refusal: String,
@@ -154,18 +155,19 @@ pub(in crate::persistence) async fn begin(
     query::insert_rows(conn, "stock_moves", &columns, vec![row], Some(keep)).await
 }
 
-/// What the move of that id shall do, if it was begun.
+/// What the move of that id shall do, and with which product, if it was begun.
 pub(in crate::persistence) async fn planned(
     conn: &impl ConnectionTrait,
     move_id: &str,
-) -> Result<Option<StockPlan>, StoreError> {
-    let row = row(conn, move_id).await?;
-    row.map(|row| Ok(query::from_json::<Stored>(&row.plan, || format!("stock move {move_id}"))?.plan)).transpose()
+) -> Result<Option<(ProductId, StockPlan)>, StoreError> {
+    let Some(row) = row(conn, move_id).await? else { return Ok(None) };
+    let stored: Stored = query::from_json(&row.plan, || format!("stock move {move_id}"))?;
+    Ok(Some((ProductId(row.product_id), stored.plan)))
 }
 
 async fn row(conn: &impl ConnectionTrait, move_id: &str) -> Result<Option<Row>, StoreError> {
     let select = Query::select()
-        .columns(["step", "plan", "refusal"])
+        .columns(["product_id", "step", "plan", "refusal"])
         .from("stock_moves")
         .and_where(Expr::col("move_id").eq(move_id))
         .to_owned();
@@ -277,7 +279,7 @@ impl Move<'_> {
         }
         stock::lock(tx, &[self.product]).await?;
         let select = Query::select()
-            .columns(["step", "plan", "refusal"])
+            .columns(["product_id", "step", "plan", "refusal"])
             .from("stock_moves")
             .and_where(Expr::col("product_id").eq(self.product.0))
             .and_where(Expr::col("step").is_in([STARTED, IN_SQL, UNDOING]))

@@ -66,6 +66,12 @@ async fn on_server(server: &str, sql: &str) {
     connection.close().await.unwrap();
 }
 
+/// An empty database on the engine under test.
+pub(crate) async fn empty_database() -> (Db, OwnDatabase) {
+    let own = OwnDatabase::new().await;
+    (own.another().await, own)
+}
+
 /// A migrated database on the engine under test.
 pub(crate) async fn database() -> (Db, OwnDatabase) {
     database_with(|_| {}).await
