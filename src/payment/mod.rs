@@ -13,6 +13,7 @@ pub mod keyring;
 pub mod link;
 pub mod notice;
 pub mod numbers;
+pub mod sandbox;
 pub mod setup;
 pub mod simulated;
 pub mod times;
