@@ -84,8 +84,6 @@ pub struct BackEnds {
     pub carts: Arc<dyn CartStore>,
     /// How often somebody may do something.
     pub limiter: Arc<dyn RateLimiter>,
-    /// Where buyers pay.
-    pub gateways: Gateways,
     /// Flash-sale clicks of all nodes; `None` where there is only this one.
     pub shared_clicks: Option<Arc<SharedClicks>>,
     /// The other nodes.
@@ -101,6 +99,8 @@ pub struct Foundations {
     pub db: Db,
     /// What stands behind the ports.
     pub back_ends: BackEnds,
+    /// Where buyers pay.
+    pub gateways: Gateways,
     /// Time.
     pub clock: Clock,
     /// Arbiters and watch of the actors.
@@ -175,8 +175,8 @@ impl Shop {
     /// an actix system.
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
-        let Foundations { settings, db, back_ends, clock, host } = foundations;
-        let BackEnds { ledger, queue, announcer, carts, limiter, gateways, shared_clicks, surroundings } = back_ends;
+        let Foundations { settings, db, back_ends, gateways, clock, host } = foundations;
+        let BackEnds { ledger, queue, announcer, carts, limiter, shared_clicks, surroundings } = back_ends;
         let Surroundings { broadcast, hearing, nodes, redis } = surroundings;
         let (peers, gaps) = (Peers::new(broadcast, nodes), Gaps::default());
         let bell = RelayBell::default();

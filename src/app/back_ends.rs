@@ -15,7 +15,6 @@ use crate::config::{Settings, Setup};
 use crate::messaging::rabbitmq::Broker;
 use crate::messaging::redis_broadcast::RedisBroadcast;
 use crate::messaging::{InProcessQueue, Nodes, OrderQueue};
-use crate::payment::setup::Gateways;
 use crate::persistence::carts::CartTerms;
 use crate::persistence::limits::{ClickLimit, SharedClicks};
 use crate::persistence::recovering::{IsQuiet, Recovering};
@@ -25,13 +24,10 @@ use crate::redis_link::RedisLink;
 /// The back ends that the settings name.
 ///
 /// # Errors
-/// If the settings of a gateway lack something, or Redis or RabbitMQ cannot be reached within its connect timeout.
+/// If Redis or RabbitMQ cannot be reached within its connect timeout.
 pub async fn open(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
     let settings = &setup.settings;
-    let gateways = Gateways::open(settings, clock).context("the payment gateways cannot be used")?;
-    let back_ends =
-        if settings.is_cluster() { of_cluster(setup, db, clock).await? } else { embedded(settings, db, clock) };
-    Ok(BackEnds { gateways, ..back_ends })
+    if settings.is_cluster() { of_cluster(setup, db, clock).await } else { Ok(embedded(settings, db, clock)) }
 }
 
 /// The database and memory of this machine, whatever the settings name.
@@ -44,7 +40,6 @@ pub fn embedded(settings: &Settings, db: &Db, clock: &Clock) -> BackEnds {
         announcer: None,
         carts: Arc::new(SqlCarts::new(db.clone())),
         limiter: Arc::new(MemoryLimiter::new(clock.clone())),
-        gateways: Gateways::default(),
         shared_clicks: None,
         surroundings: Surroundings::alone(),
     }

@@ -136,7 +136,15 @@ fn trades(movements: &[&Movement]) -> String {
     }
     text.push_str(TRADE_SUMS_TITLE);
     text.push_str("\r\n");
-    let sums = [movements.len().to_string(), yuan(settled), yuan(refunded), yuan(0), "0.00000".to_owned(), yuan(totals), yuan(refunded)];
+    let sums = [
+        movements.len().to_string(),
+        yuan(settled),
+        yuan(refunded),
+        yuan(0),
+        "0.00000".to_owned(),
+        yuan(totals),
+        yuan(refunded),
+    ];
     line(&mut text, &sums);
     text
 }

@@ -16,8 +16,8 @@ mod m0004_orders;
 mod m0005_outbox_legs;
 mod m0006_orders_by_product;
 mod m0007_lease_slots;
-mod m0009_notices;
 mod m0008_ledger_accounts;
+mod m0009_notices;
 
 /// All steps, oldest first.
 #[derive(Debug)]
