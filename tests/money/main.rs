@@ -6,3 +6,5 @@ mod support;
 
 mod closing;
 mod paying;
+mod storm;
+mod telling;

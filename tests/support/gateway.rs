@@ -73,6 +73,13 @@ impl Gateway {
         self.ask(Method::POST, &format!("/trades/{out_trade_no}/pay"), json!({"in_time": true})).await
     }
 
+    /// The buyer tries to pay; whether it went is the gateway's business.
+    pub async fn try_pay(&self, out_trade_no: &str, in_time: bool) -> bool {
+        let request = self.http.post(format!("{}/trades/{out_trade_no}/pay", self.control));
+        let answer = request.body(json!({ "in_time": in_time }).to_string()).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
     /// One trade, its refunds and notifications.
     pub async fn trade(&self, out_trade_no: &str) -> Value {
         self.ask(Method::GET, &format!("/trades/{out_trade_no}"), json!({})).await
