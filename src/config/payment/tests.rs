@@ -1,7 +1,6 @@
 //! What an enabled gateway lacks is told by its key; what is safe passes; secrets are never shown.
 
 use super::super::{Sources, load};
-use super::lacks::is_safe_url;
 use super::*;
 
 fn complete() -> PaymentSettings {
