@@ -66,7 +66,8 @@ pub enum Verdict {
     Misconfigured,
 }
 
-/// Leave to make one call. Dropped without a verdict (the caller went away), it counts for nothing.
+/// Leave to make one call. Dropped without a verdict (the caller went away), it says nothing about the gateway's health;
+/// a refund then counts as failing, because it may have.
 #[derive(Debug)]
 #[must_use]
 pub struct Permit<'a> {
@@ -139,7 +140,7 @@ impl Guard {
         }
         if call == Call::Refund {
             state.refunds_in_flight -= 1;
-            if matches!(verdict, Some(Verdict::Declined | Verdict::Failed | Verdict::Misconfigured)) {
+            if verdict != Some(Verdict::Answered) {
                 state.failed_refunds_ms.push_back(now_ms);
             }
         }

@@ -6,6 +6,7 @@
 pub mod alipay;
 pub mod crypto;
 pub mod error;
+pub mod facts;
 mod fields;
 pub mod gateway;
 pub mod guard;
@@ -22,7 +23,8 @@ pub mod wechat_v2;
 pub mod wechat_v3;
 
 pub use error::{Action, Doubt, PaymentError};
-pub use gateway::*;
+pub use facts::{BillLine, BillRefund, Mismatch, PayerId, RefundReport, RefundState, Trade, TradeState};
+pub use gateway::{Charge, JsapiCall, NewCharge, PaymentGateway, RefundOrder, TradeType, Wire};
 pub use notice::{Notice, NoticeAnswer, NoticeEvent, NoticeRejection, RawNotice};
 pub use numbers::{NumberError, PaymentNo, RefundNo};
 

@@ -3,7 +3,7 @@
 //! Gateways repeat a notification until it is answered with success, and never promise that it comes at all. So the
 //! order is: verify, store, answer; act afterwards. A refused one changes nothing.
 
-use super::gateway::{RefundReport, Trade};
+use super::facts::{RefundReport, Trade};
 
 /// The largest notification that is looked at, bytes.
 pub const NOTICE_BYTES_MAX: usize = 64 * 1024;

@@ -109,14 +109,14 @@ impl Gateways {
         self.by_wire.keys().copied()
     }
 
-    /// Where a gateway tells of payments and refunds; empty for the one that tells nothing.
+    /// Where a gateway tells of payments and refunds; a name that nobody calls for the one that tells nothing.
     #[must_use]
     pub fn notify_url(&self, wire: Wire) -> String {
         let path = match wire {
             Wire::WechatV3 => "/api/pay/wechat/v3/notify",
             Wire::WechatV2 => "/api/pay/wechat/notify",
             Wire::Alipay => "/api/pay/alipay/notify",
-            Wire::Simulated => return "https://localhost/api/pay/simulated".to_owned(),
+            Wire::Simulated => return "https://simulated.invalid/notify".to_owned(),
         };
         format!("{}{path}", self.notify_base_url)
     }

@@ -12,10 +12,9 @@ use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
 use super::error::{Action, PaymentError};
+use super::facts::{BillLine, RefundReport, RefundState, Trade, TradeState};
 use super::fields::{check_charge, check_refund};
-use super::gateway::{
-    BillLine, Charge, NewCharge, PaymentGateway, RefundOrder, RefundReport, RefundState, Trade, TradeState, Wire,
-};
+use super::gateway::{Charge, NewCharge, PaymentGateway, RefundOrder, Wire};
 use super::notice::{Notice, NoticeAnswer, NoticeRejection, RawNotice};
 use super::numbers::{PaymentNo, RefundNo};
 use crate::clock::Clock;

@@ -7,8 +7,8 @@
 use tokio::sync::mpsc;
 
 use super::error::PaymentError;
+use super::facts::{BillLine, BillRefund};
 use super::fields::yuan;
-use super::gateway::{BillLine, BillRefund};
 use super::times;
 use super::wechat_v3::refund_state;
 

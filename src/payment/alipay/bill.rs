@@ -14,7 +14,7 @@ use super::client::Alipay;
 use super::faults;
 use super::unzip::{Event, Unzip};
 use crate::payment::error::PaymentError;
-use crate::payment::gateway::BillLine;
+use crate::payment::facts::BillLine;
 use crate::payment::link::{Outgoing, on_the_way, settle};
 
 #[derive(Deserialize)]

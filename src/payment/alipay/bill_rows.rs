@@ -5,8 +5,8 @@ use tokio::sync::mpsc;
 
 use crate::domain::Money;
 use crate::payment::error::PaymentError;
+use crate::payment::facts::{BillLine, BillRefund, RefundState};
 use crate::payment::fields::yuan;
-use crate::payment::gateway::{BillLine, BillRefund, RefundState};
 use crate::payment::times;
 
 /// Longest line that is read, bytes.

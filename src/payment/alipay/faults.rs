@@ -14,8 +14,9 @@ pub fn action(method: &str, code: &str, sub_code: &str) -> Option<Action> {
         "20000" => return None,
         // the payer is being asked; nothing is confirmed
         "10003" => Action::Ask,
-        "20001" | "40006" => Action::Configuration,
-        "40001" => Action::Permanent,
+        "20001" => Action::Configuration,
+        // 40006: this app may not use this method; others may well work
+        "40001" | "40006" => Action::Permanent,
         "40002" if is_identity(sub_code) => Action::Configuration,
         "40002" | "40003" => Action::Permanent,
         "40005" => Action::BackOff,

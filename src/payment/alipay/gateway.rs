@@ -8,11 +8,9 @@ use tokio::sync::mpsc;
 use super::client::{Alipay, asked_for, not_found};
 use super::signing;
 use crate::payment::error::PaymentError;
+use crate::payment::facts::{BillLine, PayerId, RefundReport, RefundState, Trade, TradeState};
 use crate::payment::fields::{DESCRIPTION_BYTES_MAX, REASON_BYTES_MAX, check_charge, check_refund, cut, yuan};
-use crate::payment::gateway::{
-    BillLine, Charge, NewCharge, PayerId, PaymentGateway, RefundOrder, RefundReport, RefundState, Trade, TradeState,
-    TradeType, Wire,
-};
+use crate::payment::gateway::{Charge, NewCharge, PaymentGateway, RefundOrder, TradeType, Wire};
 use crate::payment::notice::{Notice, NoticeAnswer, NoticeRejection, RawNotice};
 use crate::payment::numbers::{PaymentNo, RefundNo};
 use crate::payment::times;

@@ -4,8 +4,8 @@
 use super::client::Alipay;
 use super::gateway::trade_state;
 use super::signing::{self, Params, SignatureError};
+use crate::payment::facts::{Mismatch, PayerId, Trade, TradeState};
 use crate::payment::fields::yuan;
-use crate::payment::gateway::{Mismatch, PayerId, Trade, TradeState};
 use crate::payment::notice::{NOTICE_BYTES_MAX, Notice, NoticeEvent, NoticeRejection, RawNotice};
 use crate::payment::times;
 

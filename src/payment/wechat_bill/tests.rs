@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::Money;
-use crate::payment::gateway::RefundState;
+use crate::payment::facts::RefundState;
 
 const BILL: &str = "\u{feff}交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注\r
 `2026-11-21 09:00:00,`wx1,`1900007291,`0,`,`4200000001,`ORDER_1,`openid,`NATIVE,`SUCCESS,`OTHERS,`CNY,`88.80,`0.00,`0,`0,`0.00,`0.00,`,`,`手机壳, 红色,`,`0.53,`0.60%,`88.80,`0.00,`\r

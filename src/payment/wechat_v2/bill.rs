@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::client::WechatV2;
 use super::{faults, xml};
 use crate::payment::error::PaymentError;
-use crate::payment::gateway::BillLine;
+use crate::payment::facts::BillLine;
 use crate::payment::link::{on_the_way, settle};
 use crate::payment::wechat_bill::BillReader;
 

@@ -21,10 +21,11 @@ fn action(path: &str, code: &str) -> Option<Action> {
         "ORDERNOTEXIST" | "REFUNDNOTEXIST" => Action::NotFound,
         "NOTENOUGH" if path == REFUND => Action::ShortOfFunds,
         "FREQUENCY_LIMITED" | "INVALID_REQ_TOO_MUCH" => Action::BackOff,
-        "SIGNERROR" | "CERT_ERROR" | "NOAUTH" => Action::Configuration,
+        "SIGNERROR" | "CERT_ERROR" => Action::Configuration,
         // paid already, closed already, or other parameters than the first time
         "OUT_TRADE_NO_USED" | "USERPAYING" | "INVALID_REQUEST" if path != REFUND => Action::Ask,
-        "NOTENOUGH"
+        "NOAUTH"
+        | "NOTENOUGH"
         | "INVALID_REQUEST"
         | "APPID_NOT_EXIST"
         | "MCHID_NOT_EXIST"
@@ -52,9 +53,9 @@ pub fn transport(code: &str, message: &str) -> PaymentError {
     let lower = message.to_ascii_lowercase();
     let action = if message.contains("签名") || lower.contains("sign") || message.contains("证书") {
         Action::Configuration
-    } else if lower.contains("no bill exist") {
+    } else if lower.contains("no bill exist") || lower.contains("bill creating") {
         Action::NotFound
-    } else if lower.contains("bill creating") || message.contains("频率") {
+    } else if message.contains("频率") {
         Action::BackOff
     } else if lower.contains("systemerror") || lower.contains("system error") || message.contains("系统") {
         return PaymentError::trouble(message);

@@ -4,8 +4,8 @@
 
 use super::client::WechatV2;
 use super::xml::{self, Fields};
+use crate::payment::facts::{Mismatch, RefundReport, TradeState};
 use crate::payment::fields::fen;
-use crate::payment::gateway::{Mismatch, RefundReport, TradeState};
 use crate::payment::notice::{NOTICE_BYTES_MAX, Notice, NoticeEvent, NoticeRejection, RawNotice};
 use crate::payment::times;
 use crate::payment::wechat_v3::refund_state;

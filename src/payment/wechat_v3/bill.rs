@@ -10,7 +10,7 @@ use super::client::request_headers;
 use super::faults::{self, Operation};
 use super::messages::BillPlace;
 use crate::payment::error::PaymentError;
-use crate::payment::gateway::BillLine;
+use crate::payment::facts::BillLine;
 use crate::payment::link::{Outgoing, on_the_way, settle};
 use crate::payment::wechat_bill::BillReader;
 

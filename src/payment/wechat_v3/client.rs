@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::faults::{self, Operation};
-use super::keys::Keys;
+use super::keys::{FETCH_PAUSE_MS, Keys};
 use super::signing::{SCHEME, SERIAL, SIGNATURE, Signature, SignatureError, Signer};
 use crate::clock::Clock;
 use crate::config::PaymentSettings;
@@ -112,9 +112,13 @@ impl WechatV3 {
         read: impl FnOnce(&Incoming) -> Result<T, PaymentError>,
     ) -> Result<T, PaymentError> {
         self.refresh_keys_when_due().await;
+        let keys = self.keys.current();
+        if keys.is_empty() {
+            // no answer could be believed
+            return Err(PaymentError::HeldBack { retry_after_ms: FETCH_PAUSE_MS.unsigned_abs() });
+        }
         let url = self.link.url(path)?;
         let authorization = self.authorize(&method, &url, &body)?;
-        let keys = self.keys.current();
         let headers = request_headers(&authorization, keys.public_key_id());
         let outgoing = Outgoing { method, url, headers: &headers, body };
         let call = if operation == Operation::Refund { Call::Refund } else { Call::Other };

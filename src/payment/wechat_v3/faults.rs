@@ -37,10 +37,10 @@ fn action(operation: Operation, status: u16, code: &str) -> Option<Action> {
     Some(match code {
         "SYSTEM_ERROR" | "BANK_ERROR" | "OPENID_MISMATCH" | "INVALID_TRANSACTIONID" => return None,
         "SIGN_ERROR" => Action::Configuration,
-        "FREQUENCY_LIMITED" | "FREQUENCY_LIMIT_EXCEED" | "RATELIMIT_EXCEEDED" | "STATEMENT_CREATING" => Action::BackOff,
+        "FREQUENCY_LIMITED" | "FREQUENCY_LIMIT_EXCEED" | "RATELIMIT_EXCEEDED" => Action::BackOff,
         "ORDERPAID" | "ORDER_PAID" => Action::AlreadyPaid,
         "ORDER_CLOSED" => Action::Closed,
-        "ORDER_NOT_EXIST" | "RESOURCE_NOT_EXISTS" | "NO_STATEMENT_EXIST" => Action::NotFound,
+        "ORDER_NOT_EXIST" | "RESOURCE_NOT_EXISTS" | "NO_STATEMENT_EXIST" | "STATEMENT_CREATING" => Action::NotFound,
         "NOT_ENOUGH" => Action::ShortOfFunds,
         // on an order also: paid already, closed already, or other parameters than the first time
         "INVALID_REQUEST" if matches!(operation, Create | Close) => Action::Ask,
@@ -102,6 +102,7 @@ mod tests {
             (Create, 500, "OPENID_MISMATCH", None),
             (Create, 500, "INVALID_TRANSACTIONID", None),
             (Fetch, 400, "NO_STATEMENT_EXIST", Some(Action::NotFound)),
+            (Fetch, 400, "STATEMENT_CREATING", Some(Action::NotFound)),
             (Query, 502, "", None),
             (Query, 418, "NEW_CODE", Some(Action::Ask)),
             (Query, 429, "", Some(Action::BackOff)),

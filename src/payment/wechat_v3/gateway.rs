@@ -12,11 +12,9 @@ use super::messages::{
 use super::signing;
 use crate::domain::Money;
 use crate::payment::error::PaymentError;
+use crate::payment::facts::{BillLine, Mismatch, PayerId, RefundReport, RefundState, Trade, TradeState};
 use crate::payment::fields::{DESCRIPTION_BYTES_MAX, REASON_BYTES_MAX, check_charge, check_refund, cut};
-use crate::payment::gateway::{
-    BillLine, Charge, JsapiCall, Mismatch, NewCharge, PayerId, PaymentGateway, RefundOrder, RefundReport, RefundState,
-    Trade, TradeState, TradeType, Wire,
-};
+use crate::payment::gateway::{Charge, JsapiCall, NewCharge, PaymentGateway, RefundOrder, TradeType, Wire};
 use crate::payment::notice::{Notice, NoticeAnswer, NoticeRejection, RawNotice};
 use crate::payment::numbers::{PaymentNo, RefundNo};
 use crate::payment::times;

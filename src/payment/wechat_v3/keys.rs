@@ -21,7 +21,7 @@ use crate::payment::keyring::PlatformKeys;
 use crate::payment::link::Outgoing;
 
 /// Least time between two fetches.
-const FETCH_PAUSE_MS: i64 = 60_000;
+pub(super) const FETCH_PAUSE_MS: i64 = 60_000;
 /// More certificates than this are not the platform's.
 const CERTIFICATES_MAX: usize = 32;
 

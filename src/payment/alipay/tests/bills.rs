@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use super::super::bill::BillFile;
 use super::*;
 use crate::payment::error::PaymentError;
-use crate::payment::gateway::{BillLine, PaymentGateway as _};
+use crate::payment::facts::BillLine;
+use crate::payment::gateway::PaymentGateway as _;
 
 const BILL: &str = "#支付宝业务明细查询\r
 #账号：[20880000000000010156]\r

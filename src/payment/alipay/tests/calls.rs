@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::Money;
+use crate::payment::facts::*;
 use crate::payment::gateway::*;
 use crate::payment::times;
 

@@ -14,7 +14,7 @@ async fn every_row_comes_through_as_its_action() {
         ("40002", "isv.invalid-app-id", "Configuration"),
         ("40002", "isv.invalid-parameter", "Permanent"),
         ("40005", "isv.app-call-limited", "BackOff"),
-        ("40006", "isv.insufficient-isv-permissions", "Configuration"),
+        ("40006", "isv.insufficient-isv-permissions", "Permanent"),
         ("10003", "", "Ask"),
         ("40004", "ACQ.TRADE_HAS_SUCCESS", "AlreadyPaid"),
         ("40004", "ACQ.TRADE_HAS_CLOSE", "Closed"),

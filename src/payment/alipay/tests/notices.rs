@@ -1,6 +1,7 @@
 //! Notifications: believed when Alipay signed them, refused with a reason otherwise.
 
 use super::*;
+use crate::payment::facts::*;
 use crate::payment::gateway::*;
 use crate::payment::notice::*;
 

@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::domain::Money;
+use crate::payment::facts::*;
 use crate::payment::gateway::*;
 
 #[actix_rt::test]
@@ -170,7 +171,7 @@ async fn a_bill_is_the_answer_itself_or_a_reason() {
     for (body, expected) in [
         (BILL.to_owned(), "ok"),
         (refusal("No Bill Exist"), "NotFound"),
-        (refusal("Bill Creating"), "BackOff"),
+        (refusal("Bill Creating"), "NotFound"),
         (refusal("SYSTEMERROR"), "unknown"),
     ] {
         let peer = Peer::start(move |_| Reply::plain(200, body.clone())).await;

@@ -17,7 +17,7 @@ fn refused(code: &str) -> Reply {
 async fn every_row_of_orders_comes_through_as_its_action() {
     for (code, expected) in [
         ("INVALID_REQUEST", "Ask"),
-        ("NOAUTH", "Configuration"),
+        ("NOAUTH", "Permanent"),
         ("NOTENOUGH", "Permanent"),
         ("ORDERPAID", "AlreadyPaid"),
         ("ORDERCLOSED", "Closed"),

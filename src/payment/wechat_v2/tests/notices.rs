@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::payment::crypto::EcbKey;
+use crate::payment::facts::*;
 use crate::payment::gateway::*;
 use crate::payment::notice::*;
 

@@ -136,7 +136,8 @@ async fn certificates_that_do_not_open_or_are_signed_by_nobody_known_are_not_bel
     .await;
     for peer in [wrongly_sealed, forged] {
         let client = fetching(&peer, PlatformKeys::new(), Clock::default());
-        assert_eq!(outcome(&client.query(&charge().payment_no).await), "unknown");
+        assert_eq!(outcome(&client.query(&charge().payment_no).await), "BackOff");
         assert!(client.keys.current().is_empty());
+        assert_eq!(peer.seen().len(), fetches(&peer), "nothing is asked whose answer could not be believed");
     }
 }
