@@ -83,7 +83,10 @@ async fn a_query_tells_how_a_trade_stands() {
     let number = paid["transaction_id"].as_str().unwrap();
     let theirs = stage.v3(Method::GET, &format!("/v3/pay/transactions/id/{number}?mchid={mchid}"), None).await.ok();
     assert_eq!(theirs, paid);
-    stage.v3(Method::GET, &format!("/v3/pay/transactions/id/{number}?mchid=1"), None).await.refused(400, "MCH_NOT_EXISTS");
+    stage
+        .v3(Method::GET, &format!("/v3/pay/transactions/id/{number}?mchid=1"), None)
+        .await
+        .refused(400, "MCH_NOT_EXISTS");
 }
 
 #[actix_rt::test]
@@ -137,7 +140,8 @@ async fn a_refund_is_accepted_once_and_processed_later() {
     stage.control(Method::POST, "/clock", json!({ "by_ms": 60_000 })).await;
     stage.refund("ORDER_0001", "R2", (600, 1_000), "").await.ok();
 
-    let query = async |number: &str| stage.v3(Method::GET, &format!("/v3/refund/domestic/refunds/{number}"), None).await;
+    let query =
+        async |number: &str| stage.v3(Method::GET, &format!("/v3/refund/domestic/refunds/{number}"), None).await;
     until("R1 has succeeded", async || (query("R1").await.ok()["status"] == "SUCCESS").then_some(())).await;
     assert!(query("R1").await.ok()["success_time"].is_string());
     query("R9").await.refused(404, "RESOURCE_NOT_EXISTS");
@@ -227,10 +231,13 @@ async fn a_request_that_is_not_believed_changes_nothing() {
     stranger.mchid = "1".to_owned();
     let mut wrong = signed(now_ms);
     wrong.nonce = "A".repeat(32);
-    for header in [stale, unknown.to_header(), stranger.to_header(), wrong.to_header(), "Bearer x".to_owned(), String::new()] {
+    for header in
+        [stale, unknown.to_header(), stranger.to_header(), wrong.to_header(), "Bearer x".to_owned(), String::new()]
+    {
         send(&header).await.refused(401, "SIGN_ERROR");
     }
-    let other_body = stage.send_v3(Method::POST, NATIVE, order.replace("1000", "1"), (&signed(now_ms).to_header(), None));
+    let header = signed(now_ms).to_header();
+    let other_body = stage.send_v3(Method::POST, NATIVE, order.replace("1000", "1"), (&header, None));
     other_body.await.unwrap().refused(401, "SIGN_ERROR");
     let path = format!("/v3/pay/transactions/out-trade-no/ORDER_0001?mchid={mchid}");
     stage.v3(Method::GET, &path, None).await.refused(404, "ORDER_NOT_EXIST");

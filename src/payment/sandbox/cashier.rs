@@ -15,9 +15,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action
 
 /// The cashier's paths.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/cashier/{code}", web::get().to(show))
-        .route("/cashier/{code}/{action}", web::post().to(act));
+    config.route("/cashier/{code}", web::get().to(show)).route("/cashier/{code}/{action}", web::post().to(act));
 }
 
 /// Texts of one language.
@@ -137,7 +135,13 @@ async fn perform(sandbox: &Sandbox, number: &str, action: &str) -> Result<(), Le
     }
 }
 
-fn page(sandbox: &Sandbox, words: &Words, number: &str, (trade, valid_until_ms): (&Trade, i64), left: bool) -> HttpResponse {
+fn page(
+    sandbox: &Sandbox,
+    words: &Words,
+    number: &str,
+    (trade, valid_until_ms): (&Trade, i64),
+    left: bool,
+) -> HttpResponse {
     let now_ms = sandbox.clocks.ledger_ms();
     let brand = match trade.order.wire.provider() {
         Provider::Wechat => "wechat",
@@ -153,7 +157,9 @@ fn page(sandbox: &Sandbox, words: &Words, number: &str, (trade, valid_until_ms):
     let state = match trade.state_at(now_ms) {
         TradeState::Paid => Some(words.paid),
         TradeState::Closed => Some(words.closed),
-        TradeState::NotPaid | TradeState::Failed if now_ms > trade.window_end_ms.min(valid_until_ms) => Some(words.expired),
+        TradeState::NotPaid | TradeState::Failed if now_ms > trade.window_end_ms.min(valid_until_ms) => {
+            Some(words.expired)
+        }
         TradeState::NotPaid if left => Some(words.left),
         TradeState::NotPaid => None,
         TradeState::Failed => Some(words.failed),

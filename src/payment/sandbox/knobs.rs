@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn unknown_knobs_and_values_are_refused() {
-        for patch in [json!({ "nope": 1 }), json!({ "close_status": 500 }), json!({ "terms": { "nope": 1 } }), json!(7)] {
+        for patch in [json!({ "nope": 1 }), json!({ "close_status": 500 }), json!({ "terms": { "nope": 1 } }), json!(7)]
+        {
             assert!(Knobs::default().patched(&patch).is_err(), "{patch}");
         }
     }

@@ -125,7 +125,13 @@ pub(super) fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str
 }
 
 /// Adds a line to the log of requests.
-pub(super) fn log(sandbox: &Sandbox, wire: Wire, operation: Operation, number: &str, (outcome, fault): (String, String)) {
+pub(super) fn log(
+    sandbox: &Sandbox,
+    wire: Wire,
+    operation: Operation,
+    number: &str,
+    (outcome, fault): (String, String),
+) {
     let word = |value: serde_json::Result<serde_json::Value>| {
         value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
     };

@@ -61,7 +61,10 @@ impl Problem {
 
     /// An argument of the method cannot be used.
     pub(super) fn invalid(name: &str) -> Self {
-        Self { is_of_gateway: false, ..Self::of_gateway("isv.invalid-parameter", format!("参数无效 (invalid): {name}")) }
+        Self {
+            is_of_gateway: false,
+            ..Self::of_gateway("isv.invalid-parameter", format!("参数无效 (invalid): {name}"))
+        }
     }
 
     pub(super) fn system_error() -> Self {

@@ -80,7 +80,10 @@ pub(in super::super) fn notice_params(
     if let Some(payment) = &trade.payment {
         add("gmt_payment", times::spaced(payment.paid_ms));
         add("buyer_id", payment.payer.clone());
-        add("fund_bill_list", json!([{ "amount": yuan(trade.payer_fen()), "fundChannel": "ALIPAYACCOUNT" }]).to_string());
+        add(
+            "fund_bill_list",
+            json!([{ "amount": yuan(trade.payer_fen()), "fundChannel": "ALIPAYACCOUNT" }]).to_string(),
+        );
     }
     if !order.attach.is_empty() {
         add("passback_params", order.attach.clone());

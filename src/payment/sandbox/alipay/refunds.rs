@@ -86,10 +86,13 @@ impl From<RefundRefusal> for Problem {
     fn from(refusal: RefundRefusal) -> Self {
         match refusal {
             RefundRefusal::NotFound => Self::business("ACQ.TRADE_NOT_EXIST", "交易不存在 (no such trade)"),
-            RefundRefusal::NotPaid => Self::business("ACQ.TRADE_STATUS_ERROR", "交易状态不合法 (the trade is not paid)"),
-            RefundRefusal::ParametersDiffer => {
-                Self::business("ACQ.DISCORDANT_REPEAT_REQUEST", "不一致的请求 (out_request_no is taken by another amount)")
+            RefundRefusal::NotPaid => {
+                Self::business("ACQ.TRADE_STATUS_ERROR", "交易状态不合法 (the trade is not paid)")
             }
+            RefundRefusal::ParametersDiffer => Self::business(
+                "ACQ.DISCORDANT_REPEAT_REQUEST",
+                "不一致的请求 (out_request_no is taken by another amount)",
+            ),
             RefundRefusal::AmountInvalid => {
                 Self::business("ACQ.REASON_TRADE_REFUND_FEE_ERR", "退款金额无效 (refund_amount is at least 0.01)")
             }

@@ -56,9 +56,8 @@ impl Call {
         if params.get("alipay_root_cert_sn").is_some_and(|number| *number != alipay.root_cert_sn) {
             return Err(Problem::of_gateway("isv.invalid-alipay-root-cert-sn", "unknown alipay_root_cert_sn"));
         }
-        verify_request(&params, &alipay.app).map_err(|error| {
-            Problem::of_gateway("isv.invalid-signature", format!("验签出错 (signature): {error}"))
-        })?;
+        verify_request(&params, &alipay.app)
+            .map_err(|error| Problem::of_gateway("isv.invalid-signature", format!("验签出错 (signature): {error}")))?;
         let content = match of("biz_content") {
             "" => Value::Object(serde_json::Map::new()),
             text => serde_json::from_str(text)

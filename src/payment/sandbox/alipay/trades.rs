@@ -135,7 +135,8 @@ fn expiry(call: &Call, now_ms: i64) -> Result<Option<i64>, Problem> {
     let Some(text) = call.optional("timeout_express") else { return Ok(None) };
     let invalid = || Problem::invalid("timeout_express");
     let unit = text.chars().last().filter(char::is_ascii).ok_or_else(invalid)?;
-    let count: i64 = text[..text.len() - 1].parse().ok().filter(|count| (1..=21_600).contains(count)).ok_or_else(invalid)?;
+    let count: i64 =
+        text[..text.len() - 1].parse().ok().filter(|count| (1..=21_600).contains(count)).ok_or_else(invalid)?;
     let minute_ms = 60_000;
     match unit {
         'm' => Ok(Some(now_ms + count * minute_ms)),

@@ -50,8 +50,8 @@ fn refusal(request: &ServiceRequest) -> Option<&'static str> {
             }
         }
     }
-    let origin_is_foreign =
-        header("Origin").is_some_and(|origin| host_of(origin) != host_of(&format!("http://{}", header("Host").unwrap_or_default())));
+    let origin_is_foreign = header("Origin")
+        .is_some_and(|origin| host_of(origin) != host_of(&format!("http://{}", header("Host").unwrap_or_default())));
     if origin_is_foreign {
         return Some("pages of other origins may not control the sandbox");
     }

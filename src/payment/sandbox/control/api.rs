@@ -45,7 +45,11 @@ pub(super) async fn trades(sandbox: Shared, query: web::Query<ListQuery>) -> Htt
 }
 
 /// One trade with its refunds and notifications, and a fresh address of its cashier.
-pub(super) async fn trade(sandbox: Shared, number: web::Path<String>, query: web::Query<ProviderQuery>) -> HttpResponse {
+pub(super) async fn trade(
+    sandbox: Shared,
+    number: web::Path<String>,
+    query: web::Query<ProviderQuery>,
+) -> HttpResponse {
     let work = async move {
         let Some(trade) = find(&sandbox, &number, query.provider).await? else { return Ok(not_found()) };
         let (key, now_ms) = (TradeKey::of(&trade), sandbox.clocks.ledger_ms());

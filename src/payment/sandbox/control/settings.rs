@@ -142,9 +142,7 @@ pub(super) async fn certificates(sandbox: Shared) -> HttpResponse {
     let certificates = sandbox.keys.certificates();
     let listed: Vec<Value> = certificates
         .iter()
-        .map(|one| {
-            json!({ "serial": one.signer.serial, "until": times::rfc3339(one.certificate.valid_until_ms) })
-        })
+        .map(|one| json!({ "serial": one.signer.serial, "until": times::rfc3339(one.certificate.valid_until_ms) }))
         .collect();
     done(json!({ "certificates": listed, "signs": sandbox.keys.certificate_mode().serial }))
 }

@@ -158,7 +158,11 @@ impl Sandbox {
         let was_due = refund.settles_ms.is_some();
         let Some((trade, ended)) = rules::settle(trade, refund.clone(), status, self.clocks.ledger_ms()) else {
             // a repetition; it must not become due again
-            return if was_due { put_refund(on, merchant, &Refund { settles_ms: None, ..refund }).await } else { Ok(()) };
+            return if was_due {
+                put_refund(on, merchant, &Refund { settles_ms: None, ..refund }).await
+            } else {
+                Ok(())
+            };
         };
         put_trade(on, &trade).await?;
         put_refund(on, merchant, &ended).await?;

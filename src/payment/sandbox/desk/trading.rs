@@ -64,10 +64,7 @@ impl Sandbox {
     }
 }
 
-pub(super) async fn find(
-    on: &impl sea_orm::ConnectionTrait,
-    which: &TradeRef,
-) -> Result<Option<Trade>, LedgerError> {
+pub(super) async fn find(on: &impl sea_orm::ConnectionTrait, which: &TradeRef) -> Result<Option<Trade>, LedgerError> {
     match which {
         TradeRef::Ours(key) => trade(on, key).await,
         TradeRef::Theirs { provider, merchant, transaction_id } => {

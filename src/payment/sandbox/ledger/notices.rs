@@ -99,11 +99,7 @@ pub async fn add_notice(on: &impl ConnectionTrait, notice: &Notice) -> Result<()
 ///
 /// # Errors
 /// [`LedgerError`].
-pub async fn due_notices(
-    on: &impl ConnectionTrait,
-    now_ms: i64,
-    limit: u32,
-) -> Result<Vec<NoticeState>, LedgerError> {
+pub async fn due_notices(on: &impl ConnectionTrait, now_ms: i64, limit: u32) -> Result<Vec<NoticeState>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM notices WHERE due_ms <= ? ORDER BY due_ms, ordinal LIMIT ?");
     typed::<Row>(on, &sql, vec![now_ms.into(), limit.into()]).await?.into_iter().map(Row::state).collect()
 }
@@ -119,11 +115,13 @@ pub async fn list_notices(
 ) -> Result<Vec<NoticeState>, LedgerError> {
     let rows: Vec<Row> = match out_trade_no {
         Some(number) => {
-            let sql =
-                format!("SELECT {COLUMNS} FROM notices WHERE out_trade_no = ? ORDER BY ordinal DESC LIMIT ?");
+            let sql = format!("SELECT {COLUMNS} FROM notices WHERE out_trade_no = ? ORDER BY ordinal DESC LIMIT ?");
             typed(on, &sql, vec![number.into(), limit.into()]).await?
         }
-        None => typed(on, &format!("SELECT {COLUMNS} FROM notices ORDER BY ordinal DESC LIMIT ?"), vec![limit.into()]).await?,
+        None => {
+            typed(on, &format!("SELECT {COLUMNS} FROM notices ORDER BY ordinal DESC LIMIT ?"), vec![limit.into()])
+                .await?
+        }
     };
     rows.into_iter().map(Row::state).collect()
 }

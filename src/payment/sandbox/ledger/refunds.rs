@@ -44,20 +44,13 @@ pub async fn refund(on: &impl ConnectionTrait, key: &RefundKey) -> Result<Option
 ///
 /// # Errors
 /// [`LedgerError`].
-pub async fn refund_by_id(
-    on: &impl ConnectionTrait,
-    refund_id: &str,
-) -> Result<Option<(String, Refund)>, LedgerError> {
+pub async fn refund_by_id(on: &impl ConnectionTrait, refund_id: &str) -> Result<Option<(String, Refund)>, LedgerError> {
     let sql = "SELECT merchant, doc FROM refunds WHERE refund_id = ?";
     Ok(owned(on, sql, vec![refund_id.into()]).await?.into_iter().next())
 }
 
 /// Refunds with the merchants whose they are.
-async fn owned(
-    on: &impl ConnectionTrait,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<(String, Refund)>, LedgerError> {
+async fn owned(on: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<(String, Refund)>, LedgerError> {
     let mut found = Vec::new();
     for row in rows(on, sql, values).await? {
         let refund = serde_json::from_str(&row.try_get::<String>("", "doc")?)?;

@@ -22,11 +22,7 @@ pub async fn read_setting<T: DeserializeOwned>(
 ///
 /// # Errors
 /// [`LedgerError`].
-pub async fn write_setting(
-    on: &impl ConnectionTrait,
-    name: &str,
-    value: &impl Serialize,
-) -> Result<(), LedgerError> {
+pub async fn write_setting(on: &impl ConnectionTrait, name: &str, value: &impl Serialize) -> Result<(), LedgerError> {
     let sql = "INSERT INTO settings (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc";
     run(on, sql, vec![name.into(), serde_json::to_string(value)?.into()]).await.map(drop)
 }

@@ -104,8 +104,13 @@ pub async fn add_code(
 ) -> Result<(), LedgerError> {
     let sql = "INSERT INTO codes (code, provider, merchant, out_trade_no, valid_until_ms) VALUES (?, ?, ?, ?, ?)";
     let merchant = key.merchant.clone();
-    let values =
-        vec![code.into(), word(&key.provider)?.into(), merchant.into(), key.out_trade_no.clone().into(), valid_until_ms.into()];
+    let values = vec![
+        code.into(),
+        word(&key.provider)?.into(),
+        merchant.into(),
+        key.out_trade_no.clone().into(),
+        valid_until_ms.into(),
+    ];
     run(on, sql, values).await.map(drop)
 }
 

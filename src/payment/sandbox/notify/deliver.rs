@@ -200,7 +200,8 @@ async fn release_held(sandbox: &Sandbox, went_out: &str) -> Result<(), LedgerErr
 
 /// True if it was acknowledged, and what came back in a few words.
 async fn send(sandbox: &Sandbox, notice: &Notice, parcel: &Parcel) -> (bool, String) {
-    let mut request = sandbox.client.post(&notice.url).header("Content-Type", parcel.content_type).header("Accept", "*/*");
+    let mut request =
+        sandbox.client.post(&notice.url).header("Content-Type", parcel.content_type).header("Accept", "*/*");
     for (name, value) in &parcel.headers {
         request = request.header(*name, value);
     }
@@ -221,10 +222,17 @@ async fn send(sandbox: &Sandbox, notice: &Notice, parcel: &Parcel) -> (bool, Str
     }
     let is_taken = match notice.wire {
         Wire::V3 => matches!(status, 200 | 204),
-        Wire::V2 => status == 200 && xml::read(&body).is_ok_and(|fields| fields.get("return_code").is_some_and(|code| code == "SUCCESS")),
+        Wire::V2 => {
+            status == 200
+                && xml::read(&body).is_ok_and(|fields| fields.get("return_code").is_some_and(|code| code == "SUCCESS"))
+        }
         Wire::Alipay => status == 200 && body.trim_ascii() == b"success",
     };
-    let text = if status == 204 || body.is_empty() { String::new() } else { format!(" {}", String::from_utf8_lossy(&body).trim()) };
+    let text = if status == 204 || body.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", String::from_utf8_lossy(&body).trim())
+    };
     (is_taken, cut(&format!("{status}{text}")))
 }
 

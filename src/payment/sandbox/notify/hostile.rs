@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 
 use super::envelope::{Parcel, Twist, parcel};
+use crate::domain::Money;
 use crate::payment::crypto::CryptoError;
 use crate::payment::sandbox::faults::FaultKind;
 use crate::payment::sandbox::ledger::Notice;
 use crate::payment::sandbox::rules::Wire;
 use crate::payment::sandbox::state::Sandbox;
-use crate::domain::Money;
 use crate::payment::wechat_v3::signing::{PROBE_PREFIX, SERIAL, SIGNATURE};
 
 const STALE_MS: i64 = 600_000;
@@ -21,7 +21,9 @@ pub(super) fn instead(sandbox: &Sandbox, notice: &Notice, kind: FaultKind) -> Op
         FaultKind::Forge => make(sandbox, notice, Twist { is_foreign: true, ..plain }),
         FaultKind::Stale => make(sandbox, notice, Twist { aged_ms: STALE_MS, ..plain }),
         FaultKind::BrokenTag => make(sandbox, notice, Twist { is_torn: true, ..plain }),
-        FaultKind::Probe => make(sandbox, notice, Twist { is_foreign: true, ..plain }).map(|parcel| probe(notice, parcel)),
+        FaultKind::Probe => {
+            make(sandbox, notice, Twist { is_foreign: true, ..plain }).map(|parcel| probe(notice, parcel))
+        }
         FaultKind::UnknownSerial => make(sandbox, notice, plain).map(|parcel| {
             let nobody = "5F".repeat(20);
             with_header(parcel, SERIAL, &nobody)

@@ -24,8 +24,7 @@ const WECHAT_S: [i64; 15] = [
     6 * HOUR_S,
 ];
 /// The same at Alipay: 25 hours.
-const ALIPAY_S: [i64; 7] =
-    [4 * MINUTE_S, 10 * MINUTE_S, 10 * MINUTE_S, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 15 * HOUR_S];
+const ALIPAY_S: [i64; 7] = [4 * MINUTE_S, 10 * MINUTE_S, 10 * MINUTE_S, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, 15 * HOUR_S];
 
 /// The wait after the `attempts`-th delivery (1 is the first), ms; `None`: it was the last. A time scale of 60 makes
 /// minutes of hours.

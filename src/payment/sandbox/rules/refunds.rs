@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::trades::{Provider, Trade, TradeState, Wire};
 use super::Terms;
+use super::trades::{Provider, Trade, TradeState, Wire};
 
 /// Where a refund stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,8 +109,13 @@ pub fn refund(
 ) -> Result<Refunded, RefundRefusal> {
     let mut trade = trade.filter(Trade::is_known).ok_or(RefundRefusal::NotFound)?;
     if let Some(known) = earlier.iter().find(|known| known.asked.out_refund_no == asked.out_refund_no) {
-        let is_same = known.asked.refund_fen == asked.refund_fen && known.asked.wire.provider() == asked.wire.provider();
-        return if is_same { Ok(Refunded::Before(Box::new(known.clone()))) } else { Err(RefundRefusal::ParametersDiffer) };
+        let is_same =
+            known.asked.refund_fen == asked.refund_fen && known.asked.wire.provider() == asked.wire.provider();
+        return if is_same {
+            Ok(Refunded::Before(Box::new(known.clone())))
+        } else {
+            Err(RefundRefusal::ParametersDiffer)
+        };
     }
     let transaction_id = check(&trade, earlier, &asked, (now_ms, terms))?;
     trade.refunded_fen += asked.refund_fen;

@@ -200,12 +200,7 @@ impl Trade {
 ///
 /// # Errors
 /// [`TradeRefusal`].
-pub fn create(
-    existing: Option<Trade>,
-    order: NewTrade,
-    now_ms: i64,
-    terms: &Terms,
-) -> Result<Trade, TradeRefusal> {
+pub fn create(existing: Option<Trade>, order: NewTrade, now_ms: i64, terms: &Terms) -> Result<Trade, TradeRefusal> {
     let Some(existing) = existing else {
         let window_end_ms = terms.window_end(order.expires_ms, now_ms);
         return Ok(Trade {

@@ -24,15 +24,9 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Problem {
     /// The request was not understood or not believed: `return_code=FAIL`, unsigned.
-    Transport {
-        code: &'static str,
-        message: String,
-    },
+    Transport { code: &'static str, message: String },
     /// It was understood and refused: `result_code=FAIL`, signed.
-    Business {
-        code: &'static str,
-        message: &'static str,
-    },
+    Business { code: &'static str, message: &'static str },
 }
 
 pub(super) type Outcome = Result<Answer, Problem>;
@@ -76,7 +70,12 @@ pub(super) fn fields<const N: usize>(pairs: [(&str, String); N]) -> Fields {
 }
 
 /// The response, signed as the request was, and what it came to in a word.
-pub(super) fn signed(sandbox: &Sandbox, outcome: Outcome, sign_type: SignType, is_spoilt: bool) -> (HttpResponse, String) {
+pub(super) fn signed(
+    sandbox: &Sandbox,
+    outcome: Outcome,
+    sign_type: SignType,
+    is_spoilt: bool,
+) -> (HttpResponse, String) {
     let mut response = respond(200);
     let (mut message, word) = match outcome {
         Ok(Answer { text: Some(text), .. }) => {
@@ -91,8 +90,12 @@ pub(super) fn signed(sandbox: &Sandbox, outcome: Outcome, sign_type: SignType, i
             (fields, "SUCCESS".to_owned())
         }
         Err(Problem::Transport { code, message }) => {
-            let refusal = fields([("return_code", "FAIL".to_owned()), ("return_msg", message), ("error_code", code.to_owned())]);
-            return (response.content_type("text/xml; charset=utf-8").body(xml::write("xml", &refusal)), code.to_owned());
+            let refusal =
+                fields([("return_code", "FAIL".to_owned()), ("return_msg", message), ("error_code", code.to_owned())]);
+            return (
+                response.content_type("text/xml; charset=utf-8").body(xml::write("xml", &refusal)),
+                code.to_owned(),
+            );
         }
         Err(Problem::Business { code, message }) => {
             let refusal = fields([

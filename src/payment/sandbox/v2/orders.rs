@@ -22,8 +22,7 @@ pub(super) async fn create(task: &Task) -> Outcome {
     let sandbox = &task.sandbox;
     let (_, code) = sandbox.create_trade(order).await?;
     let cashier_url = format!("{}/cashier/{code}", sandbox.options.public_url);
-    let mut fields =
-        fields([("trade_type", trade_type(kind).to_owned()), ("prepay_id", format!("wx{code}"))]);
+    let mut fields = fields([("trade_type", trade_type(kind).to_owned()), ("prepay_id", format!("wx{code}"))]);
     match kind {
         TradeKind::Native => {
             fields.insert("code_url".to_owned(), code_url(sandbox, &code, &cashier_url));
@@ -131,7 +130,9 @@ fn read_order(task: &Task) -> Result<NewTrade, Problem> {
 impl From<TradeRefusal> for Problem {
     fn from(refusal: TradeRefusal) -> Self {
         match refusal {
-            TradeRefusal::ParametersDiffer => Self::business("OUT_TRADE_NO_USED", "商户订单号重复 (out_trade_no is taken)"),
+            TradeRefusal::ParametersDiffer => {
+                Self::business("OUT_TRADE_NO_USED", "商户订单号重复 (out_trade_no is taken)")
+            }
             TradeRefusal::WindowDiffers => {
                 Self::business("INVALID_REQUEST", "201 商户订单号重复 (parameters differ from the first call)")
             }

@@ -83,12 +83,18 @@ impl From<RefundRefusal> for Problem {
             RefundRefusal::ParametersDiffer => {
                 Self::business("PARAM_ERROR", "退款单号已被使用 (out_refund_no is taken by other parameters)")
             }
-            RefundRefusal::TotalDiffers => Self::business("PARAM_ERROR", "订单金额不一致 (total_fee is not the order's)"),
+            RefundRefusal::TotalDiffers => {
+                Self::business("PARAM_ERROR", "订单金额不一致 (total_fee is not the order's)")
+            }
             RefundRefusal::AmountInvalid => Self::business("PARAM_ERROR", "退款金额错误 (refund_fee is at least 1)"),
-            RefundRefusal::TooMuch => Self::business("REFUND_FEE_MISMATCH", "累计退款金额大于支付金额 (more than what is left)"),
+            RefundRefusal::TooMuch => {
+                Self::business("REFUND_FEE_MISMATCH", "累计退款金额大于支付金额 (more than what is left)")
+            }
             RefundRefusal::TooMany => Self::business("INVALID_REQ_TOO_MUCH", "部分退款次数超限 (too many refunds)"),
             RefundRefusal::TooSoon => Self::business("FREQUENCY_LIMITED", "频率限制 (too soon after the last refund)"),
-            RefundRefusal::TooLate => Self::business("TRADE_OVERDUE", "订单已超过退款期限 (the payment is too long ago)"),
+            RefundRefusal::TooLate => {
+                Self::business("TRADE_OVERDUE", "订单已超过退款期限 (the payment is too long ago)")
+            }
             RefundRefusal::NotEnough => Self::business("NOTENOUGH", "余额不足 (the balance does not cover it)"),
         }
     }

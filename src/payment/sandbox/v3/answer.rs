@@ -109,7 +109,9 @@ pub(super) fn signed(
 ) -> (HttpResponse, String) {
     let (status, body, word) = match outcome {
         Ok(answer) => (answer.status, answer.body.as_ref().map(Value::to_string), answer.status.to_string()),
-        Err(problem) => (problem.status, Some(problem.body().to_string()), format!("{} {}", problem.status, problem.code)),
+        Err(problem) => {
+            (problem.status, Some(problem.body().to_string()), format!("{} {}", problem.status, problem.code))
+        }
     };
     let body = body.unwrap_or_default();
     let now_ms = sandbox.clocks.wire_ms() - if spoilt.is_stale { STALE_MS } else { 0 };
@@ -135,7 +137,11 @@ pub(super) fn signed(
     if let Ok(Answer { cashier_url: Some(url), .. }) = outcome {
         response.insert_header((CASHIER_HEADER, url.clone()));
     }
-    let response = if body.is_empty() { response.finish() } else { response.content_type("application/json; charset=utf-8").body(body) };
+    let response = if body.is_empty() {
+        response.finish()
+    } else {
+        response.content_type("application/json; charset=utf-8").body(body)
+    };
     (response, word)
 }
 

@@ -39,7 +39,8 @@ impl Call {
         } else {
             serde_json::from_str(text).map_err(|_| Problem::parameter("body", "not JSON"))?
         };
-        let query = read_form(request.query_string().as_bytes()).map_err(|_| Problem::parameter("query", "unreadable"))?;
+        let query =
+            read_form(request.query_string().as_bytes()).map_err(|_| Problem::parameter("query", "unreadable"))?;
         Ok(Self { body: json, query, signed_by: signer.serial.clone() })
     }
 
@@ -76,7 +77,9 @@ fn verify(sandbox: &Sandbox, request: &HttpRequest, body: &str) -> Result<(), Pr
     let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let signed = Request { method: request.method().as_str(), path_and_query, body };
     authorization.verify(signed, &sandbox.keys.merchants, sandbox.clocks.wire_ms()).map_err(|error| match error {
-        SignatureError::Stale(_) => wrong("Authorization 中的 timestamp 与发起请求的时间不得超过 5 分钟 (timestamp is stale)"),
+        SignatureError::Stale(_) => {
+            wrong("Authorization 中的 timestamp 与发起请求的时间不得超过 5 分钟 (timestamp is stale)")
+        }
         SignatureError::UnknownSerial(_) => wrong("商户证书序列号有误 (unknown serial_no)"),
         error => wrong(&error.to_string()),
     })

@@ -10,6 +10,6 @@ mod refunds;
 mod routes;
 
 pub(super) use answer::spoil;
-pub(super) use orders::{code_url, is_trade_no};
 pub(super) use messages::{refund_notice, trade_type, transaction};
+pub(super) use orders::{code_url, is_trade_no};
 pub(super) use routes::routes;

@@ -72,7 +72,13 @@ pub(super) async fn close(task: &Task, which: &TradeRef) -> Outcome {
 fn refused(sandbox: &Sandbox, refusal: TradeRefusal) -> Problem {
     let knobs = sandbox.knobs();
     let taken = || Problem::new(403, "OUT_TRADE_NO_USED", "商户订单号重复 (out_trade_no is taken by other parameters)");
-    let invalid = || Problem::new(400, "INVALID_REQUEST", "请求重入时，参数与首次请求时不一致 (parameters differ from the first call)");
+    let invalid = || {
+        Problem::new(
+            400,
+            "INVALID_REQUEST",
+            "请求重入时，参数与首次请求时不一致 (parameters differ from the first call)",
+        )
+    };
     match (refusal, knobs.taken_code) {
         (TradeRefusal::ParametersDiffer, TakenCode::ByKind | TakenCode::OutTradeNoUsed) => taken(),
         (TradeRefusal::WindowDiffers, TakenCode::OutTradeNoUsed) => taken(),
@@ -95,14 +101,19 @@ fn read_order(task: &Task, kind: TradeKind) -> Result<NewTrade, Problem> {
     let optional = |name: &str| body.get(name).and_then(Value::as_str);
     task.call.check_mchid(sandbox, optional("mchid"))?;
     if text(body, "appid", 32)? != wechat.appid {
-        return Err(Problem::new(400, "APPID_MCHID_NOT_MATCH", "appid 和 mch_id 不匹配 (appid and mchid do not match)"));
+        return Err(Problem::new(
+            400,
+            "APPID_MCHID_NOT_MATCH",
+            "appid 和 mch_id 不匹配 (appid and mchid do not match)",
+        ));
     }
     let out_trade_no = text(body, "out_trade_no", 32)?;
     if !is_trade_no(out_trade_no) {
         return Err(Problem::parameter("out_trade_no", "6 to 32 of [0-9A-Za-z_-|*]"));
     }
     let notify_url = text(body, "notify_url", 255)?;
-    accepts_url(notify_url, sandbox.knobs().http_notify_anywhere).map_err(|issue| Problem::parameter("notify_url", issue))?;
+    accepts_url(notify_url, sandbox.knobs().http_notify_anywhere)
+        .map_err(|issue| Problem::parameter("notify_url", issue))?;
     if notify_url.contains('?') {
         return Err(Problem::parameter("notify_url", "must not have a query"));
     }

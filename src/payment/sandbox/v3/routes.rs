@@ -70,8 +70,7 @@ where
         Some(Instead::SystemError) => Err(Problem::system_error()),
         Some(Instead::RateLimited) => Err(Problem::rate_limited()),
         None => {
-            let task =
-                Task { sandbox: Arc::clone(&sandbox), call, is_void: struck.has(FaultKind::NoEffect) };
+            let task = Task { sandbox: Arc::clone(&sandbox), call, is_void: struck.has(FaultKind::NoEffect) };
             wire::to_its_end(work(task)).await.unwrap_or_else(|| Err(Problem::system_error()))
         }
     };
@@ -88,12 +87,7 @@ fn number_of(request: &HttpRequest, call: &Call) -> String {
     of_body.or_else(|| request.match_info().get("number")).unwrap_or_default().to_owned()
 }
 
-async fn create(
-    sandbox: Shared,
-    request: HttpRequest,
-    body: web::Bytes,
-    kind: web::Path<String>,
-) -> HttpResponse {
+async fn create(sandbox: Shared, request: HttpRequest, body: web::Bytes, kind: web::Path<String>) -> HttpResponse {
     let kind = match kind.as_str() {
         "native" => TradeKind::Native,
         "jsapi" => TradeKind::Jsapi,
@@ -128,12 +122,7 @@ async fn query_theirs(
     serve(sandbox, request, body, Operation::Query, |task| async move { orders::query(&task, &which).await }).await
 }
 
-async fn close(
-    sandbox: Shared,
-    request: HttpRequest,
-    body: web::Bytes,
-    number: web::Path<String>,
-) -> HttpResponse {
+async fn close(sandbox: Shared, request: HttpRequest, body: web::Bytes, number: web::Path<String>) -> HttpResponse {
     let which = ours(&sandbox, &number);
     serve(sandbox, request, body, Operation::Close, |task| async move { orders::close(&task, &which).await }).await
 }
