@@ -1,3 +1,5 @@
+//! What the books keep, over a reopening too.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The rules as tables, and one law over random refunds.
+
 use proptest::prelude::*;
 use serde_json::json;
 
