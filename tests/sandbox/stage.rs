@@ -72,7 +72,11 @@ fn keys() -> &'static Path {
     KEYS.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let made = dir.path().to_owned();
-        std::thread::spawn(move || actix_rt::System::new().block_on(async { drop(open(&made).await) })).join().unwrap();
+        std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async { drop(Sandbox::open(options(&made)).await.unwrap()) })
+        })
+        .join()
+        .unwrap();
         dir
     })
     .path()
@@ -88,10 +92,6 @@ fn options(data_dir: &Path) -> Options {
     }
 }
 
-async fn open(data_dir: &Path) -> Server {
-    Server::open("127.0.0.1", 0, options(data_dir)).await.unwrap()
-}
-
 pub fn copy_keys(into: &Path) {
     for part in ["merchant", "platform"] {
         fs::create_dir_all(into.join(part)).unwrap();
@@ -104,9 +104,19 @@ pub fn copy_keys(into: &Path) {
 
 impl Stage {
     pub async fn open() -> Self {
+        Self::under(None).await
+    }
+
+    /// The same with a token for its control API.
+    pub async fn guarded(token: &str) -> Self {
+        Self::under(Some(token.to_owned())).await
+    }
+
+    async fn under(control_token: Option<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy_keys(dir.path());
-        let server = open(dir.path()).await;
+        let options = Options { control_token, ..options(dir.path()) };
+        let server = Server::open("127.0.0.1", 0, options).await.unwrap();
         let (url, merchant) = (format!("http://{}", server.address), server.sandbox().merchant().clone());
         let handle = server.handle();
         actix_rt::spawn(server.run());
