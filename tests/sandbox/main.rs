@@ -3,6 +3,7 @@
 
 mod alipay;
 mod cashier;
+mod clients;
 mod control;
 mod crash;
 mod hook;
@@ -12,5 +13,4 @@ mod requests;
 mod stage;
 mod v2;
 mod v3;
-mod v3_client;
 mod v3_keys;

@@ -1,5 +1,7 @@
 //! WeChat Pay v3: every endpoint with signed requests, every refusal with its code.
 
+use std::io::Read as _;
+
 use reqwest::Method;
 use rushmall::payment::crypto::sha1_hex_lower;
 use rushmall::payment::times;
@@ -83,7 +85,10 @@ async fn a_query_tells_how_a_trade_stands() {
     let number = paid["transaction_id"].as_str().unwrap();
     let theirs = stage.v3(Method::GET, &format!("/v3/pay/transactions/id/{number}?mchid={mchid}"), None).await.ok();
     assert_eq!(theirs, paid);
-    stage.v3(Method::GET, &format!("/v3/pay/transactions/id/{number}?mchid=1"), None).await.refused(400, "MCH_NOT_EXISTS");
+    stage
+        .v3(Method::GET, &format!("/v3/pay/transactions/id/{number}?mchid=1"), None)
+        .await
+        .refused(400, "MCH_NOT_EXISTS");
 }
 
 #[actix_rt::test]
@@ -137,7 +142,8 @@ async fn a_refund_is_accepted_once_and_processed_later() {
     stage.control(Method::POST, "/clock", json!({ "by_ms": 60_000 })).await;
     stage.refund("ORDER_0001", "R2", (600, 1_000), "").await.ok();
 
-    let query = async |number: &str| stage.v3(Method::GET, &format!("/v3/refund/domestic/refunds/{number}"), None).await;
+    let query =
+        async |number: &str| stage.v3(Method::GET, &format!("/v3/refund/domestic/refunds/{number}"), None).await;
     until("R1 has succeeded", async || (query("R1").await.ok()["status"] == "SUCCESS").then_some(())).await;
     assert!(query("R1").await.ok()["success_time"].is_string());
     query("R9").await.refused(404, "RESOURCE_NOT_EXISTS");
@@ -196,6 +202,12 @@ async fn a_bill_lists_the_day_and_its_hash_is_right() {
 
     let text = download(&stage, bill("/v3/bill/fundflowbill?").await.ok()).await;
     assert_eq!(text.lines().last().unwrap(), "`2,`1,`12.34,`1,`2.34");
+    let zipped = bill("/v3/bill/tradebill?tar_type=GZIP&").await.ok();
+    let path = zipped["download_url"].as_str().unwrap().strip_prefix(&stage.url).unwrap().to_owned();
+    let file = stage.v3_bytes(&path).await;
+    let mut unzipped = String::new();
+    flate2::read::GzDecoder::new(&file[..]).read_to_string(&mut unzipped).unwrap();
+    assert_eq!(zipped["hash_value"], sha1_hex_lower(unzipped.as_bytes()), "the hash is of the text");
     let only = download(&stage, bill("/v3/bill/tradebill?bill_type=REFUND&").await.ok()).await;
     assert_eq!(only.lines().count(), 4);
     stage.v3(Method::GET, "/v3/bill/tradebill?bill_date=2026-1", None).await.refused(400, "PARAM_ERROR");
@@ -227,10 +239,13 @@ async fn a_request_that_is_not_believed_changes_nothing() {
     stranger.mchid = "1".to_owned();
     let mut wrong = signed(now_ms);
     wrong.nonce = "A".repeat(32);
-    for header in [stale, unknown.to_header(), stranger.to_header(), wrong.to_header(), "Bearer x".to_owned(), String::new()] {
+    for header in
+        [stale, unknown.to_header(), stranger.to_header(), wrong.to_header(), "Bearer x".to_owned(), String::new()]
+    {
         send(&header).await.refused(401, "SIGN_ERROR");
     }
-    let other_body = stage.send_v3(Method::POST, NATIVE, order.replace("1000", "1"), (&signed(now_ms).to_header(), None));
+    let header = signed(now_ms).to_header();
+    let other_body = stage.send_v3(Method::POST, NATIVE, order.replace("1000", "1"), (&header, None));
     other_body.await.unwrap().refused(401, "SIGN_ERROR");
     let path = format!("/v3/pay/transactions/out-trade-no/ORDER_0001?mchid={mchid}");
     stage.v3(Method::GET, &path, None).await.refused(404, "ORDER_NOT_EXIST");

@@ -65,7 +65,10 @@ async fn a_rotated_certificate_signs_answers_and_notifications_and_the_old_one_i
     assert_eq!(serial, signature.serial);
     let mut ring = PlatformKeys::new();
     ring.add_certificate(&before[0]).unwrap();
-    assert!(signature.verify(delivery.body.as_bytes(), &ring, stage.clock.now_ms()).is_err(), "the old key is not enough");
+    assert!(
+        signature.verify(delivery.body.as_bytes(), &ring, stage.clock.now_ms()).is_err(),
+        "the old key is not enough"
+    );
     ring.add_certificate(&after[after.len() - 1]).unwrap();
     signature.verify(delivery.body.as_bytes(), &ring, stage.clock.now_ms()).unwrap();
 }

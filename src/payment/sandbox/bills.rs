@@ -1,5 +1,10 @@
-//! The bills of a day at WeChat Pay, in its own CSV: a title line, a line per movement whose fields begin with a
-//! backtick, a title of sums, the sums. Days are Beijing's.
+//! What happened on a day, and the bills of it at WeChat Pay in its own CSV: a title line, a line per movement whose
+//! fields begin with a backtick, a title of sums, the sums. Days are Beijing's.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::ledger::{LedgerError, TradeKey, refunds_between, trade, trades_paid_between};
 use super::rules::{Provider, Refund, RefundStatus, Trade, TradeKind};
@@ -58,14 +63,21 @@ impl Book {
     }
 }
 
+/// The bill as a gzip file; `None` if there is no memory for it.
+pub(super) fn gzipped(text: &str) -> Option<Vec<u8>> {
+    let mut file = GzEncoder::new(Vec::new(), Compression::fast());
+    file.write_all(text.as_bytes()).and_then(|()| file.finish()).ok()
+}
+
 /// A payment or refund of the day.
-enum Movement {
+pub(super) enum Movement {
     Payment(Box<Trade>),
     Refund(Box<(Trade, Refund)>),
 }
 
 impl Movement {
-    fn at_ms(&self) -> i64 {
+    /// When, unix ms.
+    pub(super) fn at_ms(&self) -> i64 {
         match self {
             Self::Payment(trade) => trade.payment.as_ref().map_or(0, |payment| payment.paid_ms),
             Self::Refund(both) => both.1.created_ms,
@@ -75,8 +87,7 @@ impl Movement {
 
 /// The bill of `date` (`2026-01-31` or `20260131`).
 pub(super) async fn of_day(sandbox: &Sandbox, book: Book, date: &str) -> Result<String, BillError> {
-    let day = day_of(sandbox, date)?;
-    let movements = movements(sandbox, day).await?;
+    let movements = movements(sandbox, Provider::Wechat, date).await?;
     let kept: Vec<&Movement> = movements
         .iter()
         .filter(|movement| match (book, movement) {
@@ -102,14 +113,17 @@ fn day_of(sandbox: &Sandbox, date: &str) -> Result<(i64, i64), BillError> {
     if has_bill { Ok((from_ms, from_ms + DAY_MS)) } else { Err(BillError::Date) }
 }
 
-async fn movements(sandbox: &Sandbox, day: (i64, i64)) -> Result<Vec<Movement>, LedgerError> {
-    let on = sandbox.ledger.reader();
-    let paid = trades_paid_between(on, Provider::Wechat, day).await?;
+/// What happened on a day, in its order.
+pub(super) async fn movements(sandbox: &Sandbox, provider: Provider, date: &str) -> Result<Vec<Movement>, BillError> {
+    let (day, on) = (day_of(sandbox, date)?, sandbox.ledger.reader());
+    let paid = trades_paid_between(on, provider, day).await?;
     let mut movements: Vec<Movement> = paid.into_iter().map(|trade| Movement::Payment(Box::new(trade))).collect();
-    let merchant = &sandbox.merchant().wechat.mchid;
-    for refund in refunds_between(on, Provider::Wechat, day).await? {
-        let out_trade_no = refund.out_trade_no.clone();
-        let key = TradeKey { provider: Provider::Wechat, merchant: merchant.clone(), out_trade_no };
+    let merchant = match provider {
+        Provider::Wechat => &sandbox.merchant().wechat.mchid,
+        Provider::Alipay => &sandbox.merchant().alipay.app_id,
+    };
+    for refund in refunds_between(on, provider, day).await? {
+        let key = TradeKey { provider, merchant: merchant.clone(), out_trade_no: refund.out_trade_no.clone() };
         if let Some(trade) = trade(on, &key).await? {
             movements.push(Movement::Refund(Box::new((trade, refund))));
         }

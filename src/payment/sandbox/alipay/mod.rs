@@ -1,6 +1,7 @@
 //! Alipay's OpenAPI gateway: one path, a method by name, parameters from query and form together.
 
 mod answer;
+mod bill;
 mod messages;
 mod refunds;
 mod request;

@@ -7,13 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::answer::{Answer, Manner, Outcome, Problem, signed};
 use super::request::{Call, params};
-use super::{refunds, trades};
+use super::{bill, refunds, trades};
 use crate::payment::sandbox::faults::{FaultKind, Operation};
 use crate::payment::sandbox::rules::Wire;
 use crate::payment::sandbox::state::Sandbox;
 use crate::payment::sandbox::wire::{self, Instead, Shared, Struck};
 
 const PAGE_PAY: &str = "alipay.trade.page.pay";
+const BILL: &str = "alipay.data.dataservice.bill.downloadurl.query";
 
 /// What a method works with: the sandbox, the call, and whether a fault takes its effect away.
 pub(super) struct Task {
@@ -22,9 +23,12 @@ pub(super) struct Task {
     pub(super) is_void: bool,
 }
 
-/// Alipay's path.
+/// Alipay's path, and where its bills lie.
 pub(in super::super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/gateway.do", web::get().to(serve)).route("/gateway.do", web::post().to(serve));
+    config
+        .route("/gateway.do", web::get().to(serve))
+        .route("/gateway.do", web::post().to(serve))
+        .route("/alipay/bill", web::get().to(bill::download));
 }
 
 async fn serve(sandbox: Shared, request: HttpRequest, body: web::Bytes) -> HttpResponse {
@@ -81,6 +85,7 @@ async fn run(task: Task) -> Outcome {
         "alipay.trade.close" => trades::close(&task).await,
         "alipay.trade.refund" => refunds::accept(&task).await,
         "alipay.trade.fastpay.refund.query" => refunds::query(&task).await,
+        BILL => bill::offer(&task).await,
         _ => Ok(trades::certificate(&task)),
     }
 }
@@ -92,6 +97,7 @@ fn operation_of(method: &str) -> Option<Operation> {
         "alipay.trade.close" => Some(Operation::Close),
         "alipay.trade.refund" => Some(Operation::Refund),
         "alipay.trade.fastpay.refund.query" => Some(Operation::RefundQuery),
+        BILL => Some(Operation::Bill),
         "alipay.open.app.alipaycert.download" => Some(Operation::Certificates),
         _ => None,
     }
