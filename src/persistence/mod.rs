@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod journal;
 pub mod leases;
 pub mod ledger;
+pub mod ledger_accounts;
 pub mod limits;
 pub mod migrations;
 pub mod orders;

@@ -164,6 +164,8 @@ pub enum FailReason {
     SoldOut,
     /// The message could not be processed after all attempts.
     Poisoned,
+    /// Accepted by a ledger's account that was lost; its buyer has his units by other orders.
+    OverLimit,
 }
 
 /// Why an order ended unpaid.

@@ -115,8 +115,8 @@ fn r63_every_word_in_an_event_keeps_its_text() {
     ];
     let review_words = "amount_mismatch refund_closed refund_abnormal effect_exhausted";
     assert_eq!(words(&reviews.map(|r| to_value(r).unwrap())), review_words);
-    let fails = [FailReason::SoldOut, FailReason::Poisoned].map(|f| to_value(f).unwrap());
-    assert_eq!(words(&fails), "sold_out poisoned");
+    let fails = [FailReason::SoldOut, FailReason::Poisoned, FailReason::OverLimit].map(|f| to_value(f).unwrap());
+    assert_eq!(words(&fails), "sold_out poisoned over_limit");
     assert_eq!(words(&[CompletedBy::Buyer, CompletedBy::Timeout].map(|b| to_value(b).unwrap())), "buyer timeout");
     assert_eq!(words(&[RefundPurpose::Order, RefundPurpose::Surplus].map(|p| to_value(p).unwrap())), "order surplus");
 }
