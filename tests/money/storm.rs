@@ -107,7 +107,11 @@ async fn t11_r39_every_order_ends_and_both_books_agree_to_the_fen() {
     assert_eq!(shop.books.count(refunded).await, sum(&totals, "refunded_fen"), "{totals}");
     let kept = "SELECT COALESCE(SUM(total_fen), 0) AS n FROM orders WHERE status = 2";
     assert_eq!(shop.books.count(kept).await, sum(&totals, "captured_fen") - sum(&totals, "refunded_fen"));
-    println!("{wanted} orders: {} paid, {} cancelled, {} refunded; {totals}",
-        count(&shop, "status = 2").await, count(&shop, "status = 5").await, count(&shop, "status = 7").await);
+    println!(
+        "{wanted} orders: {} paid, {} cancelled, {} refunded; {totals}",
+        count(&shop, "status = 2").await,
+        count(&shop, "status = 5").await,
+        count(&shop, "status = 7").await
+    );
     shop.assert_stock_conserved(product.id).await;
 }
