@@ -44,7 +44,7 @@ test-embedded:
 # What buyers, administrators and crashes do, once more on Redis, RabbitMQ and MariaDB: the same binaries.
 # RUSHMALL_TEST_DATABASE=postgres and RUSHMALL_TEST_REDIS=cluster in front of it choose the other servers.
 test-cluster: ## Run the tests of the shop on the back ends of a cluster (inside scripts/services with ...)
-	RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster cargo test --locked --features failpoints --test races --test api --test crash
+	RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster cargo test --locked --features failpoints --test races --test api --test crash --test money
 
 test-engines: ## Run the repository tests on MariaDB and on PostgreSQL
 	scripts/services with mariadb postgres -- $(MAKE) test-on-servers

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::Arbiter;
 use anyhow::{Context as _, ensure};
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use rushmall::payment::setup::Gateways;
 use rushmall::actors::inventory::ReserveInSale;
 use rushmall::actors::kit::Host;
 use rushmall::actors::shop::{Foundations, Shop};
@@ -97,7 +98,7 @@ pub async fn reservation_core(rig: &Rig, seconds: f64) -> anyhow::Result<f64> {
     let host = Host::start(vec![arbiter.handle()], clock.clone())?;
     let embedded = back_ends::embedded(&settings, &db, &clock);
     let back_ends = rushmall::actors::shop::BackEnds { ledger: Arc::clone(&ledger), ..embedded };
-    let shop = Shop::open(Foundations { settings, db, back_ends, clock, host });
+    let shop = Shop::open(Foundations { settings, db, back_ends, gateways: Gateways::default(), clock, host });
     let emptying = actix::spawn(empty(Arc::clone(&shop.queue)));
     let mut buyers = (1..).map(BuyerId);
     let mut claim = || {

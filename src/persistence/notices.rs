@@ -13,7 +13,6 @@ use super::leases::{Holders, Lease};
 use super::query;
 use crate::domain::OrderNo;
 use crate::domain::order::GatewayFact;
-use crate::failpoint;
 
 const OPERATION: &str = "keeping a notification";
 const ERROR_CHARS_MAX: usize = 255;
@@ -84,7 +83,6 @@ impl Row {
 /// # Errors
 /// [`StoreError`]: it must not be answered with success then.
 pub async fn keep(db: &Db, notice: &StoredNotice, now_ms: i64) -> Result<Kept, StoreError> {
-    failpoint::reach("notices.keep.before");
     let fact = query::to_json(&notice.fact, "notification")?;
     let kept = db.write(OPERATION, async |tx| {
         if let Some(row) = state_of(tx, &notice.id).await? {
@@ -104,7 +102,6 @@ pub async fn keep(db: &Db, notice: &StoredNotice, now_ms: i64) -> Result<Kept, S
         Ok(Kept::New)
     });
     let kept = kept.await?;
-    failpoint::reach("notices.keep.after");
     Ok(kept)
 }
 

@@ -35,7 +35,7 @@ async fn an_order_that_nobody_pays_is_cancelled_after_the_gateway_said_closed() 
     ann.open_charge("wechat", &order_no).await.accepted();
     shop.travel(PAY_DEADLINE_MS + 1_000);
     ann.sees(&order_no, CANCELLED).await;
-    assert_eq!(gateway.trade(&format!("{order_no}_1")).await["state"], "CLOSED");
+    assert_eq!(gateway.trade(&format!("{order_no}_1")).await["state"], "closed");
     shop.assert_stock_conserved(product.id).await;
 }
 

@@ -90,9 +90,11 @@ async fn t11_r39_every_order_ends_and_both_books_agree_to_the_fen() {
     }
     shop.travel(PAY_DEADLINE_MS - 120_000);
     // some pay in the last moment, and some pay what was closed in name only
-    join_all(numbers.iter().step_by(7).map(|order_no| gateway.try_pay(&format!("{order_no}_1"), true))).await;
+    join_all(numbers.iter().step_by(7).map(async |order_no| gateway.try_pay(&format!("{order_no}_1"), true).await))
+        .await;
     shop.travel(121_000);
-    join_all(numbers.iter().step_by(11).map(|order_no| gateway.try_pay(&format!("{order_no}_1"), true))).await;
+    join_all(numbers.iter().step_by(11).map(async |order_no| gateway.try_pay(&format!("{order_no}_1"), true).await))
+        .await;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     gateway.heals().await;
     comes_to_rest(&shop).await;

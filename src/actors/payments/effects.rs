@@ -15,7 +15,6 @@ use super::schedule;
 use crate::domain::order::{
     Attempt, AttemptState, Command, Effect, Order, OrderStatus, Refund, RefundState, ReviewReason,
 };
-use crate::failpoint;
 use crate::payment::{self, Action, PaymentError, RefundNo, RefundOrder, RefundReport};
 use crate::persistence::effects::OwedEffect;
 use crate::persistence::payments;
@@ -47,7 +46,6 @@ impl PaymentDesk {
     /// # Errors
     /// [`PayRefusal`]: nothing is known; run it again.
     pub async fn run_effect(&self, order: &Order, owed: &OwedEffect) -> Result<Progress, PayRefusal> {
-        failpoint::reach("payment.effect.before");
         let attempt = |number: u16| order.attempts.iter().find(|attempt| attempt.number == number);
         let progress = match owed.effect {
             Effect::WatchPayment { attempt: number } => match attempt(number) {
@@ -66,7 +64,6 @@ impl PaymentDesk {
             }
             Effect::ReleaseStock | Effect::RetakeStock | Effect::ReleaseRetakenStock => Progress::Done, // the saga's own
         };
-        failpoint::reach("payment.effect.after");
         Ok(progress)
     }
 
@@ -104,14 +101,12 @@ impl PaymentDesk {
         {
             return Ok(Progress::Done);
         }
-        failpoint::reach("payment.close.before");
         let gateway = self.gateways.of(attempt.channel).ok_or(PayRefusal::NoGateway)?;
         match gateway.close(&payment_no(order.order_no, attempt.number)?).await {
             Ok(()) => {}
             Err(error) if matches!(error.action(), Action::AlreadyPaid | Action::Closed | Action::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
-        failpoint::reach("payment.close.after");
         let known = self.ask_if_over(order, attempt).await?;
         if known.as_ref().is_some_and(|order| !is_open(order, attempt.number)) {
             return Ok(Progress::Done);
@@ -159,7 +154,6 @@ impl PaymentDesk {
                 answer => answer,
             }
         };
-        failpoint::reach("payment.refund.after");
         match answer {
             Ok(report) => self.adopt_report(order, refund, &wanted, &report).await,
             Err(error) => self.refund_refused(order, refund, error).await,

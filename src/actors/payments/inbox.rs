@@ -14,7 +14,6 @@ use crate::actors::background::Stop;
 use crate::actors::order_saga::SagaRejection;
 use crate::domain::OrderNo;
 use crate::domain::order::{Command, GatewayFact, Rejection, ReviewReason};
-use crate::failpoint;
 use crate::payment::{Notice, NoticeAnswer, NoticeEvent, NoticeRejection, RawNotice, Wire};
 use crate::persistence::notices::{self, Kept, OpenNotice, StoredNotice};
 use crate::persistence::{Lease, StoreError, orders};
@@ -107,11 +106,9 @@ impl PaymentDesk {
     }
 
     async fn work_one(&self, open: &OpenNotice) -> Result<(), StoreError> {
-        failpoint::reach("notices.work.before");
         let StoredNotice { id, order_no, fact } = &open.notice;
         let error = match self.tell_fact(*order_no, fact).await {
             Ok(()) => {
-                failpoint::reach("notices.work.after");
                 return notices::done(&self.db, id).await;
             }
             Err(error) => error.to_string(),
