@@ -1,3 +1,5 @@
+//! The inbox on every engine: copies, leases, repetitions, what stays and what goes.
+
 use super::*;
 use crate::domain::Money;
 use crate::persistence::testing::{NOW_MS, database};
