@@ -63,7 +63,9 @@ async fn open_sale(ledger: &RedisLedger, now_ms: i64) {
     let unit_price = Money::from_fen(999);
     let terms = SaleTerms { sale: SALE, window, unit_price, units_per_buyer_max: 1, closed: false };
     let pools = vec![PoolState { pool: Pool::Sale(SALE), free: 10_000_000, terms: Some(terms) }];
-    assert!(ledger.rebuild(PRODUCT, &Rebuild { pools, ..Rebuild::default() }).await.unwrap());
+    let lost = ledger.begin_rebuild(PRODUCT).await.unwrap().unwrap();
+    let account = Rebuild { epoch: 1, turn: lost.turn, pools, ..Rebuild::default() };
+    assert!(ledger.rebuild(PRODUCT, &account).await.unwrap());
 }
 
 fn claim(numbers: &OrderNumbers, buyer: i64) -> Claim {

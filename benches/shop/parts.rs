@@ -143,7 +143,9 @@ async fn open_sale(db: &Db, ledger: &dyn StockLedger, now_ms: i64) -> anyhow::Re
     let terms =
         SaleTerms { sale: SALE, window, unit_price: Money::from_fen(990), units_per_buyer_max: 1, closed: false };
     let pools = vec![PoolState { pool: Pool::Sale(SALE), free: UNITS, terms: Some(terms) }];
-    ensure!(ledger.rebuild(product, &Rebuild { pools, ..Rebuild::default() }).await?, "sale not opened");
+    let lost = ledger.begin_rebuild(product).await?.context("the product has an account already")?;
+    let account = Rebuild { epoch: 1, turn: lost.turn, pools, ..Rebuild::default() };
+    ensure!(ledger.rebuild(product, &account).await?, "sale not opened");
     Ok(product)
 }
 

@@ -100,6 +100,7 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("actors.idle_after_ms", Whole(10, YEAR_MS)),
     ("actors.ask_timeout_ms", Whole(10, WAIT_MS_MAX)),
     ("payment.simulated", Switch),
+    ("payment.sandbox", Switch),
     ("payment.notify_base_url", Url(HTTP)),
     ("payment.connect_timeout_ms", Whole(10, WAIT_MS_MAX)),
     ("payment.request_timeout_ms", Whole(10, WAIT_MS_MAX)),

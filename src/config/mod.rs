@@ -434,6 +434,13 @@ impl Settings {
         self.payment.simulated.unwrap_or(self.environment != Environment::Production)
     }
 
+    /// True if the sandbox gateway is mounted and used.
+    #[must_use]
+    pub fn sandbox_payment(&self) -> bool {
+        let is_alone = !self.is_cluster() && self.environment != Environment::Production;
+        self.payment.sandbox.unwrap_or(is_alone && !self.payment.has_gateway())
+    }
+
     /// True if the drill's endpoints are offered.
     #[must_use]
     pub fn rehearsal(&self) -> bool {

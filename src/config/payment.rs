@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct PaymentSettings {
     /// Simulated payment (captured at once, no money moves). Unset: on outside production.
     pub simulated: Option<bool>,
+    /// The sandbox gateway, mounted in this server under `/sandbox` and used for all channels. Unset: on for a shop of one
+    /// node outside production that has no other gateway.
+    pub sandbox: Option<bool>,
     /// This shop as the gateways reach it, e.g. `https://shop.example.cn`; their notifications go to paths below it.
     pub notify_base_url: String,
     /// Longest wait for a connection to a gateway.
@@ -42,6 +45,7 @@ impl Default for PaymentSettings {
     fn default() -> Self {
         Self {
             simulated: None,
+            sandbox: None,
             notify_base_url: String::new(),
             connect_timeout_ms: 3_000,
             request_timeout_ms: 10_000,
@@ -215,11 +219,19 @@ const UNSET: &str = "\"\"";
 const GATEWAY: &str = "an https URL (http only on the loopback, outside production)";
 
 impl PaymentSettings {
+    /// True if buyers can pay through a gateway.
+    #[must_use]
+    pub const fn has_gateway(&self) -> bool {
+        self.wechat_v3.enabled || self.wechat_v2.enabled || self.alipay.enabled
+    }
+
     /// What is missing or contradictory. Whether files can be read is seen when the gateways are built.
     pub(super) fn lacks(&self, production: bool) -> Vec<Lack> {
         let mut lacks = Vec::new();
-        let is_any = self.wechat_v3.enabled || self.wechat_v2.enabled || self.alipay.enabled;
-        if is_any && !is_safe_url(&self.notify_base_url, production) {
+        if self.sandbox == Some(true) && self.has_gateway() {
+            lacks.push(("payment.sandbox", "true beside a gateway", "the sandbox, or gateways of your own"));
+        }
+        if self.has_gateway() && !is_safe_url(&self.notify_base_url, production) {
             let expected =
                 "this shop's https URL as the gateways reach it (http only on the loopback, outside production)";
             lacks.push(("payment.notify_base_url", "an unsafe or unreadable URL", expected));

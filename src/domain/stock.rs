@@ -159,6 +159,15 @@ pub struct Ticket {
     pub claim: Claim,
     /// When it was accepted, in milliseconds since 1970.
     pub accepted_at_ms: i64,
+    /// Epoch of the ledger's account that accepted it, or of a later one that has it: who places its order asks whether
+    /// an account was lost since. 0 of a ledger that loses none, and where nobody is going to ask.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub epoch: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(epoch: &i64) -> bool {
+    *epoch == 0
 }
 
 impl Ticket {

@@ -22,10 +22,10 @@ use crate::persistence::StoreError;
 const RETRY_AFTER_DEFAULT_MS: u64 = 1_000;
 
 /// A refusal or failure with its business code and details for `data`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ApiError(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     code: Code,
     fields: Vec<FieldError>,

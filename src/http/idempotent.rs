@@ -18,15 +18,18 @@ use super::problem::{FieldError, Problem};
 use super::state::AppState;
 use super::trace::RequestContext;
 use crate::domain::codes::Code;
-use crate::domain::{BuyerId, OrderNo, ProductId};
+use crate::domain::stock::OrderLine;
+use crate::domain::{BuyerId, OrderNo, ProductId, Quantity};
 use crate::persistence::Lease;
 use crate::persistence::idempotency::{self, Begun, IdempotencyKey, StoredAnswer, Work};
+use crate::persistence::ledger_accounts;
 use crate::persistence::orders;
 
 const KEY_CHARS_MAX: usize = 100;
-/// A number this old whose ticket is lost becomes no order any more if the order queue is empty: longer than a node may
-/// hold a delivery while it writes it.
+/// Longer than a node may hold a delivery while it writes it.
 const DECIDED_AFTER_MS: i64 = 30_000;
+/// Longer than an order writer needs for what it has begun.
+const WRITTEN_WITHIN_MS: i64 = 15_000;
 const UNDECIDED_RETRY_MS: u64 = 1_000;
 
 /// Under which order numbers to work.
@@ -34,6 +37,8 @@ const UNDECIDED_RETRY_MS: u64 = 1_000;
 pub struct Turn {
     /// As many as were asked for.
     pub order_nos: Vec<OrderNo>,
+    /// What they are for, where that is not said by the request itself: as it was when they were made.
+    pub lines: Vec<OrderLine>,
     /// True if some of the work may be done already: look before working.
     pub is_repeat: bool,
 }
@@ -48,6 +53,17 @@ impl Turn {
     }
 }
 
+impl Turn {
+    /// The same under other numbers.
+    fn renewed(&self, state: &AppState) -> Self {
+        let order_nos: Vec<OrderNo> = self.order_nos.iter().map(|_| state.shop.numbers.next()).collect();
+        let renewed =
+            self.lines.iter().zip(&order_nos).map(|(line, order_no)| OrderLine { order_no: *order_no, ..*line });
+        let lines = renewed.collect();
+        Self { order_nos, lines, is_repeat: false }
+    }
+}
+
 /// A key that this request holds until its lease ends.
 struct Held {
     key: IdempotencyKey,
@@ -55,7 +71,7 @@ struct Held {
 }
 
 /// Does `work` once for the request's key and answers with its data; `numbers` order numbers are set aside for it.
-/// Works at once if the request has no key. `work` runs a second time if the numbers of an earlier request are spent.
+/// Works at once if the request has no key. `work` runs a second time if the numbers are spent.
 ///
 /// # Errors
 /// What `work` refuses; 400 for a bad key, 409, 422.
@@ -66,15 +82,42 @@ pub async fn once<T: Serialize>(
     numbers: usize,
     work: impl AsyncFn(Turn) -> Result<T, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
+    let order_nos = (0..numbers).map(|_| state.shop.numbers.next()).collect();
+    once_under(request, state, user, Turn { order_nos, lines: Vec::new(), is_repeat: false }, work).await
+}
+
+/// The same for lines that the request does not name (a cart): a repeat is told the lines of the first request.
+///
+/// # Errors
+/// As [`once`].
+pub async fn once_for<T: Serialize>(
+    request: &HttpRequest,
+    state: &AppState,
+    user: BuyerId,
+    lines: &[(ProductId, Quantity)],
+    work: impl AsyncFn(Turn) -> Result<T, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    let line = |&(product, quantity)| OrderLine { order_no: state.shop.numbers.next(), product, quantity };
+    let lines: Vec<OrderLine> = lines.iter().map(line).collect();
+    let order_nos = lines.iter().map(|line| line.order_no).collect();
+    once_under(request, state, user, Turn { order_nos, lines, is_repeat: false }, work).await
+}
+
+async fn once_under<T: Serialize>(
+    request: &HttpRequest,
+    state: &AppState,
+    user: BuyerId,
+    first: Turn,
+    work: impl AsyncFn(Turn) -> Result<T, ApiError>,
+) -> Result<HttpResponse, ApiError> {
     let context = RequestContext::of(request);
-    let fresh: Vec<OrderNo> = (0..numbers).map(|_| state.shop.numbers.next()).collect();
     let Some(key) = key_of(request, user)? else {
-        let data = work(Turn { order_nos: fresh, is_repeat: false }).await?;
+        let data = work(first).await?;
         return Ok(Unsent::success(StatusCode::OK, &data)?.send(context));
     };
     let fingerprint = request.extensions().get::<Fingerprint>().cloned();
     let Fingerprint(fingerprint) = fingerprint.unwrap_or_else(|| fingerprint_without_body(request));
-    let claimed = Work { fingerprint: &fingerprint, fresh: &fresh, lease: lease(state) };
+    let claimed = Work { fingerprint: &fingerprint, fresh: &first.order_nos, lines: &first.lines, lease: lease(state) };
     match idempotency::begin(&state.db, &key, claimed, state.clock.now_ms()).await? {
         Begun::OtherRequest => Err(Code::UNPROCESSABLE.into()),
         Begun::Running { lease_left_ms } => {
@@ -82,12 +125,15 @@ pub async fn once<T: Serialize>(
             Err(ApiError::from(Code::CONFLICT).retry_after_ms(wait_ms))
         }
         Begun::Answered(answer) => Ok(repeat(answer, context)),
-        Begun::Work { order_nos, is_repeat, lease_until_ms } => {
+        Begun::Work { order_nos, lines, is_repeat, lease_until_ms } => {
             let held = Held { key, lease_until_ms };
-            let mut outcome = work(Turn { order_nos: order_nos.clone(), is_repeat }).await;
-            let is_spent = is_repeat && outcome.as_ref().is_err_and(ApiError::is_spent);
-            if is_spent && renumbered(state, &held, &order_nos, &fresh).await? {
-                outcome = work(Turn { order_nos: fresh, is_repeat: false }).await;
+            let mut outcome = work(Turn { order_nos: order_nos.clone(), lines, is_repeat }).await;
+            if outcome.as_ref().is_err_and(ApiError::is_spent) {
+                // At once, because a number that is older than a rebuilt account is never certain again.
+                let next = if is_repeat { first } else { first.renewed(state) };
+                if renumbered(state, &held, &order_nos, &next).await? {
+                    outcome = work(next).await;
+                }
             }
             conclude(state, &held, outcome, context).await
         }
@@ -107,30 +153,67 @@ pub async fn unless_undecided<T>(
     product: ProductId,
     outcome: Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    if outcome.is_ok() || !turn.is_repeat {
+    if outcome.is_ok() {
         return outcome;
     }
-    for order_no in &turn.order_nos {
-        if is_undecided(state, product, *order_no).await? {
-            return Err(ApiError::from(Code::UNAVAILABLE).retry_after_ms(UNDECIDED_RETRY_MS));
+    all_decided(state, turn, turn.order_nos.iter().map(|order_no| (product, *order_no))).await?;
+    outcome
+}
+
+/// The same for the lines of a cart. All of them are looked at, because they are ordered together; and they are to be
+/// looked at before a repeat touches anything, because it gives back what it cannot order.
+///
+/// # Errors
+/// `UNAVAILABLE` while it is not known of one of them.
+pub async fn lines_decided(state: &AppState, turn: &Turn) -> Result<(), ApiError> {
+    // A node of an earlier release did not write down what its numbers are for: only time tells.
+    if turn.lines.is_empty() && turn.order_nos.first().is_some_and(|order_no| !is_old(state, *order_no)) {
+        return Err(undecided());
+    }
+    all_decided(state, turn, turn.lines.iter().map(|line| (line.product, line.order_no))).await
+}
+
+async fn all_decided(
+    state: &AppState,
+    turn: &Turn,
+    numbers: impl Iterator<Item = (ProductId, OrderNo)>,
+) -> Result<(), ApiError> {
+    for (product, order_no) in numbers {
+        if turn.is_repeat && is_undecided(state, product, order_no).await? {
+            return Err(undecided());
         }
     }
-    outcome
+    Ok(())
+}
+
+fn undecided() -> ApiError {
+    ApiError::from(Code::UNAVAILABLE).retry_after_ms(UNDECIDED_RETRY_MS)
 }
 
 /// True if a ticket under this number was perhaps lost with the ledger's account, and nothing says yet that no order
 /// comes of it.
 async fn is_undecided(state: &AppState, product: ProductId, order_no: OrderNo) -> Result<bool, ApiError> {
     let ledger = &state.shop.ledger;
-    if !ledger.is_shared() || ledger.epoch(product).await?.is_none_or(|rebuilt_ms| order_no.made_at_ms() > rebuilt_ms) {
+    if !ledger.is_shared() {
         return Ok(false);
     }
+    // First of all the ledger, which rebuilds an account that is lost.
     if ledger.find(order_no, Some(product)).await?.is_some_and(|record| record.returned) {
         return Ok(false);
     }
-    let age_ms = state.clock.now_ms().saturating_sub(order_no.made_at_ms());
-    let is_on_its_way = age_ms < DECIDED_AFTER_MS || !state.shop.queue.is_idle().await.unwrap_or(false);
+    let account = ledger_accounts::find(&state.db, product).await?;
+    if account.is_none_or(|account| order_no.made_at_ms() > account.built_at_ms) {
+        return Ok(false);
+    }
+    let is_on_its_way = !is_old(state, order_no) || !state.shop.queue.is_idle().await.unwrap_or(false);
     Ok(is_on_its_way || !orders::existing(&state.db, &[order_no]).await?.is_empty())
+}
+
+/// A number this old whose ticket is lost becomes no order any more if the order queue is empty: no node may hold a
+/// delivery so long while it writes it, and none begins to write prepared units that are half as old as they may get.
+fn is_old(state: &AppState, order_no: OrderNo) -> bool {
+    let prepared_ms = (state.settings.orders.prepared_expires_ms / 2).saturating_add(WRITTEN_WITHIN_MS);
+    state.clock.now_ms().saturating_sub(order_no.made_at_ms()) >= Ord::max(DECIDED_AFTER_MS, prepared_ms)
 }
 
 /// As long as a request may take, and the actor that it asked last.
@@ -141,9 +224,10 @@ fn lease(state: &AppState) -> Lease {
 }
 
 /// Gives the key fresh numbers; false if there are orders under the old ones, or the key is no longer this request's.
-async fn renumbered(state: &AppState, held: &Held, old: &[OrderNo], fresh: &[OrderNo]) -> Result<bool, ApiError> {
+async fn renumbered(state: &AppState, held: &Held, old: &[OrderNo], fresh: &Turn) -> Result<bool, ApiError> {
     let is_written = !orders::existing(&state.db, old).await?.is_empty();
-    Ok(!is_written && idempotency::renumber(&state.db, &held.key, held.lease_until_ms, fresh).await?)
+    let (key, until_ms) = (&held.key, held.lease_until_ms);
+    Ok(!is_written && idempotency::renumber(&state.db, key, until_ms, &fresh.order_nos, &fresh.lines).await?)
 }
 
 /// The user's key; `None` without the header.
@@ -287,8 +371,8 @@ mod tests {
             assert_eq!(send(&state, "k", "a", spent).await.0, 503);
         }
         let tried = tried.into_inner();
-        assert!(tried.len() == 3 && tried[0] == tried[1] && tried[1] != tried[2], "{tried:?}");
-        let last = async |turn: Turn| Ok((turn.order_nos[0] == tried[2]).to_string());
+        assert!(tried.len() == 4 && tried[0] != tried[1] && tried[1] == tried[2] && tried[2] != tried[3], "{tried:?}");
+        let last = async |turn: Turn| Ok((turn.order_nos[0] == tried[3]).to_string());
         assert!(send(&state, "k", "a", last).await.1.contains("true"));
     }
 

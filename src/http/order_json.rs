@@ -61,7 +61,8 @@ pub struct OrderJson {
     pub carrier: String,
     /// Empty until shipped.
     pub tracking_no: String,
-    /// Why it ended without the goods: `buyer`, `administrator`, `pay_deadline`, `sold_out`, `poisoned`.
+    /// Why it ended without the goods: `buyer`, `administrator`, `pay_deadline`, `sold_out`, `poisoned`,
+    /// `over_limit`.
     #[schema(value_type = Option<String>)]
     pub end_reason: Option<EndReason>,
     /// Money that went back, in yuan.

@@ -8,20 +8,21 @@ use super::error::ApiError;
 use super::extract::{Body, Params, Query, from_path};
 use super::fields::{Fields, FromFields};
 use super::i18n::Lang;
-use super::idempotent::{Turn, once, unless_undecided};
+use super::idempotent::{Turn, lines_decided, once, once_for, unless_undecided};
 use super::order_json::{OrderDetail, OrderJson};
 use super::order_reads::{self, Viewer};
 use super::pages::{PageOf, PageQuery};
+use super::payments::open_charge;
 use super::problem::Problem;
 use super::refusals::{Wish, of_saga};
 use super::state::AppState;
 use crate::actors::checkout::{OrderLine, OrderRequest};
 use crate::actors::order_saga::{DriveOrder, Party};
 use crate::domain::codes::Code;
-use crate::domain::order::{CancelReason, Command, OrderStatus, PayChannel};
+use crate::domain::order::{CancelReason, Command, OrderStatus, PayChannel, TradeType};
 use crate::domain::stock::{AddressSnapshot, OrderDetails};
 use crate::domain::{BuyerId, OrderNo, ProductId, Quantity};
-use crate::persistence::carts::CartOwner;
+use crate::persistence::carts::{CartLine, CartOwner};
 use crate::persistence::orders::OrderView;
 use crate::persistence::{addresses, orders};
 
@@ -168,18 +169,27 @@ pub async fn checkout(
     request: HttpRequest,
     Params(delivery): Params<Delivery>,
 ) -> Result<HttpResponse, ApiError> {
-    let numbers = usize::try_from(state.settings.orders.cart_lines_max).unwrap_or(usize::MAX);
-    once(&request, &state, caller.buyer, numbers, async |turn: Turn| {
+    let owner = CartOwner::User(caller.buyer);
+    let in_cart = cart_lines(&state, &owner).await;
+    let wanted = in_cart.as_deref().unwrap_or_default();
+    once_for(&request, &state, caller.buyer, wanted, async |turn: Turn| {
         let placed = placed_before(&state, caller.buyer, &turn, lang).await?;
         if !placed.is_empty() {
             return Ok(placed); // all or nothing: these are all
         }
         let details = details(&state, caller.buyer, &delivery).await?;
-        let owner = CartOwner::User(caller.buyer);
-        let lines = cart_lines(&state, &owner, &turn).await?;
-        let ordered = OrderRequest { buyer: caller.buyer, lines, details, cart_owner: Some(owner) };
-        let placed = state.shop.checkout.place_orders(&ordered).await?;
-        order_reads::several(&state, caller.buyer, &placed, lang).await
+        if turn.is_repeat {
+            ready_to_repeat(&state, &owner, &turn, wanted).await?;
+        } else if let Err(refusal) = &in_cart {
+            return Err(refusal.clone());
+        }
+        let (lines, cart_owner) = (turn.lines.clone(), Some(owner.clone()));
+        let ordered = OrderRequest { buyer: caller.buyer, lines, details, cart_owner };
+        let placed = state.shop.checkout.place_orders(&ordered).await.map_err(ApiError::from);
+        if placed.is_err() {
+            lines_decided(&state, &turn).await?;
+        }
+        order_reads::several(&state, caller.buyer, &placed?, lang).await
     })
     .await
 }
@@ -193,14 +203,8 @@ async fn placed_before(state: &AppState, buyer: BuyerId, turn: &Turn, lang: Lang
     order_reads::several(state, buyer, &written, lang).await
 }
 
-/// The cart's lines under the turn's numbers, products ascending so that a repeat pairs them alike.
-async fn cart_lines(state: &AppState, owner: &CartOwner, turn: &Turn) -> Result<Vec<OrderLine>, ApiError> {
-    // What an earlier request with the key has set aside is not in the cart any more.
-    if turn.is_repeat
-        && let Some(lines) = state.shop.carts.set_aside(owner, turn.order_no()?).await?
-    {
-        return Ok(lines);
-    }
+/// What is in the cart, products ascending.
+async fn cart_lines(state: &AppState, owner: &CartOwner) -> Result<Vec<(ProductId, Quantity)>, ApiError> {
     let mut cart = state.shop.carts.load(owner, state.clock.now_ms()).await?.lines;
     if cart.is_empty() {
         return Err(Code::CART_EMPTY.into());
@@ -209,30 +213,35 @@ async fn cart_lines(state: &AppState, owner: &CartOwner, turn: &Turn) -> Result<
         return Err(ApiError::from(Code::CART_OFF_SHELF).with("product_id", line.product.0));
     }
     cart.sort_by_key(|line| line.product);
-    let mut lines = Vec::with_capacity(cart.len());
-    for (line, order_no) in cart.iter().zip(&turn.order_nos) {
-        let quantity = Quantity::try_from(line.quantity).map_err(|_| ApiError::from(Code::CART_PARAMETER))?;
-        lines.push(OrderLine { order_no: *order_no, product: line.product, quantity });
-    }
-    if turn.is_repeat {
-        refuse_changed_cart(state, &lines).await?;
-    }
-    Ok(lines)
+    let line = |line: &CartLine| Some((line.product, Quantity::try_from(line.quantity).ok()?));
+    cart.iter().map(line).collect::<Option<Vec<_>>>().ok_or_else(|| Code::CART_PARAMETER.into())
 }
 
-/// A number that already holds units of something else must not be used for this line.
-async fn refuse_changed_cart(state: &AppState, lines: &[OrderLine]) -> Result<(), ApiError> {
-    for line in lines {
-        let Some(record) = state.shop.ledger.find(line.order_no, None).await? else { continue };
-        if record.returned {
-            return Err(ApiError::from(Code::UNAVAILABLE).spent());
-        }
-        let claim = record.ticket.claim;
-        if claim.product != line.product || claim.quantity != line.quantity {
-            return Err(ApiError::from(Code::ORDER_CREATE).with("reason", "the cart has changed"));
+/// Whether the first request's lines may be ordered under their numbers. They may be aside, or in the cart as they were;
+/// the numbers are spent if the cart has changed, unless they hold units or orders may still come under them.
+async fn ready_to_repeat(
+    state: &AppState,
+    owner: &CartOwner,
+    turn: &Turn,
+    in_cart: &[(ProductId, Quantity)],
+) -> Result<(), ApiError> {
+    lines_decided(state, turn).await?;
+    let spent = || ApiError::from(Code::UNAVAILABLE).spent();
+    let first = turn.lines.first().ok_or_else(spent)?; // its cart could not be ordered
+    if state.shop.carts.set_aside(owner, first.order_no).await?.is_some() {
+        return Ok(());
+    }
+    let has_changed = !turn.lines.iter().map(|line| (line.product, line.quantity)).eq(in_cart.iter().copied());
+    for line in &turn.lines {
+        match state.shop.ledger.find(line.order_no, Some(line.product)).await? {
+            Some(record) if record.returned => return Err(spent()),
+            Some(_) if has_changed => {
+                return Err(ApiError::from(Code::ORDER_CREATE).with("reason", "the cart has changed"));
+            }
+            _ => {}
         }
     }
-    Ok(())
+    if has_changed { Err(spent()) } else { Ok(()) }
 }
 
 /// Address and remark as they are now.
@@ -275,10 +284,12 @@ pub async fn order_detail(
     ok(order_reads::detail(&state, caller.viewer(), order_no, lang).await?)
 }
 
-/// Pays; where payment is simulated the order is paid at once, whatever the method.
+/// Pays. Where payment is simulated the order is paid at once, whatever the method, as old clients expect; else a charge is
+/// opened at the method's gateway.
 #[utoipa::path(post, path = "/api/order/{order_no}/pay", tag = "order", security(("bearer" = [])),
     params(("order_no" = String, Path)), request_body = PayOrder,
-    responses((status = 200, body = EnvelopeOf<OrderJson>)))]
+    responses((status = 200, description = "the paid order, or what `/api/pay/{channel}/unified-order` answers",
+        body = EnvelopeOf<OrderJson>)))]
 pub async fn pay_order(
     state: web::Data<AppState>,
     caller: Caller,
@@ -288,6 +299,12 @@ pub async fn pay_order(
     Params(wanted): Params<PayOrder>,
 ) -> Result<HttpResponse, ApiError> {
     let order_no: OrderNo = from_path(&path, Code::ORDER_NOT_FOUND)?;
+    if !state.settings.simulated_payment() && state.shop.desk.notify_url(wanted.pay_type).is_some() {
+        return once(&request, &state, caller.buyer, 0, async |_: Turn| {
+            open_charge(&state, &request, caller.buyer, order_no, (wanted.pay_type, TradeType::default())).await
+        })
+        .await;
+    }
     once(&request, &state, caller.buyer, 0, async |turn: Turn| {
         if !state.settings.simulated_payment() {
             return Err(Code::PAYMENT_CHANNEL.into());

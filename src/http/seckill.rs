@@ -153,7 +153,7 @@ struct Accepted {
 }
 
 impl From<&Ticket> for Accepted {
-    fn from(Ticket { claim, accepted_at_ms }: &Ticket) -> Self {
+    fn from(Ticket { claim, accepted_at_ms, .. }: &Ticket) -> Self {
         let Claim { order_no, product, quantity, unit_price, .. } = *claim;
         Self { order_no, product, quantity, unit_price, at_ms: *accepted_at_ms }
     }
@@ -203,6 +203,7 @@ pub async fn buy_result(state: web::Data<AppState>, caller: Caller, path: web::P
         Some(FoundOrder::Withdrawn(_)) => ("failed", Some("withdrawn")),
         Some(FoundOrder::Written(view)) if view.status == OrderStatus::Failed => match view.end_reason {
             Some(EndReason::SoldOut) | None => ("failed", Some("sold_out")),
+            Some(EndReason::OverLimit) => ("failed", Some("over_limit")),
             Some(_) => ("failed", Some("not_processed")),
         },
         Some(FoundOrder::Written(_)) => ("created", None),

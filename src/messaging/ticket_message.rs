@@ -2,7 +2,8 @@
 //!
 //! `{"version":1,"tickets":[{"no":"01H…","b":7,"p":3,"pool":12,"q":1,"fen":9900,"k":"owed","at":1700000000000}]}`:
 //! order number, buyer, product, pool (0 = free, else the sale), units, price of one in fen, kind, accepted at (ms),
-//! and `d` (address and remark) where there are any; about 110 bytes a ticket. Within a version a field is only ever
+//! `e` (epoch of the ledger's account) unless it is 0, and `d` (address and remark) where there are any; about 115 bytes a
+//! ticket. Within a version a field is only ever
 //! added, with a default; readers skip what they do not know. A change that this cannot carry gets a new version, and
 //! the old ones stay readable, because in a rolling upgrade both are in the queue.
 
@@ -41,12 +42,19 @@ struct Row {
     fen: i64,
     k: TicketKind,
     at: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    e: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     d: Option<OrderDetails>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(epoch: &i64) -> bool {
+    *epoch == 0
+}
+
 impl From<&Ticket> for Row {
-    fn from(Ticket { claim, accepted_at_ms }: &Ticket) -> Self {
+    fn from(Ticket { claim, accepted_at_ms, epoch }: &Ticket) -> Self {
         let details = &claim.details;
         Self {
             no: claim.order_no,
@@ -57,6 +65,7 @@ impl From<&Ticket> for Row {
             fen: claim.unit_price.fen(),
             k: claim.kind,
             at: *accepted_at_ms,
+            e: *epoch,
             d: (*details != OrderDetails::default()).then(|| details.clone()),
         }
     }
@@ -74,7 +83,7 @@ impl From<Row> for Ticket {
             kind: row.k,
             details: row.d.unwrap_or_default(),
         };
-        Self { claim, accepted_at_ms: row.at }
+        Self { claim, accepted_at_ms: row.at, epoch: row.e }
     }
 }
 
@@ -120,7 +129,7 @@ mod tests {
             kind: TicketKind::Owed,
             details,
         };
-        Ticket { claim, accepted_at_ms: 1_700_000_000_000 }
+        Ticket { claim, accepted_at_ms: 1_700_000_000_000, epoch: i64::from(number % 3) }
     }
 
     #[test]
@@ -145,8 +154,8 @@ mod tests {
             "q":1,"fen":9900,"k":"owed","at":1700000000000,"unknown":[1]}]}"#;
         let tickets = read(old).unwrap();
         assert_eq!(
-            (tickets.len(), tickets[0].claim.pool, tickets[0].accepted_at_ms),
-            (1, Pool::Free, 1_700_000_000_000)
+            (tickets.len(), tickets[0].claim.pool, tickets[0].accepted_at_ms, tickets[0].epoch),
+            (1, Pool::Free, 1_700_000_000_000, 0)
         );
         assert_eq!(tickets[0].claim.order_no.to_string(), "01HF7YAT00000000000000000A");
     }

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{
     AlipaySettings, PaymentSettings, Secret, Settings, V2SignType, WechatV2Settings, WechatV3Settings,
 };
+use crate::domain::order::PayChannel;
 
 /// Key files are short; a longer file is another file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -89,6 +90,18 @@ impl Gateways {
     #[must_use]
     pub fn on(&self, wire: Wire) -> Option<&Arc<dyn PaymentGateway>> {
         self.by_wire.get(&wire)
+    }
+
+    /// The gateway that a channel goes to. WeChat knows a number whichever of its two wires brought it, so the newer one
+    /// serves all if both are on.
+    #[must_use]
+    pub fn of(&self, channel: PayChannel) -> Option<&Arc<dyn PaymentGateway>> {
+        let wires: &[Wire] = match channel {
+            PayChannel::Wechat => &[Wire::WechatV3, Wire::WechatV2],
+            PayChannel::Alipay => &[Wire::Alipay],
+            PayChannel::Card | PayChannel::Simulated => &[], // captured in the order's own commit
+        };
+        wires.iter().find_map(|wire| self.on(*wire))
     }
 
     /// The wires that are switched on.

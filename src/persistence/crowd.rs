@@ -170,7 +170,7 @@ async fn r3_a_key_lets_one_request_work() {
     let crowd = Crowd::with_units(1).await;
     let key = IdempotencyKey { user: BuyerId(1), key: "k".to_owned() };
     let begun = crowd.all(8, async |node, _| {
-        let work = Work { fingerprint: "a", fresh: &[crowd.shop.next_no()], lease: LEASE };
+        let work = Work { fingerprint: "a", fresh: &[crowd.shop.next_no()], lines: &[], lease: LEASE };
         idempotency::begin(node, &key, work, NOW_MS).await.unwrap()
     });
     let begun = begun.await;

@@ -77,7 +77,7 @@ impl Row {
             kind: TicketKind::Owed,
             details: OrderDetails::default(),
         };
-        let ticket = Ticket { claim, accepted_at_ms: raw.accepted_at_ms };
+        let ticket = Ticket { claim, accepted_at_ms: raw.accepted_at_ms, epoch: 0 };
         let attempts = query::unsigned(self.attempts, "attempts of a dead ticket")?;
         Ok(DeadTicket { ticket, reason: format!("{}: {}", self.reason, self.ticket), attempts, at_ms: self.at_ms })
     }

@@ -13,7 +13,8 @@ use sea_orm::{DatabaseTransaction, QuerySelect as _, Set};
 use super::db::Db;
 use super::error::StoreError;
 use super::leases::{Holders, Lease};
-use crate::domain::{BuyerId, OrderNo};
+use crate::domain::stock::OrderLine;
+use crate::domain::{BuyerId, OrderNo, ProductId};
 
 /// How long an answer is repeated.
 pub const KEPT_MS: i64 = 24 * 3_600_000;
@@ -75,6 +76,8 @@ pub struct Work<'a> {
     pub fingerprint: &'a str,
     /// The numbers to work under if nobody had the key before.
     pub fresh: &'a [OrderNo],
+    /// What each of them is for, where the request itself does not say so: a cart may be another one at the next.
+    pub lines: &'a [OrderLine],
     /// How long it may work before another request takes the key over.
     pub lease: Lease,
 }
@@ -86,6 +89,8 @@ pub enum Begun {
     Work {
         /// From the first request with the key.
         order_nos: Vec<OrderNo>,
+        /// What they are for, as it was said then.
+        lines: Vec<OrderLine>,
         /// True if an earlier request may have done some of it already.
         is_repeat: bool,
         /// Names this turn: [`finish`] and [`abandon`] of a turn that was taken over change nothing.
@@ -142,8 +147,9 @@ async fn begin_once(db: &Db, key: &IdempotencyKey, work: Work<'_>, now_ms: i64) 
 /// Whether the row was written by the turn that began so.
 fn is_of(row: &Model, begun: &Begun) -> bool {
     match begun {
-        Begun::Work { order_nos, lease_until_ms, .. } => {
-            row.http_status == NO_ANSWER && row.lease_until_ms == *lease_until_ms && row.order_nos == joined(order_nos)
+        Begun::Work { order_nos, lines, lease_until_ms, .. } => {
+            let is_same_turn = row.http_status == NO_ANSWER && row.lease_until_ms == *lease_until_ms;
+            is_same_turn && row.order_nos == joined(order_nos, lines)
         }
         _ => false,
     }
@@ -160,7 +166,7 @@ async fn insert(
         user_id: Set(key.user.0),
         idempotency_key: Set(key.key.clone()),
         fingerprint: Set(work.fingerprint.to_owned()),
-        order_nos: Set(joined(work.fresh)),
+        order_nos: Set(joined(work.fresh, work.lines)),
         http_status: Set(NO_ANSWER),
         answer: Set(String::new()),
         lease_until_ms: Set(lease_until_ms),
@@ -168,7 +174,8 @@ async fn insert(
         lease_slot: Set(work.lease.slot.into()),
     };
     Entity::insert(row).exec_without_returning(tx).await.map_err(StoreError::during("storing an idempotency key"))?;
-    Ok(Begun::Work { order_nos: work.fresh.to_vec(), is_repeat: false, lease_until_ms })
+    let (order_nos, lines) = (work.fresh.to_vec(), work.lines.to_vec());
+    Ok(Begun::Work { order_nos, lines, is_repeat: false, lease_until_ms })
 }
 
 async fn judge(tx: &DatabaseTransaction, row: Model, work: Work<'_>, now_ms: i64) -> Result<Begun, StoreError> {
@@ -196,7 +203,8 @@ async fn judge(tx: &DatabaseTransaction, row: Model, work: Work<'_>, now_ms: i64
     if taken.rows_affected == 0 {
         return Ok(Begun::Running { lease_left_ms: work.lease.ms });
     }
-    Ok(Begun::Work { order_nos: read(&row)?, is_repeat: true, lease_until_ms })
+    let (order_nos, lines) = read(&row)?;
+    Ok(Begun::Work { order_nos, lines, is_repeat: true, lease_until_ms })
 }
 
 /// Replaces the numbers of the turn that ends at `lease_until_ms`: the old ones are spent, their units were given back.
@@ -209,8 +217,9 @@ pub async fn renumber(
     key: &IdempotencyKey,
     lease_until_ms: i64,
     fresh: &[OrderNo],
+    lines: &[OrderLine],
 ) -> Result<bool, StoreError> {
-    change_turn(db, key, lease_until_ms, [(Column::OrderNos, Expr::value(joined(fresh)))]).await
+    change_turn(db, key, lease_until_ms, [(Column::OrderNos, Expr::value(joined(fresh, lines)))]).await
 }
 
 /// Stores the answer of the turn that ends at `lease_until_ms`; false if the key was taken over meanwhile.
@@ -310,155 +319,31 @@ pub async fn purge(db: &Db, now_ms: i64) -> Result<u64, StoreError> {
     .await
 }
 
-fn joined(order_nos: &[OrderNo]) -> String {
-    order_nos.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+/// Numbers with commas between; of one that has a line `number:product:units`.
+fn joined(order_nos: &[OrderNo], lines: &[OrderLine]) -> String {
+    let text = |order_no: &OrderNo| match lines.iter().find(|line| line.order_no == *order_no) {
+        Some(OrderLine { product, quantity, .. }) => format!("{order_no}:{product}:{}", quantity.units()),
+        None => order_no.to_string(),
+    };
+    order_nos.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
-fn read(row: &Model) -> Result<Vec<OrderNo>, StoreError> {
-    let texts = row.order_nos.split(',').filter(|text| !text.is_empty());
-    texts
-        .map(|text| text.parse().map_err(|_| StoreError::Corrupt { what: format!("the order number {text} of a key") }))
-        .collect()
+fn read(row: &Model) -> Result<(Vec<OrderNo>, Vec<OrderLine>), StoreError> {
+    let (mut order_nos, mut lines) = (Vec::new(), Vec::new());
+    for text in row.order_nos.split(',').filter(|text| !text.is_empty()) {
+        let corrupt = || StoreError::Corrupt { what: format!("the order number {text} of a key") };
+        let (number, line) = text.split_once(':').map_or((text, None), |(number, line)| (number, Some(line)));
+        let order_no: OrderNo = number.parse().map_err(|_| corrupt())?;
+        if let Some(line) = line {
+            let (product, units) = line.split_once(':').ok_or_else(corrupt)?;
+            let product = ProductId(product.parse().map_err(|_| corrupt())?);
+            let units: i64 = units.parse().map_err(|_| corrupt())?;
+            lines.push(OrderLine { order_no, product, quantity: units.try_into().map_err(|_| corrupt())? });
+        }
+        order_nos.push(order_no);
+    }
+    Ok((order_nos, lines))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Clock;
-    use crate::persistence::testing::{OwnDatabase, database};
-    use crate::random::OrderNumbers;
-
-    const NOW_MS: i64 = 1_795_000_000_000;
-    const LEASE_MS: i64 = 10_000;
-    const LEASE: Lease = Lease { slot: 3, ms: LEASE_MS };
-
-    struct Shop {
-        db: Db,
-        numbers: OrderNumbers,
-        _own: OwnDatabase,
-    }
-
-    async fn shop() -> Shop {
-        let (db, own) = database().await;
-        Shop { db, numbers: OrderNumbers::new(Clock::default(), 0), _own: own }
-    }
-
-    impl Shop {
-        async fn begin(&self, key: &IdempotencyKey, body: &str, now_ms: i64) -> Begun {
-            let fresh = [self.numbers.next(), self.numbers.next()];
-            begin(&self.db, key, Work { fingerprint: body, fresh: &fresh, lease: LEASE }, now_ms).await.unwrap()
-        }
-    }
-
-    fn key(user: i64) -> IdempotencyKey {
-        IdempotencyKey { user: BuyerId(user), key: "k".to_owned() }
-    }
-
-    fn turn(begun: &Begun) -> (Vec<OrderNo>, bool, i64) {
-        match begun {
-            Begun::Work { order_nos, is_repeat, lease_until_ms } => (order_nos.clone(), *is_repeat, *lease_until_ms),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn answer() -> StoredAnswer {
-        StoredAnswer { http_status: 200, text: r#"{"code":0,"data":"好""#.to_owned() }
-    }
-
-    #[actix_rt::test]
-    async fn the_first_answer_is_repeated_byte_for_byte() {
-        let shop = shop().await;
-        let (_, is_repeat, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
-        assert!(!is_repeat);
-        assert!(finish(&shop.db, &key(1), lease, &answer()).await.unwrap());
-        assert_eq!(shop.begin(&key(1), "a", NOW_MS + KEPT_MS - 1).await, Begun::Answered(answer()));
-        assert_eq!(shop.begin(&key(1), "b", NOW_MS + 1).await, Begun::OtherRequest);
-        assert!(!turn(&shop.begin(&key(2), "b", NOW_MS + 1).await).1, "another user's key is another key");
-    }
-
-    #[actix_rt::test]
-    async fn while_the_first_works_the_second_waits() {
-        let shop = shop().await;
-        turn(&shop.begin(&key(1), "a", NOW_MS).await);
-        assert_eq!(shop.begin(&key(1), "a", NOW_MS + 4_000).await, Begun::Running { lease_left_ms: 6_000 });
-        assert_eq!(shop.begin(&key(1), "b", NOW_MS + 4_000).await, Begun::OtherRequest);
-    }
-
-    #[actix_rt::test]
-    async fn spent_numbers_are_replaced_for_the_next_turn() {
-        let shop = shop().await;
-        let (spent, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
-        let fresh = [shop.numbers.next()];
-        renumber(&shop.db, &key(1), lease, &fresh).await.unwrap();
-        abandon(&shop.db, &key(1), lease).await.unwrap();
-        let (numbers, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
-        assert_eq!((numbers.as_slice(), is_repeat), (fresh.as_slice(), true));
-        assert_ne!(numbers, spent);
-    }
-
-    #[actix_rt::test]
-    async fn the_turns_of_a_dead_process_end_at_the_next_start_and_answers_stay() {
-        for holders in [Holders::All, Holders::Slot(3)] {
-            let shop = shop().await;
-            let (numbers, _, _) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
-            let (_, _, lease) = turn(&shop.begin(&key(2), "a", NOW_MS).await);
-            finish(&shop.db, &key(2), lease, &answer()).await.unwrap();
-            assert_eq!(abandon_all(&shop.db, Holders::Slot(2)).await.unwrap(), 0, "another node's");
-            assert_eq!(shop.begin(&key(1), "a", NOW_MS + 1).await, Begun::Running { lease_left_ms: LEASE_MS - 1 });
-            assert_eq!(abandon_all(&shop.db, holders).await.unwrap(), 1);
-            let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
-            assert_eq!((again, is_repeat), (numbers, true));
-            assert_eq!(shop.begin(&key(2), "a", NOW_MS + 1).await, Begun::Answered(answer()));
-        }
-    }
-
-    #[actix_rt::test]
-    async fn a_lease_that_ended_is_taken_over_with_the_same_numbers() {
-        let shop = shop().await;
-        let (numbers, _, lost) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
-        let (again, is_repeat, lease) = turn(&shop.begin(&key(1), "a", NOW_MS + LEASE_MS).await);
-        assert_eq!((again, is_repeat), (numbers, true));
-        assert!(!finish(&shop.db, &key(1), lost, &answer()).await.unwrap(), "the lost turn may not answer any more");
-        assert!(finish(&shop.db, &key(1), lease, &answer()).await.unwrap());
-    }
-
-    #[actix_rt::test]
-    async fn an_abandoned_turn_can_be_repeated_at_once() {
-        let shop = shop().await;
-        let (numbers, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
-        assert!(abandon(&shop.db, &key(1), lease).await.unwrap());
-        let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 1).await);
-        assert_eq!((again, is_repeat), (numbers, true));
-    }
-
-    #[actix_rt::test]
-    async fn only_the_turn_that_has_the_key_may_change_its_numbers() {
-        let shop = shop().await;
-        let (_, _, lost) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
-        let (_, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS + LEASE_MS).await);
-        let fresh = [shop.numbers.next(), shop.numbers.next()];
-        assert!(!renumber(&shop.db, &key(1), lost, &[shop.numbers.next()]).await.unwrap());
-        assert!(renumber(&shop.db, &key(1), lease, &fresh).await.unwrap());
-        let (again, is_repeat, _) = turn(&shop.begin(&key(1), "a", NOW_MS + 2 * LEASE_MS).await);
-        assert_eq!((again.as_slice(), is_repeat), (fresh.as_slice(), true));
-    }
-
-    #[actix_rt::test]
-    async fn of_many_requests_at_once_one_works() {
-        let shop = shop().await;
-        let key = key(1);
-        let all = futures::future::join_all((0..20).map(|_| shop.begin(&key, "a", NOW_MS))).await;
-        assert_eq!(all.iter().filter(|begun| matches!(begun, Begun::Work { .. })).count(), 1);
-    }
-
-    #[actix_rt::test]
-    async fn keys_are_forgotten_after_a_day() {
-        let shop = shop().await;
-        let (numbers, _, lease) = turn(&shop.begin(&key(1), "a", NOW_MS).await);
-        finish(&shop.db, &key(1), lease, &answer()).await.unwrap();
-        let (fresh, is_repeat, _) = turn(&shop.begin(&key(1), "b", NOW_MS + KEPT_MS).await);
-        assert!(!is_repeat && fresh != numbers);
-        assert_eq!(purge(&shop.db, NOW_MS + KEPT_MS).await.unwrap(), 0);
-        assert_eq!(purge(&shop.db, NOW_MS + 2 * KEPT_MS).await.unwrap(), 1);
-    }
-}
+mod tests;

@@ -8,12 +8,12 @@
 //! The ledger only promises; the `stock` table decides (design.md §3): what it holds is rebuilt from there.
 //!
 //! **Loss.** A ledger outside the database can lose what it knew. It then answers `LedgerLost` and changes nothing until
-//! it is rebuilt; only `unsettled` and `epoch` answer, for the one who rebuilds. **Presumption.** A rebuilt ledger does
+//! it is rebuilt; only `begin_rebuild` and `unsettled` answer, for the one who rebuilds. **Presumption.** A rebuilt ledger does
 //! not know which of the numbers made before the rebuild were taken, and a ledger need not keep its marks for longer
 //! than [`MARKS_KEPT_MS`]. Such a number without a mark is *presumed* taken and settled: a claim under it is refused as
 //! `Withdrawn` (never sold twice), and `release` gives its units back once and leaves a tombstone, if an order under
-//! it is in the database; without an order a tombstone is all it gets, because what was not ordered was free in the
-//! database when the account was rebuilt. The SQL ledger remembers by the orders themselves and never presumes.
+//! it is in the database that did not fail; without one a tombstone is all it gets, because what was not ordered was
+//! free in the database when the account was rebuilt. The SQL ledger remembers by the orders themselves and never presumes.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -146,11 +146,22 @@ pub struct BuyerState {
     pub units: BuyerUnits,
 }
 
+/// What a ledger says of an account that it has lost, before the database is read for another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LostAccount {
+    /// Of the latest account that it knows of; 0 if it knows of none.
+    pub epoch: i64,
+    /// Names this loss, in up to 100 characters: whoever rebuilds says in whose place his account comes. Never empty.
+    pub turn: String,
+}
+
 /// What [`StockLedger::rebuild`] writes: the account of one product as the database has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rebuild {
     /// Counts the rebuilds; higher than that of every account before.
     pub epoch: i64,
+    /// Of the [`LostAccount`] that it replaces, asked for before anything else was read.
+    pub turn: String,
     /// All pools.
     pub pools: Vec<PoolState>,
     /// All buyers who hold or bought units in the product's sales.
@@ -234,18 +245,19 @@ pub trait StockLedger: Send + Sync {
     /// All pools of a product.
     async fn snapshot(&self, product: ProductId) -> Result<LedgerSnapshot, StoreError>;
 
+    /// Begins a rebuild: `None` if the account is valid and there is nothing to rebuild. Several nodes may be told the same
+    /// turn. A ledger that cannot lose anything lets its account be written anew whenever somebody asks.
+    async fn begin_rebuild(&self, product: ProductId) -> Result<Option<LostAccount>, StoreError>;
+
     /// Replaces all pools and buyers of a product by what the database says, under a new `epoch`. Tickets and marks
-    /// that are there stay. False, and nothing changed, if the ledger's account is valid and of that epoch or a higher
-    /// one.
+    /// that are there stay. False, and nothing changed, if the turn is over: since it began another has written the
+    /// account, or it was lost once more. What was read in that turn must not be written then: claims that were accepted
+    /// meanwhile are not in it.
     async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError>;
 
     /// All tickets of a product that are taken and not settled, oldest first; one whose details cannot
     /// be read is told without them, because it holds its units until [`StockLedger::orphans`] buries it. Answers also while the account is lost.
     async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError>;
-
-    /// The epoch of what the ledger has of a product, valid or not; `None` if it has nothing. Answers also while the
-    /// account is lost.
-    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError>;
 
     /// The accounts of all buyers of a product's sales who hold or bought units; for checks.
     async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError>;

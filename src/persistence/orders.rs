@@ -3,7 +3,7 @@
 //! Lists are ordered by number, newest first: numbers are unique and ascend in time, so pages stay stable however
 //! many orders share a millisecond.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::FromQueryResult;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
@@ -94,6 +94,8 @@ pub enum EndReason {
     SoldOut,
     /// Its ticket could not be processed.
     Poisoned,
+    /// The buyer had his units by other orders.
+    OverLimit,
 }
 
 impl From<CancelReason> for EndReason {
@@ -111,9 +113,20 @@ impl From<FailReason> for EndReason {
         match reason {
             FailReason::SoldOut => Self::SoldOut,
             FailReason::Poisoned => Self::Poisoned,
+            FailReason::OverLimit => Self::OverLimit,
         }
     }
 }
+
+/// Where an order has its units, whatever else its row says.
+pub(super) const LIVING: [OrderStatus; 6] = [
+    OrderStatus::Processing,
+    OrderStatus::PendingPayment,
+    OrderStatus::Closing,
+    OrderStatus::Paid,
+    OrderStatus::Shipped,
+    OrderStatus::Completed,
+];
 
 /// Which part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,18 +385,21 @@ fn numbers(rows: &[Number]) -> Result<Vec<OrderNo>, StoreError> {
     rows.iter().map(|row| query::order_no(&row.order_no)).collect()
 }
 
-/// True if a product was ever ordered.
+/// Which of these numbers have an order that has or had units: one that failed never took any in the database.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn has_any_of(db: &Db, product: ProductId) -> Result<bool, StoreError> {
-    let select = Query::select()
-        .column("order_no")
-        .from("orders")
-        .and_where(Expr::col("product_id").eq(product.0))
-        .limit(1)
-        .to_owned();
-    Ok(query::one::<Number>(db.reader(), &select, "looking for orders").await?.is_some())
+pub async fn with_units(db: &Db, order_nos: &[OrderNo]) -> Result<HashSet<OrderNo>, StoreError> {
+    let rows: Vec<Number> = query::by_keys(db.writer(), &query::texts(order_nos), "looking for orders", |keys| {
+        Query::select()
+            .column("order_no")
+            .from("orders")
+            .and_where(Expr::col("order_no").is_in(keys))
+            .and_where(Expr::col("status").ne(OrderStatus::Failed.code()))
+            .to_owned()
+    })
+    .await?;
+    Ok(numbers(&rows)?.into_iter().collect())
 }
 
 /// Which of these numbers have a row.

@@ -2,9 +2,11 @@
 //!
 //! An order costs one row each in `orders`, `order_items` and `order_events`; a batch costs one update for each pool
 //! it touches and one outbox row. The database is the last authority over units: where it has none, an owed ticket
-//! becomes a failed order (so that its buyer is told and its promise taken back), an atomic group is refused.
+//! becomes a failed order (so that its buyer is told and its promise taken back), an atomic group is refused. Over the
+//! buyers' limits it is the last authority only for tickets of an account that the ledger has lost (`limits`).
 //! A duplicate finds its order and changes nothing.
 
+mod limits;
 mod rows;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,6 +23,7 @@ use crate::domain::order::{FailReason, OrderStatus};
 use crate::domain::stock::{ClaimRejection, Pool, Ticket};
 use crate::domain::{OrderNo, ProductId};
 use crate::failpoint;
+use limits::Limits;
 use rows::NewOrder;
 
 const OPERATION: &str = "placing orders";
@@ -88,6 +91,7 @@ pub enum UnplaceableReason {
 struct Batch<'a> {
     existing: HashMap<OrderNo, OrderStatus>,
     products: HashMap<ProductId, Named>,
+    limits: Limits,
     free: HashMap<(ProductId, Pool), i64>,
     deltas: BTreeMap<(ProductId, Pool), StockDelta>,
     orders: Vec<NewOrder<'a>>,
@@ -100,6 +104,8 @@ struct Batch<'a> {
 struct Named {
     name: String,
     image_url: String,
+    /// Of the account that the ledger has now; `None` if it keeps none outside the database.
+    epoch: Option<i64>,
 }
 
 /// Writes the orders of all groups, in one transaction; outcomes in the order of `groups`.
@@ -162,9 +168,14 @@ impl<'a> Batch<'a> {
         products.sort_unstable();
         products.dedup();
         let stock = stock::lock(tx, &products).await?;
+        let (existing, products) = (existing(tx, tickets.clone()).await?, named(tx, &products).await?);
+        let is_of_interest =
+            |ticket: &&Ticket| is_older(&products, ticket) && !existing.contains_key(&ticket.claim.order_no);
+        let older: Vec<&Ticket> = tickets.filter(is_of_interest).collect();
         Ok(Self {
-            existing: existing(tx, tickets).await?,
-            products: named(tx, &products).await?,
+            limits: Limits::read(tx, &older).await?,
+            existing,
+            products,
             free: stock.into_iter().map(|row| ((row.product, row.pool), row.free)).collect(),
             deltas: BTreeMap::new(),
             orders: Vec::new(),
@@ -193,7 +204,8 @@ impl<'a> Batch<'a> {
         for ticket in &group.tickets {
             if self.is_new(ticket) {
                 let is_short = self.free_for(ticket) < ticket.claim.quantity.units();
-                self.add(ticket, is_short.then_some(FailReason::SoldOut));
+                let over_limit = (!self.limits.allow(&ticket.claim)).then_some(FailReason::OverLimit);
+                self.add(ticket, over_limit.or_else(|| is_short.then_some(FailReason::SoldOut)));
             }
             let is_failed = self.existing.get(&ticket.claim.order_no) == Some(&OrderStatus::Failed);
             if is_failed { &mut failed } else { &mut placed }.push(ticket.claim.order_no);
@@ -243,6 +255,7 @@ impl<'a> Batch<'a> {
             *self.free.entry(pool).or_default() -= units;
             let delta = self.deltas.entry(pool).or_default();
             (delta.free, delta.held) = (delta.free - units, delta.held + units);
+            self.limits.take(ticket, is_older(&self.products, ticket));
         }
         self.existing.insert(claim.order_no, status);
         self.orders.push(NewOrder { ticket, failed });
@@ -264,6 +277,7 @@ impl<'a> Batch<'a> {
         if !stock::apply_all(tx, &self.deltas).await? {
             return Err(StoreError::Conflict { operation: OPERATION });
         }
+        self.limits.outdate(tx).await?;
         let (levels, pay_deadline_ms) = (self.levels(), now_ms.saturating_add(terms.pay_deadline_ms));
         match rows::write(tx, &self.orders, &self.products, levels, pay_deadline_ms, now_ms).await {
             // Another node wrote one of these orders after we looked: the next try finds it.
@@ -333,21 +347,33 @@ async fn existing<'a>(
         .collect()
 }
 
+/// True if the ledger has lost the account that accepted the ticket.
+fn is_older(products: &HashMap<ProductId, Named>, ticket: &Ticket) -> bool {
+    products.get(&ticket.claim.product).and_then(|product| product.epoch).is_some_and(|epoch| ticket.epoch < epoch)
+}
+
 #[derive(FromQueryResult)]
 struct ProductRow {
     id: i64,
     name: String,
     image_url: String,
+    epoch: Option<i64>,
 }
 
 async fn named(tx: &impl ConnectionTrait, products: &[ProductId]) -> Result<HashMap<ProductId, Named>, StoreError> {
     let ids: Vec<i64> = products.iter().map(|product| product.0).collect();
     let rows: Vec<ProductRow> = query::by_keys(tx, &ids, OPERATION, |ids| {
-        let columns = ["id", "name", "image_url"];
-        Query::select().columns(columns).from("products").and_where(Expr::col("id").is_in(ids)).to_owned()
+        let of_product = Expr::col(("ledger_accounts", "product_id")).equals(("products", "id"));
+        Query::select()
+            .columns(["id", "name", "image_url"].map(|column| ("products", column)))
+            .column(("ledger_accounts", "epoch"))
+            .from("products")
+            .left_join("ledger_accounts", of_product)
+            .and_where(Expr::col(("products", "id")).is_in(ids))
+            .to_owned()
     })
     .await?;
-    let named = |row: ProductRow| (ProductId(row.id), Named { name: row.name, image_url: row.image_url });
+    let named = |ProductRow { id, name, image_url, epoch }| (ProductId(id), Named { name, image_url, epoch });
     Ok(rows.into_iter().map(named).collect())
 }
 

@@ -16,9 +16,9 @@ use tokio::sync::Mutex;
 use super::db::Db;
 use super::error::StoreError;
 use super::ledger::{
-    BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
+    BuyerState, LedgerAnswer, LedgerSnapshot, LostAccount, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
 };
-use super::orders;
+use super::ledger_accounts;
 use super::recovery::{self, Rebuilt};
 use crate::clock::{self, Clock};
 use crate::domain::sale::SaleTerms;
@@ -77,7 +77,7 @@ impl Recovering {
         for _ in 0..REBUILDS_MAX {
             match ask().await {
                 Err(StoreError::LedgerLost { product }) => match self.rebuild_once(product).await? {
-                    Rebuilt::Done | Rebuilt::WasValid => {}
+                    Rebuilt::Done | Rebuilt::Overtaken => {}
                     Rebuilt::NoSuchProduct => return Err(StoreError::LedgerLost { product }),
                 },
                 outcome => return outcome,
@@ -91,13 +91,12 @@ impl Recovering {
         let _turn = lock.lock().await;
         match self.ledger.snapshot(product).await {
             Err(StoreError::LedgerLost { .. }) => {}
-            known => return known.map(|_| Rebuilt::WasValid), // somebody else did it meanwhile
+            known => return known.map(|_| Rebuilt::Overtaken), // somebody else did it meanwhile
         }
         let begun = clock::monotonic();
-        // A new product need not wait for the orders of others. Nor does one whose very first orders are all still in the
-        // queue: then the gate may be too high, and the database refuses what it cannot hold.
-        let has_sold = orders::has_any_of(&self.db, product).await?;
-        while has_sold && !(self.is_quiet)().await && begun.elapsed() < QUIET_WITHIN {
+        // The very first account of a product need not wait for the orders of others.
+        let may_have_sold = ledger_accounts::find(&self.db, product).await?.is_some();
+        while may_have_sold && !(self.is_quiet)().await && begun.elapsed() < QUIET_WITHIN {
             tokio::time::sleep(QUIET_LOOK_EVERY).await;
         }
         let rebuilt = recovery::rebuild(&self.db, &*self.ledger, product, self.clock.now_ms()).await?;
@@ -189,16 +188,16 @@ impl StockLedger for Recovering {
         unless_unknown(outcome, LedgerSnapshot::default)
     }
 
+    async fn begin_rebuild(&self, product: ProductId) -> Result<Option<LostAccount>, StoreError> {
+        self.ledger.begin_rebuild(product).await
+    }
+
     async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
         self.ledger.rebuild(product, rebuild).await
     }
 
     async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError> {
         self.ledger.unsettled(product).await
-    }
-
-    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
-        self.ledger.epoch(product).await
     }
 
     async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {

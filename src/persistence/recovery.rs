@@ -9,17 +9,19 @@
 //!
 //! A ticket that the ledger forgot and whose message still waits in the order queue is not seen here: its order takes
 //! its unit in SQL later, and a promise too many then ends as a failed order. [`super::Recovering`] therefore lets the queue
-//! run empty first, and only then reads.
+//! run empty first, and only then reads. A ticket that comes even later carries an older epoch than the one that is
+//! given out here, under the same lock: its buyer's limit is judged once more when it is placed ([`super::placing`]).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Order as Sort, Query};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult};
 
 use super::db::Db;
 use super::error::StoreError;
-use super::ledger::{BuyerState, PoolState, Rebuild, StockLedger};
-use super::{journal, query, sales, stock, stock_moves};
+use super::ledger::{BuyerState, LostAccount, PoolState, Rebuild, StockLedger};
+use super::orders::LIVING;
+use super::{journal, ledger_accounts, query, sales, stock, stock_moves};
 use crate::domain::order::{Effect, OrderStatus, UnitsState};
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{BuyerUnits, Pool, Ticket};
@@ -37,8 +39,8 @@ type Buyers = HashMap<(Pool, BuyerId), BuyerUnits>;
 pub enum Rebuilt {
     /// The account is valid again.
     Done,
-    /// It was valid when it came to writing it: another node was faster.
-    WasValid,
+    /// Nothing was written: it was valid, or another node was faster, or it was lost once more.
+    Overtaken,
     /// The database has no stock of such a product: nothing was written.
     NoSuchProduct,
 }
@@ -53,17 +55,17 @@ pub async fn rebuild(
     product: ProductId,
     now_ms: i64,
 ) -> Result<Rebuilt, StoreError> {
-    // Exactly the next one: of two nodes that read at the same time the second to write must be refused, because claims
+    // Before anything is read: of two nodes that read at the same time the second to write must be refused, because claims
     // that the first one's account accepted are not in what the second one has read.
-    let epoch = ledger.epoch(product).await?.unwrap_or(0).saturating_add(1);
+    let Some(lost) = ledger.begin_rebuild(product).await? else { return Ok(Rebuilt::Overtaken) };
     let unsettled = ledger.unsettled(product).await?;
-    let account = account(db, product, &unsettled, now_ms).await?;
+    let account = account_after(db, product, &unsettled, now_ms, Some(&lost)).await?;
     if account.pools.is_empty() {
         return Ok(Rebuilt::NoSuchProduct); // ids that nobody sells must not fill the ledger
     }
     failpoint::reach("ledger.rebuild.read");
-    let is_written = ledger.rebuild(product, &Rebuild { epoch, ..account }).await?;
-    Ok(if is_written { Rebuilt::Done } else { Rebuilt::WasValid })
+    let is_written = ledger.rebuild(product, &account).await?;
+    Ok(if is_written { Rebuilt::Done } else { Rebuilt::Overtaken })
 }
 
 /// The account that the ledger must have, given the tickets that it still holds; its epoch is left 0. What is owed to
@@ -72,22 +74,42 @@ pub async fn rebuild(
 /// # Errors
 /// [`StoreError`].
 pub async fn account(db: &Db, product: ProductId, unsettled: &[Ticket], now_ms: i64) -> Result<Rebuild, StoreError> {
+    account_after(db, product, unsettled, now_ms, None).await
+}
+
+/// The same to be written in the place of one that was lost: remembered as the product's account in the transaction that
+/// reads it.
+async fn account_after(
+    db: &Db,
+    product: ProductId,
+    unsettled: &[Ticket],
+    now_ms: i64,
+    lost: Option<&LostAccount>,
+) -> Result<Rebuild, StoreError> {
     let terms = terms(db, product, now_ms).await?;
-    let mut account = db.write(OPERATION, async |tx| read(tx, product, unsettled, &terms).await).await?;
+    let reading = async |tx: &DatabaseTransaction| {
+        let mut account = read(tx, product, unsettled, &terms).await?;
+        if let Some(lost) = lost.filter(|_| !account.free.is_empty()) {
+            account.epoch = ledger_accounts::succeed(tx, product, lost, now_ms).await?;
+        }
+        Ok(account)
+    };
+    let mut account = db.write(OPERATION, reading).await?;
     for (order_no, pool, buyer, units) in std::mem::take(&mut account.ambiguous) {
         let loaded = journal::load(db, order_no).await?;
         if loaded.is_some_and(|loaded| loaded.order.units != UnitsState::Returned) {
             count(&mut account.buyers, (pool, buyer), units, order_no);
         }
     }
-    let Account { free, buyers, returned, open_steps, .. } = account;
+    let Account { epoch, free, buyers, returned, open_steps, .. } = account;
     let pools = free.into_iter().map(|(pool, free)| PoolState {
         pool,
         free: Ord::max(free, 0),
         terms: terms.get(&pool).copied(),
     });
     let buyers = buyers.into_iter().map(|((pool, buyer), units)| BuyerState { pool, buyer, units }).collect();
-    Ok(Rebuild { epoch: 0, pools: pools.collect(), buyers, returned, open_steps, now_ms })
+    let turn = lost.map(|lost| lost.turn.clone()).unwrap_or_default();
+    Ok(Rebuild { epoch, turn, pools: pools.collect(), buyers, returned, open_steps, now_ms })
 }
 
 /// The terms of the sales that somebody may still claim from or give back to.
@@ -101,6 +123,7 @@ async fn terms(db: &Db, product: ProductId, now_ms: i64) -> Result<HashMap<Pool,
 /// What one locked look at the database gave.
 #[derive(Default)]
 struct Account {
+    epoch: i64,
     free: BTreeMap<Pool, i64>,
     buyers: Buyers,
     returned: Vec<OrderNo>,
@@ -177,7 +200,6 @@ impl Account {
             DbBackend::MySql => "CAST(SUM(quantity) AS SIGNED)",
             _ => "CAST(SUM(quantity) AS BIGINT)",
         };
-        let living = [S::Processing, S::PendingPayment, S::Closing, S::Paid, S::Shipped, S::Completed];
         let mut of_sales = Query::select();
         of_sales
             .from("orders")
@@ -188,7 +210,7 @@ impl Account {
             .columns(["pool", "user_id"])
             .expr_as(Expr::cust(sum), "units")
             .expr_as(Expr::col("order_no").max(), "latest")
-            .and_where(Expr::col("status").is_in(living.map(OrderStatus::code)))
+            .and_where(Expr::col("status").is_in(LIVING.map(OrderStatus::code)))
             .add_group_by([Expr::col("pool"), Expr::col("user_id")])
             .to_owned();
         let rows: Vec<BuyerRow> = query::all(tx, &grouped, OPERATION).await?;

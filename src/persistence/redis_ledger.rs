@@ -31,7 +31,7 @@ use self::products::Products;
 use super::db::Db;
 use super::error::StoreError;
 use super::ledger::{
-    BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
+    BuyerState, LedgerAnswer, LedgerSnapshot, LostAccount, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
 };
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{Claim, ClaimRejection, Pool, Ticket};
@@ -123,16 +123,16 @@ impl StockLedger for RedisLedger {
         self.read_pools(product).await
     }
 
+    async fn begin_rebuild(&self, product: ProductId) -> Result<Option<LostAccount>, StoreError> {
+        self.begin_turn(product).await
+    }
+
     async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
         self.write_account(product, rebuild).await
     }
 
     async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError> {
         self.all_tickets(product).await
-    }
-
-    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
-        self.read_epoch(product).await
     }
 
     async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use super::db::Db;
 use super::error::StoreError;
 use super::ledger::{
-    BuyerState, LedgerAnswer, LedgerSnapshot, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
+    BuyerState, LedgerAnswer, LedgerSnapshot, LostAccount, Rebuild, StockLedger, TicketRecord, TicketRef, Withdraw,
 };
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{Claim, ClaimRejection, Pool, Ticket};
@@ -110,16 +110,16 @@ impl StockLedger for SqlLedger {
         reads::snapshot(&self.db, product).await
     }
 
+    async fn begin_rebuild(&self, product: ProductId) -> Result<Option<LostAccount>, StoreError> {
+        rebuild::begin(&self.db, product).await.map(Some)
+    }
+
     async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
         rebuild::rebuild(&self.db, product, rebuild).await
     }
 
     async fn unsettled(&self, product: ProductId) -> Result<Vec<Ticket>, StoreError> {
         reads::unsettled(&self.db, product).await
-    }
-
-    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
-        reads::epoch(&self.db, product).await
     }
 
     async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {

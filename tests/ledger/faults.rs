@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use nix::sys::signal::Signal;
+use rushmall::domain::order::FailReason;
 use rushmall::domain::stock::BuyerUnits;
+use rushmall::persistence::placing::{self, PlaceTerms};
 use rushmall::persistence::{Db, RedisLedger, StoreError, dead_tickets};
 
 use super::server::RedisServer;
-use super::setup::{database, open_accounts, prefix, redis_ledger, service};
+use super::setup::{database, open_accounts, prefix, redis_ledger, service, write_account};
 use super::*;
 
 const PREFIX: &str = "shop";
@@ -127,9 +129,8 @@ async fn r16_a_flushed_ledger_sells_nothing_and_creates_nothing() {
     let () = server.run(&["FLUSHALL"]);
     assert_all_is_lost(&bench, &bench.claim(SALE_POOL, 2, 1)).await;
     assert_eq!(server.run::<i64>(&["DBSIZE"]), 0, "nothing was created");
-    assert_eq!(bench.ledger.epoch(PRODUCT).await.unwrap(), None);
     assert!(bench.ledger.unsettled(PRODUCT).await.unwrap().is_empty());
-    assert!(bench.ledger.rebuild(PRODUCT, &account(1, 4, &[&claim])).await.unwrap());
+    assert!(write_account(&*bench.ledger, PRODUCT, account(1, 4, &[&claim])).await);
     assert_eq!(one(&bench, &claim).await, Err(ClaimRejection::Withdrawn), "never sold twice");
     assert_eq!(free(&bench, SALE_POOL).await, 4);
 }
@@ -146,14 +147,21 @@ async fn r16_a_restarted_ledger_waits_for_its_rebuild_and_goes_on() {
     settle(&bench, &tickets[0]).await;
     release(&bench, &claims[2]).await;
     server.kill_and_restart().await;
-    bench.ledger.epoch(PRODUCT).await.ok(); // notices that the connection is gone, and makes it again
+    bench.ledger.unsettled(PRODUCT).await.ok(); // notices that the connection is gone, and makes it again
     assert_all_is_lost(&bench, &bench.claim(SALE_POOL, 9, 1)).await;
-    assert_eq!(bench.ledger.epoch(PRODUCT).await.unwrap(), Some(0));
+    let lost = bench.ledger.begin_rebuild(PRODUCT).await.unwrap().unwrap();
+    assert_eq!(lost.epoch, 0);
     assert_eq!(bench.ledger.unsettled(PRODUCT).await.unwrap(), [tickets[1].clone()], "what the log had is there");
-    assert!(bench.ledger.rebuild(PRODUCT, &account(1, 3, &[&claims[0], &claims[1]])).await.unwrap());
-    assert!(!bench.ledger.rebuild(PRODUCT, &account(1, 5, &[])).await.unwrap(), "the second node comes too late");
+    let in_this_turn = |account: Rebuild| Rebuild { turn: lost.turn.clone(), ..account };
+    let first = in_this_turn(account(1, 3, &[&claims[0], &claims[1]]));
+    assert!(bench.ledger.rebuild(PRODUCT, &first).await.unwrap());
+    for epoch in 1..=2 {
+        let second = in_this_turn(account(epoch, 5, &[]));
+        assert!(!bench.ledger.rebuild(PRODUCT, &second).await.unwrap(), "the second node comes too late");
+    }
+    assert_eq!(bench.ledger.begin_rebuild(PRODUCT).await.unwrap(), None, "and sees so");
     assert_eq!(one(&bench, &claims[0]).await, Ok(tickets[0].clone()), "settled");
-    assert_eq!(one(&bench, &claims[1]).await, Ok(tickets[1].clone()), "unsettled");
+    assert_eq!(one(&bench, &claims[1]).await, Ok(Ticket { epoch: 1, ..tickets[1].clone() }), "unsettled");
     assert_eq!(one(&bench, &claims[2]).await, Err(ClaimRejection::Withdrawn), "returned");
     let snapshot = bench.ledger.snapshot(PRODUCT).await.unwrap();
     let pool = snapshot.pool(SALE_POOL).unwrap();
@@ -175,7 +183,7 @@ async fn a_number_from_before_the_rebuild_is_given_back_once_if_it_has_an_order(
     let ticket = one(&bench, &ordered).await.unwrap();
     settle(&bench, &ticket).await;
     let () = server.run(&["FLUSHALL"]);
-    assert!(bench.ledger.rebuild(PRODUCT, &account(1, 4, &[&ordered])).await.unwrap());
+    assert!(write_account(&*bench.ledger, PRODUCT, account(1, 4, &[&ordered])).await);
     for claim in [&ordered, &never] {
         assert_eq!(one(&bench, claim).await, Err(ClaimRejection::Withdrawn));
         assert_eq!(bench.ledger.find(claim.order_no, Some(PRODUCT)).await.unwrap(), None);
@@ -194,6 +202,41 @@ async fn a_number_from_before_the_rebuild_is_given_back_once_if_it_has_an_order(
     }
 }
 
+/// A node that was stopped after it had read the database must not write what it read when it goes on.
+#[actix_rt::test]
+async fn r16_what_was_read_before_the_ledger_was_lost_once_more_is_not_written() {
+    let Some((server, bench, _)) = alone().await else { return };
+    let () = server.run(&["FLUSHALL"]);
+    let stopped = bench.ledger.begin_rebuild(PRODUCT).await.unwrap().unwrap();
+    assert!(write_account(&*bench.ledger, PRODUCT, account(1, 5, &[])).await);
+    let new = setup::claim(bench.number_at(NOW_MS + 60_000), SALE_POOL, 1, 1);
+    assert_eq!(one(&bench, &new).await.unwrap().epoch, 1, "a ticket tells the account that accepted it");
+    let () = server.run(&["FLUSHALL"]);
+    let old = Rebuild { turn: stopped.turn, ..account(1, 5, &[]) };
+    assert!(!bench.ledger.rebuild(PRODUCT, &old).await.unwrap(), "it would promise the unit again");
+    is_lost(bench.ledger.snapshot(PRODUCT).await);
+    assert!(write_account(&*bench.ledger, PRODUCT, account(2, 4, &[&new])).await);
+    assert_eq!(bench.ledger.orphans(i64::MAX, 9).await.unwrap(), []);
+    let next = setup::claim(bench.number_at(NOW_MS + 60_000), SALE_POOL, 2, 1);
+    let ticket = one(&bench, &next).await.unwrap();
+    assert_eq!((ticket.epoch, bench.ledger.orphans(i64::MAX, 9).await.unwrap()), (2, vec![ticket]));
+}
+
+#[actix_rt::test]
+async fn r16_a_late_order_that_failed_gives_no_unit_back_to_an_account_that_never_took_it() {
+    let Some((server, bench, db)) = alone().await else { return };
+    sale(&bench, 5, 1).await;
+    let late = one(&bench, &bench.claim(SALE_POOL, 1, 1)).await.unwrap();
+    let () = server.run(&["FLUSHALL"]);
+    assert!(write_account(&*bench.ledger, PRODUCT, account(1, 5, &[])).await);
+    let terms = PlaceTerms { pay_deadline_ms: 1 };
+    placing::place_failed(&db, std::slice::from_ref(&late), FailReason::OverLimit, terms, NOW_MS).await.unwrap();
+    for _ in 0..2 {
+        bench.ledger.release(&[TicketRef::from(&late)]).await.unwrap();
+        assert_eq!(free(&bench, SALE_POOL).await, 5);
+    }
+}
+
 /// Found by chaos: a ticket waited in the order queue while its account was rebuilt without it; its unit was then sold
 /// in the database and free in the ledger, for ever.
 #[actix_rt::test]
@@ -207,11 +250,11 @@ async fn r16_an_order_that_was_on_its_way_during_the_rebuild_makes_it_be_done_ag
     }
     settle(&bench, &tickets[0]).await;
     let () = server.run(&["FLUSHALL"]);
-    assert!(bench.ledger.rebuild(PRODUCT, &account(1, 4, &[&counted])).await.unwrap());
+    assert!(write_account(&*bench.ledger, PRODUCT, account(1, 4, &[&counted])).await);
     assert_eq!(free(&bench, SALE_POOL).await, 4, "one too many: the second order is not written yet");
     settle(&bench, &tickets[1]).await;
     assert_all_is_lost(&bench, &bench.claim(SALE_POOL, 9, 1)).await;
-    assert!(bench.ledger.rebuild(PRODUCT, &account(2, 3, &[&counted, &late])).await.unwrap());
+    assert!(write_account(&*bench.ledger, PRODUCT, account(2, 3, &[&counted, &late])).await);
     settle(&bench, &tickets[1]).await;
     assert_eq!(free(&bench, SALE_POOL).await, 3, "known by now");
 }

@@ -73,7 +73,7 @@ impl Books {
         }
         let account = self.judge(claim, marker, now_ms)?;
         let unit_price = account.terms.map_or(claim.unit_price, |terms| terms.unit_price);
-        let ticket = Ticket { claim: Claim { unit_price, ..claim.clone() }, accepted_at_ms: now_ms };
+        let ticket = Ticket { claim: Claim { unit_price, ..claim.clone() }, accepted_at_ms: now_ms, epoch: 0 };
         self.change(&TicketRef::from(claim), claim.quantity.units());
         self.numbers.insert(claim.order_no, (ticket.clone(), State::Taken));
         Ok(ticket)
@@ -88,7 +88,7 @@ fn bare(ticket: &TicketRef) -> Ticket {
         details: OrderDetails::default(),
         ..setup::claim(ticket.order_no, ticket.pool, ticket.buyer.0, 1)
     };
-    Ticket { claim, accepted_at_ms: 0 }
+    Ticket { claim, accepted_at_ms: 0, epoch: 0 }
 }
 
 #[async_trait(?Send)]
@@ -235,10 +235,18 @@ impl StockLedger for Reference {
         Ok(LedgerSnapshot { pools: pools.collect() })
     }
 
+    async fn begin_rebuild(&self, product: ProductId) -> Result<Option<LostAccount>, StoreError> {
+        let books = self.0.lock().unwrap();
+        let of_product = books.pools.iter().filter(|((of, _), _)| *of == product);
+        let epoch = of_product.map(|(_, account)| account.epoch).max().unwrap_or(0);
+        Ok(Some(LostAccount { epoch, turn: format!("after {epoch}") }))
+    }
+
     async fn rebuild(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
+        let lost = self.begin_rebuild(product).await?.unwrap();
         let mut books = self.0.lock().unwrap();
         let epoch = rebuild.epoch;
-        if books.pools.iter().any(|((of, _), account)| *of == product && account.epoch >= epoch) {
+        if lost.turn != rebuild.turn || lost.epoch >= epoch {
             return Ok(false);
         }
         books.pools.retain(|(of, _), _| *of != product);
@@ -262,11 +270,6 @@ impl StockLedger for Reference {
         let mut tickets = self.orphans(i64::MAX, u64::MAX).await?;
         tickets.retain(|ticket| ticket.claim.product == product);
         Ok(tickets)
-    }
-
-    async fn epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
-        let books = self.0.lock().unwrap();
-        Ok(books.pools.iter().filter(|((of, _), _)| *of == product).map(|(_, account)| account.epoch).max())
     }
 
     async fn buyers(&self, product: ProductId) -> Result<Vec<BuyerState>, StoreError> {

@@ -63,8 +63,14 @@ pub async fn redis_ledger(url: &str, prefix: &str, db: &Db, command_timeout_ms: 
 /// What a new Redis needs before it answers: an account, if only an empty one.
 pub async fn open_accounts(ledger: &dyn StockLedger) {
     for product in [PRODUCT, ProductId(2)] {
-        assert!(ledger.rebuild(product, &Rebuild::default()).await.unwrap());
+        assert!(write_account(ledger, product, Rebuild::default()).await);
     }
+}
+
+/// Writes an account in the place of one that is lost; false if another was faster.
+pub async fn write_account(ledger: &dyn StockLedger, product: ProductId, account: Rebuild) -> bool {
+    let lost = ledger.begin_rebuild(product).await.unwrap().unwrap();
+    ledger.rebuild(product, &Rebuild { turn: lost.turn, ..account }).await.unwrap()
 }
 
 /// A shop's database with two products' stock.

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use rushmall::actors::shop::Shop;
 use rushmall::clock::Clock;
 use rushmall::config::{RedisSettings, Settings};
 use rushmall::domain::user::FIRST_ADMIN;
@@ -123,6 +124,11 @@ impl Node {
         self.running = Some(running);
     }
 
+    /// What this node is made of.
+    pub fn inside(&self) -> &Shop {
+        &self.running.as_ref().expect("the node is open").shop
+    }
+
     /// Somebody who talks to this node.
     pub fn visitor(&self) -> Person {
         Person::visitor(&self.address)
@@ -149,9 +155,16 @@ impl Cluster {
     }
 
     pub fn on(shared: Shared, count: u8) -> Self {
+        Self::with(shared, count, |_| {})
+    }
+
+    /// The same after a change of every node's settings.
+    pub fn with(shared: Shared, count: u8, change: impl Fn(&mut Settings)) -> Self {
         let mut admin_password = None;
         let nodes = (0..count).map(|slot| {
-            let (node, password) = Node::try_open(shared.settings(slot)).expect("the node opens");
+            let mut settings = shared.settings(slot);
+            change(&mut settings);
+            let (node, password) = Node::try_open(settings).expect("the node opens");
             admin_password = admin_password.take().or(password);
             node
         });
@@ -224,6 +237,13 @@ impl OwnRedis {
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Forgets everything.
+    pub fn flush(&self) {
+        let client = redis::Client::open(self.url()).expect("a URL");
+        let mut connection = client.get_connection().expect("Redis answers");
+        redis::cmd("FLUSHALL").exec(&mut connection).expect("flushed");
     }
 
     /// SIGKILL.

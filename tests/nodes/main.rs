@@ -16,6 +16,7 @@ mod outbox;
 #[cfg(feature = "failpoints")]
 mod paused;
 mod pushes;
+mod rebuilds;
 mod registry;
 mod resume;
 mod upgrade;

@@ -76,6 +76,7 @@ pub fn tickets(count: usize) -> Vec<Ticket> {
             details: OrderDetails::default(),
         },
         accepted_at_ms: Clock::default().now_ms(),
+        epoch: 3,
     };
     (0..count).map(ticket).collect()
 }

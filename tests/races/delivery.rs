@@ -114,7 +114,7 @@ async fn r13_units_given_back_before_they_were_taken_are_never_taken() {
     let (product, sale) = shop.admin().await.make_sale("before", 3).await;
     let ann = shop.register("ann").await;
     let claim = claim(&shop, &ann, &product, sale.id);
-    let ticket = Ticket { claim: claim.clone(), accepted_at_ms: shop.clock.now_ms() };
+    let ticket = Ticket { claim: claim.clone(), accepted_at_ms: shop.clock.now_ms(), epoch: 0 };
     shop.inside().ledger.release(&[TicketRef::from(&ticket)]).await.expect("a tombstone");
     let product_id = claim.product;
     let late = shop.inside().inventory.ask(&product_id, ReserveUnits { claim }, SOON).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rushmall::actors::order_saga::{DriveOrder, Party};
-use rushmall::domain::order::{Command, PayChannel};
+use rushmall::domain::order::{ChargeTerms, Command, PayChannel};
 use rushmall::domain::{Money, OrderNo};
 
 use crate::claims::wait_for_status;
@@ -128,7 +128,8 @@ async fn r43_a_payment_that_the_gateway_confirms_while_the_buyer_cancels_has_one
     let mut winners = [0, 0];
     let ends = join_all(buyers.iter().map(async |buyer| {
         let order_no = buyer.buy(&product).await.order_no();
-        tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Wechat }).await;
+        tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Wechat, terms: ChargeTerms::default() })
+            .await;
         let arrived = Command::ConfirmPayment {
             attempt: 1,
             amount: Money::from_fen(990),
@@ -159,7 +160,7 @@ async fn r69_a_deadline_does_not_cancel_an_order_whose_money_may_be_on_its_way()
     let (product, _) = shop.admin().await.make_sale("on its way", 2).await;
     let ann = shop.register("ann").await;
     let order_no = ann.buy(&product).await.order_no();
-    tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Alipay }).await;
+    tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Alipay, terms: ChargeTerms::default() }).await;
     // a second attempt through another channel is not let in beside the first
     let second = ann.pay(&order_no).await;
     assert_eq!((second.code, second.data["attempt"].as_i64()), (30_004, Some(1)), "{second:?}");
@@ -189,7 +190,7 @@ async fn t12_r25_money_for_a_cancelled_order_buys_again_if_it_can_and_else_goes_
         transaction_id: format!("ali-{order_no}"),
     };
     let order_no = ann.buy(&product).await.order_no();
-    tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Alipay }).await;
+    tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Alipay, terms: ChargeTerms::default() }).await;
     ann.cancel(&order_no).await.accepted();
     wait_for_status(&ann, &order_no, CANCELLED).await;
     shop.at_rest().await;
@@ -202,7 +203,7 @@ async fn t12_r25_money_for_a_cancelled_order_buys_again_if_it_can_and_else_goes_
     // sold meanwhile: the money goes back, and the other's order is untouched
     let (product, _) = admin.make_sale("late money 2", 1).await;
     let order_no = ann.buy(&product).await.order_no();
-    tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Alipay }).await;
+    tell(&shop, &order_no, Command::StartPayment { channel: PayChannel::Alipay, terms: ChargeTerms::default() }).await;
     ann.cancel(&order_no).await.accepted();
     wait_for_status(&ann, &order_no, CANCELLED).await;
     shop.at_rest().await;

@@ -71,7 +71,7 @@ async fn t6_a_message_about_a_product_that_never_was_does_not_stop_the_queue() {
     let (product, _) = admin.make_sale("healthy", 5).await;
     let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
     let nonsense = claim(&shop, &ann, &Product { id: 424_242 }, 7);
-    let ticket = Ticket { claim: nonsense.clone(), accepted_at_ms: shop.clock.now_ms() };
+    let ticket = Ticket { claim: nonsense.clone(), accepted_at_ms: shop.clock.now_ms(), epoch: 0 };
     shop.inside().queue.publish(std::slice::from_ref(&ticket)).await.expect("published");
     let good = bob.buy(&product).await.order_no();
     shop.inside().queue.publish(&[ticket]).await.expect("published");

@@ -123,19 +123,23 @@ fn the_free_pool_has_neither_window_nor_limit() {
 
 #[test]
 fn t17_a_ticket_costs_price_times_quantity_to_the_fen() {
-    let ticket = Ticket { claim: claim(1, 7, 3), accepted_at_ms: 0 };
+    let ticket = Ticket { claim: claim(1, 7, 3), accepted_at_ms: 0, epoch: 0 };
     assert_eq!(ticket.total().fen(), 5_997);
 }
 
 #[test]
 fn r63_a_claim_and_a_ticket_keep_their_text() {
-    let ticket = Ticket { claim: claim(1, 7, 3), accepted_at_ms: 9 };
+    let ticket = Ticket { claim: claim(1, 7, 3), accepted_at_ms: 9, epoch: 0 };
     let text = format!(
         r#"{{"claim":{{"order_no":"{}","buyer":7,"product":42,"pool":3,"quantity":3,"unit_price":1999,"kind":"owed","details":{{}}}},"accepted_at_ms":9}}"#,
         number(1)
     );
     assert_eq!(serde_json::to_string(&ticket).unwrap(), text);
     assert_eq!(serde_json::from_str::<Ticket>(&text).unwrap(), ticket);
+    let known = Ticket { epoch: 4, ..ticket };
+    let text = serde_json::to_string(&known).unwrap();
+    assert!(text.ends_with(r#""accepted_at_ms":9,"epoch":4}"#), "{text}");
+    assert_eq!(serde_json::from_str::<Ticket>(&text).unwrap(), known);
 }
 
 /// What a ledger does around `judge`: reads, judges, writes marker, buyer and stock together.

@@ -12,6 +12,7 @@
 --   7 gone       hash    order -> its ticket as above, for state 2 only
 --   8 steps      hash    step -> units moved
 --   9 step ages  zset    step by ms
+-- Two more are used by recovery only: turn (begin.lua) and ready:<random> (rebuild.lua).
 --
 -- Order numbers are texts that sort by their time. Marks are forgotten after 48 h, oldest first; `presumed` is moved up
 -- to the highest forgotten number, so a number is either known, or above `presumed` and truly new, or presumed taken.

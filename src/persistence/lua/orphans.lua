@@ -1,12 +1,13 @@
 -- The oldest unsettled tickets of one product; forgets batches of which none is left.
 --
 -- Keys: 1 to 5 of fence.lua. Arguments: accepted before ms, most.
--- Reply: 'OK', then orders and their tickets by turns: `most` of them if there are as many, or a few more, or fewer
--- if more than ORDERS_MAX of the orders before them are settled: these are forgotten, and the next call goes on.
+-- Reply: 'OK', the account's epoch, then orders and their tickets by turns: `most` of them if there are as many, or a few
+-- more, or fewer if more than ORDERS_MAX of the orders before them are settled: these are forgotten, and the next call
+-- goes on.
 -- Cost: about 7 us, and 1 us for each order looked at.
 local BATCHES, ORDERS_MAX = 16, 20000
 local before, most = '(' .. ARGV[1], tonumber(ARGV[2])
-local reply, found, looked, from, last = { 'OK' }, 0, 0, 0, nil
+local reply, found, looked, from, last = { 'OK', meta[2] }, 0, 0, 0, nil
 local empty = {}
 
 -- True if the batch still has tickets.

@@ -1,31 +1,32 @@
 -- Writes the account of one product anew, as the database has it. Has no fence before it: it is how an account begins.
 --
--- Keys: 1 to 9 of fence.lua, then 10 the buyers' accounts laid ready under a name of their own. Arguments: epoch; the text
--- that no number made before the rebuild is above; how many buyers lie ready; how many pools, and for each: pool, units
--- free, terms or empty; how many returned orders, and these; then the steps to be forgotten.
--- Reply: 'OK', then W written, K kept (there is a valid account of this epoch or a higher one), or S what was laid ready
--- is not there. Tickets and marks stay; units held and owed lists are counted anew from the tickets.
+-- Keys: 1 to 9 of fence.lua, then 10 the buyers' accounts laid ready under a name of their own, 11 the turn (begin.lua).
+-- Arguments: the turn in which the database was read; epoch; the text that no number made before the rebuild is above; how
+-- many buyers lie ready; how many pools, and for each: pool, units free, terms or empty; how many returned orders, and
+-- these; then the steps to be forgotten.
+-- Reply: 'OK', then W written, K kept (there is a valid account, or the turn is over), or S what was laid ready is not
+-- there. Tickets and marks stay; units held and owed lists are counted anew from the tickets.
 -- Cost: 5 us for each ticket that stays, 2 us for each pool, order and step; the buyers' accounts are renamed, not copied.
-local META, POOLS, BUYERS, TICKETS, AGES, MARKS, GONE, STEPS, STEP_AGES, READY = unpack(KEYS)
+local META, POOLS, BUYERS, TICKETS, AGES, MARKS, GONE, STEPS, STEP_AGES, READY, TURN = unpack(KEYS)
 local call = redis.call
-local epoch, presumed = tonumber(ARGV[1]), ARGV[2]
+local turn, epoch, presumed, ready = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local run = string.match(call('INFO', 'server'), 'run_id:%x+')
 local meta = call('HMGET', META, 'run', 'epoch', 'presumed', 'newest')
-if meta[1] == run and tonumber(meta[2]) >= epoch then
+if meta[1] == run or call('GET', TURN) ~= turn or string.sub(turn, 1, #run) ~= run then
   return { 'OK', 'K' }
 end
-if call('HLEN', READY) ~= tonumber(ARGV[3]) then
+if call('HLEN', READY) ~= ready then
   return { 'OK', 'S' }
 end
 
-local at = 4
+local at = 5
 local function next_argument()
   at = at + 1
   return ARGV[at - 1]
 end
 
-call('UNLINK', POOLS, BUYERS)
-if tonumber(ARGV[3]) > 0 then
+call('UNLINK', POOLS, BUYERS, TURN)
+if ready > 0 then
   call('RENAME', READY, BUYERS)
   call('PERSIST', BUYERS)
 end
@@ -67,5 +68,5 @@ for name, units in pairs(held) do
   call('HSETNX', POOLS, 'f' .. name, 0)
 end
 if meta[3] and meta[3] > presumed then presumed = meta[3] end
-call('HSET', META, 'run', run, 'epoch', ARGV[1], 'presumed', presumed, 'newest', newest)
+call('HSET', META, 'run', run, 'epoch', epoch, 'presumed', presumed, 'newest', newest)
 return { 'OK', 'W' }

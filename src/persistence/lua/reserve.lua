@@ -3,7 +3,7 @@
 -- Keys: 1 to 6 of fence.lua. Arguments: now ms, then runs of claims that differ in order and buyer only (a rush is one run):
 -- how many claims, pool, units, price fen, o (owed) or p (prepared), the details as JSON; then for each claim: order,
 -- <pool>:<buyer>.
--- Reply: 'OK', then for each claim one of
+-- Reply: 'OK', the account's epoch, then for each claim one of
 --   T or T<price>  taken (at the price of the sale)     R<ticket>  taken before, unsettled
 --   S              taken before, settled                W          given back before, or presumed taken
 --   P no such pool or no terms    N<ms> opens then    E ended    B<order> has his units    L<units> over the limit
@@ -46,7 +46,7 @@ if #older > 0 then
   end
 end
 
-local reply, fresh, values, taken = { 'OK' }, {}, {}, {}
+local reply, fresh, values, taken = { 'OK', meta[2] }, {}, {}, {}
 local i = 0
 for r = 1, #runs do
   local run = runs[r]
@@ -79,7 +79,7 @@ for r = 1, #runs do
         answer = run.taken
       end
     end
-    reply[i + 1] = answer
+    reply[i + 2] = answer
   end
 end
 if #taken > 0 then

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::domain::BuyerId;
-use crate::domain::order::{Effect, Event};
+use crate::domain::order::{CancelReason, Command, Effect, Event};
 use crate::domain::stock::TicketKind;
 use crate::persistence::fixture::{NOW_MS, PAY_DEADLINE_MS, PRODUCT, Shop, alone};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::orders::EndReason;
 use crate::persistence::stock_moves::StockPlan;
-use crate::persistence::{dead_tickets, effects, journal, orders};
+use crate::persistence::{dead_tickets, effects, journal, ledger_accounts, orders, recovery};
 
 const OTHER: ProductId = ProductId(2);
 
@@ -178,4 +178,93 @@ async fn r1_two_checkouts_of_one_cart_order_it_once() {
     shop.ledger.settle(&first.tickets.iter().map(TicketRef::from).collect::<Vec<_>>()).await.unwrap();
     shop.ledger.release(&second.tickets.iter().map(TicketRef::from).collect::<Vec<_>>()).await.unwrap();
     shop.assert_sound().await;
+}
+
+/// Tickets as accounts outside the database accept them: this shop's own ledger would judge the limit itself.
+struct Accounts {
+    shop: Shop,
+    pool: Pool,
+}
+
+impl Accounts {
+    /// A sale of 20 units, two a buyer, whose account was built once.
+    async fn of_epoch_one() -> Self {
+        let shop = Shop::with_units(20).await;
+        let pool = Pool::Sale(shop.sale(20, 2).await);
+        let accounts = Self { shop, pool };
+        accounts.next(1).await;
+        accounts
+    }
+
+    async fn next(&self, epoch: i64) {
+        let rebuilt = recovery::rebuild(&self.shop.db, &self.shop.ledger, PRODUCT, NOW_MS).await.unwrap();
+        assert_eq!(rebuilt, recovery::Rebuilt::Done);
+        assert_eq!(ledger_accounts::find(&self.shop.db, PRODUCT).await.unwrap().unwrap().epoch, epoch);
+    }
+
+    fn accept(&self, epoch: i64, buyer: i64, units: i64) -> Ticket {
+        Ticket { claim: self.shop.claim(self.pool, buyer, units), accepted_at_ms: NOW_MS, epoch }
+    }
+
+    async fn place(&self, ticket: &Ticket) -> GroupOutcome {
+        self.shop.place(&[alone(ticket)]).await.remove(0)
+    }
+}
+
+fn failed(ticket: &Ticket) -> GroupOutcome {
+    GroupOutcome::Placed { placed: Vec::new(), failed: vec![ticket.claim.order_no] }
+}
+
+#[actix_rt::test]
+async fn r16_a_late_ticket_finds_its_buyers_later_order_and_fails() {
+    let accounts = Accounts::of_epoch_one().await;
+    let (late, second) = (accounts.accept(0, 1, 1), accounts.accept(1, 1, 2));
+    assert_eq!(accounts.place(&second).await, placed(&[&second]));
+    for _ in 0..2 {
+        assert_eq!(accounts.place(&late).await, failed(&late), "a duplicate changes nothing");
+    }
+    let view = orders::find(&accounts.shop.db, late.claim.order_no).await.unwrap().unwrap();
+    assert_eq!((view.status, view.end_reason), (OrderStatus::Failed, Some(EndReason::OverLimit)));
+    assert_eq!(held(&accounts.shop).await, 2);
+    // within the limit it is an order like any other
+    let (late, second) = (accounts.accept(0, 2, 1), accounts.accept(1, 2, 1));
+    assert_eq!(accounts.place(&second).await, placed(&[&second]));
+    assert_eq!(accounts.place(&late).await, placed(&[&late]));
+    // and so it is if the later one was given up
+    let (late, second) = (accounts.accept(0, 3, 1), accounts.accept(1, 3, 2));
+    assert_eq!(accounts.place(&second).await, placed(&[&second]));
+    accounts.shop.command(second.claim.order_no, &Command::Cancel { reason: CancelReason::Buyer }).await;
+    assert_eq!(accounts.place(&late).await, placed(&[&late]));
+}
+
+#[actix_rt::test]
+async fn r16_a_late_ticket_that_comes_first_has_its_order_and_the_later_one_fails() {
+    let accounts = Accounts::of_epoch_one().await;
+    let (late, second) = (accounts.accept(0, 1, 1), accounts.accept(1, 1, 2));
+    assert_eq!(accounts.place(&late).await, placed(&[&late]));
+    assert_eq!(accounts.place(&second).await, failed(&second), "its account did not know of the first one");
+    let other = accounts.accept(1, 2, 2);
+    assert_eq!(accounts.place(&other).await, placed(&[&other]), "that account was right about everybody else");
+    // the next account has counted the late order
+    accounts.next(3).await;
+    let third = accounts.accept(3, 1, 1);
+    assert_eq!(accounts.place(&third).await, placed(&[&third]));
+    // both in one batch
+    let (late, second, other) = (accounts.accept(1, 3, 1), accounts.accept(3, 3, 2), accounts.accept(3, 4, 2));
+    let batch = [&late, &second, &other].map(alone);
+    assert_eq!(accounts.shop.place(&batch).await, [placed(&[&late]), failed(&second), placed(&[&other])]);
+    assert_eq!(held(&accounts.shop).await, 7);
+}
+
+#[actix_rt::test]
+async fn tickets_of_the_present_account_ask_for_no_limit() {
+    let accounts = Accounts::of_epoch_one().await;
+    accounts.shop.sql("ALTER TABLE sales RENAME TO sales_away").await;
+    let (present, free) = (accounts.accept(1, 1, 1), accounts.accept(0, 1, 1));
+    assert_eq!(accounts.place(&present).await, placed(&[&present]));
+    let free = Ticket { claim: crate::domain::stock::Claim { pool: Pool::Free, ..free.claim }, ..free };
+    assert_eq!(accounts.place(&free).await, failed(&free), "nothing is in that pool, and it has no limit");
+    let late = accounts.accept(0, 1, 1);
+    let terms = PlaceTerms { pay_deadline_ms: PAY_DEADLINE_MS };
+    place(&accounts.shop.db, &[alone(&late)], terms, NOW_MS).await.expect_err("an older one does ask");
 }

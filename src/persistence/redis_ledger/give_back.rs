@@ -1,16 +1,17 @@
 //! `release`, its undo `retake`, and `settle`: one call a product, those of several products sent together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use futures::future::join_all;
 use redis::Value;
 
 use super::{RedisLedger, record, scripts};
-use crate::domain::stock::{ClaimRejection, Ticket};
+use crate::domain::stock::ClaimRejection;
 use crate::domain::{OrderNo, ProductId};
 use crate::failpoint;
 use crate::persistence::error::StoreError;
 use crate::persistence::ledger::{LedgerAnswer, TicketRef};
+use crate::persistence::orders;
 
 const RELEASING: &str = "releasing tickets";
 const SETTLING: &str = "settling tickets";
@@ -19,7 +20,7 @@ const RETAKING: &str = "retaking a ticket";
 const TICKETS_MAX: usize = 1_000;
 /// Keys that these scripts use: all but those of the moves.
 const KEYS: usize = 7;
-/// What the database says of an order: not asked yet, there is one, there is none.
+/// What the database says of an order: not asked yet, there is one, there is none that ever had units.
 const NOT_ASKED: &str = "?";
 const ORDERED: &str = "o";
 const NOT_ORDERED: &str = "n";
@@ -44,8 +45,9 @@ impl RedisLedger {
             if unclear.is_empty() {
                 continue;
             }
-            let orders = self.orders(unclear.iter().map(|ticket| ticket.order_no).collect()).await?;
-            self.release_call(product, &unclear, |ticket| word(&orders, ticket)).await?;
+            let order_nos: Vec<OrderNo> = unclear.iter().map(|ticket| ticket.order_no).collect();
+            let taken = orders::with_units(&self.db, &order_nos).await?;
+            self.release_call(product, &unclear, |ticket| word(taken.contains(&ticket.order_no))).await?;
         }
         Ok(())
     }
@@ -104,8 +106,8 @@ impl RedisLedger {
         failpoint::reach("ledger.retake.before");
         let mut answer = self.retake_call(ticket, now_ms, NOT_ASKED).await?;
         if answer == "A" {
-            let orders = self.orders(vec![ticket.order_no]).await?;
-            answer = self.retake_call(ticket, now_ms, word(&orders, ticket)).await?;
+            let taken = orders::with_units(&self.db, &[ticket.order_no]).await?;
+            answer = self.retake_call(ticket, now_ms, word(taken.contains(&ticket.order_no))).await?;
         }
         failpoint::reach("ledger.retake.after");
         if answer == "T" {
@@ -130,8 +132,8 @@ fn ticket_args(ticket: &TicketRef) -> [String; 4] {
     [ticket.order_no.to_string(), pool, account, ticket.quantity.units().to_string()]
 }
 
-fn word(orders: &HashMap<OrderNo, Ticket>, ticket: &TicketRef) -> &'static str {
-    if orders.contains_key(&ticket.order_no) { ORDERED } else { NOT_ORDERED }
+const fn word(is_ordered: bool) -> &'static str {
+    if is_ordered { ORDERED } else { NOT_ORDERED }
 }
 
 /// Each number once, by product.

@@ -107,9 +107,10 @@ impl RedisLedger {
             };
             let (mut tickets, mut buried) = (Vec::new(), 0);
             for (product, reply) in self.of_all_products(asked).await? {
+                let (epoch, reply) = record::epoch_and_rest(&reply, "reading unsettled tickets")?;
                 for pair in reply.as_chunks::<2>().0 {
                     match read_pair(product, pair) {
-                        Ok(ticket) => tickets.push(ticket),
+                        Ok(ticket) => tickets.push(Ticket { epoch, ..ticket }),
                         Err(error) => buried += u64::from(self.bury(product, pair, &error, accepted_before_ms).await),
                     }
                 }
@@ -185,8 +186,7 @@ impl RedisLedger {
     pub(super) async fn read_pools(&self, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
         const OPERATION: &str = "reading the ledger";
         let reply = self.redis.run(&self.redis.call(OPERATION, &scripts::SNAPSHOT, product, 2)).await?;
-        let (epoch, fields) = reply.split_first().ok_or_else(|| record::corrupt(OPERATION))?;
-        let epoch = record::number(&record::text(epoch), OPERATION)?;
+        let (epoch, fields) = record::epoch_and_rest(&reply, OPERATION)?;
         let mut pools: BTreeMap<Pool, LedgerPool> = BTreeMap::new();
         for [field, value] in fields.as_chunks::<2>().0 {
             let (field, value) = (record::text(field), record::text(value));
@@ -227,12 +227,6 @@ impl RedisLedger {
             cursor = next;
         }
     }
-
-    /// Reads past the fence.
-    pub(super) async fn read_epoch(&self, product: ProductId) -> Result<Option<i64>, StoreError> {
-        let get = redis::cmd("HGET").arg(self.redis.key(product, "meta")).arg("epoch").to_owned();
-        self.redis.command("reading the ledger's epoch", &get).await
-    }
 }
 
 fn read_pair(product: ProductId, [order_no, text]: &[Value; 2]) -> Result<Ticket, StoreError> {
@@ -259,5 +253,5 @@ fn bare(product: ProductId, order_no: OrderNo, text: &str) -> Ticket {
         kind: TicketKind::Owed,
         details: OrderDetails::default(),
     };
-    Ticket { claim, accepted_at_ms: raw.accepted_at_ms }
+    Ticket { claim, accepted_at_ms: raw.accepted_at_ms, epoch: 0 }
 }

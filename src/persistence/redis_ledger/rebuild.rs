@@ -6,7 +6,7 @@
 use super::{RedisLedger, record, scripts};
 use crate::domain::{OrderNo, ProductId};
 use crate::persistence::error::StoreError;
-use crate::persistence::ledger::Rebuild;
+use crate::persistence::ledger::{LostAccount, Rebuild};
 use crate::random;
 
 const OPERATION: &str = "rebuilding the ledger";
@@ -15,13 +15,35 @@ const BUYERS_MAX: usize = 1_000;
 /// How long what was laid ready waits for the script.
 const READY_SECONDS: u32 = 120;
 
+/// Beside the names of call.rs: which turn may write the lost account.
+const TURN: &str = "turn";
+
 impl RedisLedger {
+    pub(super) async fn begin_turn(&self, product: ProductId) -> Result<Option<LostAccount>, StoreError> {
+        let mut call = self.redis.call(OPERATION, &scripts::BEGIN, product, 1);
+        call.key(self.redis.key(product, TURN)).arg(hex::encode(random::bytes::<8>()));
+        let reply = self.redis.run(&call).await?;
+        match reply.as_slice() {
+            [] => Ok(None),
+            [epoch, turn] => {
+                let epoch = record::number(&record::text(epoch), OPERATION)?;
+                Ok(Some(LostAccount { epoch, turn: record::text(turn).into_owned() }))
+            }
+            _ => Err(record::corrupt(OPERATION)),
+        }
+    }
+
     pub(super) async fn write_account(&self, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
         self.enter_again(product).await?;
         let ready = self.redis.key(product, &format!("ready:{}", hex::encode(random::bytes::<8>())));
         self.lay_buyers_ready(&ready, rebuild).await?;
         let mut call = self.redis.call(OPERATION, &scripts::REBUILD, product, 9);
-        call.key(ready.clone()).arg(rebuild.epoch).arg(OrderNo::time_prefix(rebuild.now_ms)).arg(rebuild.buyers.len());
+        call.key(ready.clone())
+            .key(self.redis.key(product, TURN))
+            .arg(&rebuild.turn)
+            .arg(rebuild.epoch)
+            .arg(OrderNo::time_prefix(rebuild.now_ms))
+            .arg(rebuild.buyers.len());
         call.arg(rebuild.pools.len());
         for state in &rebuild.pools {
             let terms = state.terms.as_ref().map(record::terms_text).unwrap_or_default();

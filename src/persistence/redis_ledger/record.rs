@@ -30,6 +30,12 @@ pub(super) fn corrupt(what: &str) -> StoreError {
     StoreError::Corrupt { what: format!("the ledger's answer to {what}") }
 }
 
+/// The account's epoch, with which an answer begins, and what comes after it.
+pub(super) fn epoch_and_rest<'a>(reply: &'a [Value], what: &str) -> Result<(i64, &'a [Value]), StoreError> {
+    let (epoch, rest) = reply.split_first().ok_or_else(|| corrupt(what))?;
+    Ok((number(&text(epoch), what)?, rest))
+}
+
 /// A whole number in an answer.
 pub(super) fn number(text: &str, what: &str) -> Result<i64, StoreError> {
     text.parse().map_err(|_| corrupt(what))
@@ -79,7 +85,7 @@ pub(super) fn ticket(order_no: OrderNo, product: ProductId, text: &str) -> Resul
         },
         details,
     };
-    Ok(Ticket { claim, accepted_at_ms: number(accepted)? })
+    Ok(Ticket { claim, accepted_at_ms: number(accepted)?, epoch: 0 })
 }
 
 /// Whatever can be read of a ticket that [`ticket`] cannot read, and whose it is if that can be told.

@@ -47,13 +47,15 @@ impl RedisLedger {
             }
         }
         let reply = self.redis.run(&call).await?;
+        let (epoch, reply) = record::epoch_and_rest(&reply, OPERATION)?;
         if reply.len() != claims.len() {
             return Err(record::corrupt(OPERATION));
         }
         let texts: Vec<_> = reply.iter().map(record::text).collect();
         let settled = claims.iter().zip(&texts).filter(|(_, text)| *text == "S").map(|(claim, _)| claim.order_no);
         let orders = self.orders(settled.collect()).await?;
-        let answers = claims.iter().zip(&texts).map(|(claim, text)| answer(claim, product, text, &orders, now_ms));
+        let accepted = Accepted { at_ms: now_ms, epoch };
+        let answers = claims.iter().zip(&texts).map(|(claim, text)| answer(claim, product, text, &orders, accepted));
         let answers = answers.collect::<Result<Answers, StoreError>>()?;
         let taken = answers.iter().flatten().map(|ticket| ticket.claim.order_no);
         self.products.learn(product, taken);
@@ -75,16 +77,24 @@ fn differ_in_order_and_buyer_only(one: &Claim, next: &Claim) -> bool {
     common(one) == common(next) && one.details == next.details
 }
 
+/// When and by which account the claims of a call were judged.
+#[derive(Clone, Copy)]
+struct Accepted {
+    at_ms: i64,
+    epoch: i64,
+}
+
 fn answer(
     claim: &Claim,
     product: ProductId,
     text: &str,
     orders: &HashMap<OrderNo, Ticket>,
-    now_ms: i64,
+    Accepted { at_ms, epoch }: Accepted,
 ) -> Result<Result<Ticket, ClaimRejection>, StoreError> {
-    let accepted = |unit_price| Ticket { claim: Claim { unit_price, ..claim.clone() }, accepted_at_ms: now_ms };
+    let accepted = |unit_price| Ticket { claim: Claim { unit_price, ..claim.clone() }, accepted_at_ms: at_ms, epoch };
     if let Some(known) = text.strip_prefix('R') {
-        return record::ticket(claim.order_no, product, known).map(Ok);
+        let ticket = record::ticket(claim.order_no, product, known)?;
+        return Ok(Ok(Ticket { epoch, ..ticket }));
     }
     if let Some(price) = text.strip_prefix('T') {
         let is_free = claim.pool == Pool::Free;

@@ -22,4 +22,5 @@ script!(SNAPSHOT = "fence" "snapshot");
 script!(FIND = "fence" "find");
 script!(TICKETS_OF = "fence" "tickets_of");
 script!(ORPHANS = "fence" "orphans");
+script!(BEGIN = "begin");
 script!(REBUILD = "rebuild");

@@ -107,7 +107,7 @@ pub(super) async fn bury_unreadable(db: &Db, ticket: &TicketRow, now_ms: i64) ->
 
 /// For a number whose claim never came (yet).
 fn tombstone(ticket: &TicketRef) -> Ticket {
-    Ticket { claim: claim_of(ticket), accepted_at_ms: 0 }
+    Ticket { claim: claim_of(ticket), accepted_at_ms: 0, epoch: 0 }
 }
 
 fn claim_of(ticket: &TicketRef) -> Claim {

@@ -149,7 +149,3 @@ pub(super) async fn unsettled(db: &Db, product: ProductId) -> Result<Vec<Ticket>
     let without_details = |row: TicketRow| TicketRow { details: "{}".to_owned(), ..row };
     Ok(rows.into_iter().filter_map(|row| row.ticket().or_else(|_| without_details(row).ticket()).ok()).collect())
 }
-
-pub(super) async fn epoch(db: &Db, product: ProductId) -> Result<Option<i64>, StoreError> {
-    Ok(accounts::pools(db.reader(), product, false).await?.values().map(|account| account.epoch).max())
-}

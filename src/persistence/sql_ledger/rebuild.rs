@@ -1,5 +1,7 @@
 //! The account of one product, written anew from what the database says.
 
+use std::collections::BTreeMap;
+
 use sea_orm::DatabaseTransaction;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
@@ -9,15 +11,29 @@ use crate::domain::stock::{Claim, OrderDetails, Pool, Quantity, Ticket, TicketKi
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
 use crate::persistence::db::Db;
 use crate::persistence::error::StoreError;
-use crate::persistence::ledger::Rebuild;
+use crate::persistence::ledger::{LostAccount, Rebuild};
 use crate::persistence::query;
 
 const OPERATION: &str = "rebuilding the ledger";
 
+pub(super) async fn begin(db: &Db, product: ProductId) -> Result<LostAccount, StoreError> {
+    let epoch = epoch_of(&accounts::pools(db.writer(), product, false).await?);
+    Ok(LostAccount { epoch, turn: turn(epoch) })
+}
+
+fn epoch_of(pools: &BTreeMap<Pool, PoolAccount>) -> i64 {
+    pools.values().map(|account| account.epoch).max().unwrap_or(0)
+}
+
+/// An account of this ledger is there as long as no other one is written.
+fn turn(epoch: i64) -> String {
+    format!("after epoch {epoch}")
+}
+
 pub(super) async fn rebuild(db: &Db, product: ProductId, rebuild: &Rebuild) -> Result<bool, StoreError> {
     db.write(OPERATION, async |tx| {
-        let pools = accounts::pools(tx, product, true).await?;
-        if pools.values().any(|account| account.epoch >= rebuild.epoch) {
+        let epoch = epoch_of(&accounts::pools(tx, product, true).await?);
+        if turn(epoch) != rebuild.turn || epoch >= rebuild.epoch {
             return Ok(false);
         }
         for table in ["ledger_pools", "ledger_buyers"] {
@@ -75,5 +91,5 @@ fn nameless(product: ProductId, order_no: OrderNo) -> Ticket {
         kind: TicketKind::Owed,
         details: OrderDetails::default(),
     };
-    Ticket { claim, accepted_at_ms: 0 }
+    Ticket { claim, accepted_at_ms: 0, epoch: 0 }
 }

@@ -81,5 +81,5 @@ fn judge_one(
     debug_assert_eq!(verdict, Verdict::Take, "a repeat was answered above");
     accounts.take(claim.pool, claim.buyer, claim.quantity.units(), claim.order_no);
     let unit_price = sale.map_or(claim.unit_price, |terms| terms.unit_price);
-    Ok(Judged::New(Ticket { claim: Claim { unit_price, ..claim.clone() }, accepted_at_ms: now_ms }))
+    Ok(Judged::New(Ticket { claim: Claim { unit_price, ..claim.clone() }, accepted_at_ms: now_ms, epoch: 0 }))
 }

@@ -44,7 +44,7 @@ impl TicketRow {
             kind: if self.state == PREPARED { TicketKind::Prepared } else { TicketKind::Owed },
             details: query::from_json(&self.details, || format!("details of ticket {}", self.order_no))?,
         };
-        Ok(Ticket { claim, accepted_at_ms: self.accepted_at_ms })
+        Ok(Ticket { claim, accepted_at_ms: self.accepted_at_ms, epoch: 0 })
     }
 
     /// For a row that [`Self::ticket`] cannot read.

@@ -18,7 +18,7 @@ fn golden() -> Vec<(Event, &'static str)> {
         ),
         (Event::OrderFailed { reason: FailReason::SoldOut }, r#"{"kind":"order_failed","reason":"sold_out"}"#),
         (
-            Event::PaymentStarted { attempt: 1, channel: PayChannel::Wechat },
+            Event::PaymentStarted { attempt: 1, channel: PayChannel::Wechat, terms: None },
             r#"{"kind":"payment_started","attempt":1,"channel":"wechat"}"#,
         ),
         (Event::PaymentAttemptClosed { attempt: 2 }, r#"{"kind":"payment_attempt_closed","attempt":2}"#),
@@ -68,7 +68,7 @@ fn golden() -> Vec<(Event, &'static str)> {
             r#"{"kind":"refund_requested","refund":2,"attempt":1,"amount":1000,"purpose":"order","reason":"scratched","request":"01KX8Y5S00G0000000000000ZY"}"#,
         ),
         (
-            Event::RefundReported { refund: 1, state: RefundState::Succeeded },
+            Event::RefundReported { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() },
             r#"{"kind":"refund_reported","refund":1,"state":"succeeded"}"#,
         ),
         (
@@ -115,8 +115,8 @@ fn r63_every_word_in_an_event_keeps_its_text() {
     ];
     let review_words = "amount_mismatch refund_closed refund_abnormal effect_exhausted";
     assert_eq!(words(&reviews.map(|r| to_value(r).unwrap())), review_words);
-    let fails = [FailReason::SoldOut, FailReason::Poisoned].map(|f| to_value(f).unwrap());
-    assert_eq!(words(&fails), "sold_out poisoned");
+    let fails = [FailReason::SoldOut, FailReason::Poisoned, FailReason::OverLimit].map(|f| to_value(f).unwrap());
+    assert_eq!(words(&fails), "sold_out poisoned over_limit");
     assert_eq!(words(&[CompletedBy::Buyer, CompletedBy::Timeout].map(|b| to_value(b).unwrap())), "buyer timeout");
     assert_eq!(words(&[RefundPurpose::Order, RefundPurpose::Surplus].map(|p| to_value(p).unwrap())), "order surplus");
 }

@@ -85,16 +85,20 @@ async fn r19_a_key_belongs_to_the_request_that_claimed_it() {
     for (user, cut) in (1..).zip(CUTS) {
         let key = IdempotencyKey { user: BuyerId(user), key: "k".to_owned() };
         let fresh: [OrderNo; 1] = [faulty.shop.next_no()];
-        let work = Work { fingerprint: "a", fresh: &fresh, lease: LEASE };
+        let work = Work { fingerprint: "a", fresh: &fresh, lines: &[], lease: LEASE };
         let begun = faulty.cut(cut, async |db| idempotency::begin(db, &key, work, NOW_MS).await.unwrap()).await;
-        let Begun::Work { order_nos, is_repeat, lease_until_ms } = begun else { panic!("{cut:?}: {begun:?}") };
+        let Begun::Work { order_nos, is_repeat, lease_until_ms, .. } = begun else { panic!("{cut:?}: {begun:?}") };
         assert_eq!((order_nos.as_slice(), is_repeat), (fresh.as_slice(), false), "{cut:?}");
         let late = NOW_MS + LEASE.ms;
         let other = [faulty.shop.next_no()];
-        let work = Work { fingerprint: "a", fresh: &other, lease: LEASE };
+        let work = Work { fingerprint: "a", fresh: &other, lines: &[], lease: LEASE };
         let begun = faulty.cut(cut, async |db| idempotency::begin(db, &key, work, late).await.unwrap()).await;
-        let taken_over =
-            Begun::Work { order_nos: fresh.to_vec(), is_repeat: true, lease_until_ms: lease_until_ms + LEASE.ms };
+        let taken_over = Begun::Work {
+            order_nos: fresh.to_vec(),
+            lines: Vec::new(),
+            is_repeat: true,
+            lease_until_ms: lease_until_ms + LEASE.ms,
+        };
         assert_eq!(begun, taken_over, "{cut:?}");
     }
 }
