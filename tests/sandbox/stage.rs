@@ -149,6 +149,16 @@ impl Stage {
         self.send_v3(method.clone(), path, text.clone(), (&signed.to_header(), serial)).await
     }
 
+    /// The bytes of a file.
+    pub async fn v3_bytes(&self, path: &str) -> Vec<u8> {
+        let request = Request { method: "GET", path_and_query: path, body: "" };
+        let signed = self.signer().sign_request(&self.merchant.wechat.mchid, request, self.clock.now_ms()).unwrap();
+        let request = self.http.get(format!("{}{path}", self.url)).header("User-Agent", "tests");
+        let answer = request.header("Authorization", signed.to_header()).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap().to_vec()
+    }
+
     /// A request with any `Authorization`.
     pub async fn send_v3(
         &self,

@@ -1,5 +1,7 @@
 //! WeChat Pay v3: every endpoint with signed requests, every refusal with its code.
 
+use std::io::Read as _;
+
 use reqwest::Method;
 use rushmall::payment::crypto::sha1_hex_lower;
 use rushmall::payment::times;
@@ -200,6 +202,12 @@ async fn a_bill_lists_the_day_and_its_hash_is_right() {
 
     let text = download(&stage, bill("/v3/bill/fundflowbill?").await.ok()).await;
     assert_eq!(text.lines().last().unwrap(), "`2,`1,`12.34,`1,`2.34");
+    let zipped = bill("/v3/bill/tradebill?tar_type=GZIP&").await.ok();
+    let path = zipped["download_url"].as_str().unwrap().strip_prefix(&stage.url).unwrap().to_owned();
+    let file = stage.v3_bytes(&path).await;
+    let mut unzipped = String::new();
+    flate2::read::GzDecoder::new(&file[..]).read_to_string(&mut unzipped).unwrap();
+    assert_eq!(zipped["hash_value"], sha1_hex_lower(unzipped.as_bytes()), "the hash is of the text");
     let only = download(&stage, bill("/v3/bill/tradebill?bill_type=REFUND&").await.ok()).await;
     assert_eq!(only.lines().count(), 4);
     stage.v3(Method::GET, "/v3/bill/tradebill?bill_date=2026-1", None).await.refused(400, "PARAM_ERROR");

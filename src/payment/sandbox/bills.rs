@@ -1,6 +1,11 @@
 //! What happened on a day, and the bills of it at WeChat Pay in its own CSV: a title line, a line per movement whose
 //! fields begin with a backtick, a title of sums, the sums. Days are Beijing's.
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use super::ledger::{LedgerError, TradeKey, refunds_between, trade, trades_paid_between};
 use super::rules::{Provider, Refund, RefundStatus, Trade, TradeKind};
 use super::state::Sandbox;
@@ -56,6 +61,12 @@ impl Book {
             _ => Self::All,
         }
     }
+}
+
+/// The bill as a gzip file; `None` if there is no memory for it.
+pub(super) fn gzipped(text: &str) -> Option<Vec<u8>> {
+    let mut file = GzEncoder::new(Vec::new(), Compression::fast());
+    file.write_all(text.as_bytes()).and_then(|()| file.finish()).ok()
 }
 
 /// A payment or refund of the day.

@@ -75,7 +75,7 @@ pub(super) async fn act(
 ) -> HttpResponse {
     let form: PayForm = match read(&body) {
         Ok(form) => form,
-        Err(response) => return response,
+        Err(why) => return refused(400, &why),
     };
     let (number, action) = path.into_inner();
     let work = async move {
@@ -127,7 +127,7 @@ pub(super) async fn refunds(sandbox: Shared, query: web::Query<ListQuery>) -> Ht
 pub(super) async fn end_refund(sandbox: Shared, path: web::Path<(String, String)>, body: web::Bytes) -> HttpResponse {
     let form: RefundForm = match read(&body) {
         Ok(form) => form,
-        Err(response) => return response,
+        Err(why) => return refused(400, &why),
     };
     let (number, action) = path.into_inner();
     let work = async move {

@@ -69,10 +69,10 @@ impl ListQuery {
     }
 }
 
-/// Reads a body; an empty one is `{}`.
-pub(super) fn read<T: DeserializeOwned>(body: &web::Bytes) -> Result<T, HttpResponse> {
+/// Reads a body, or says why not; an empty one is `{}`.
+pub(super) fn read<T: DeserializeOwned>(body: &web::Bytes) -> Result<T, String> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(text).map_err(|error| refused(400, &error.to_string()))
+    serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn done(value: impl Serialize) -> HttpResponse {

@@ -25,7 +25,7 @@ pub(super) async fn faults(sandbox: Shared) -> HttpResponse {
 pub(super) async fn add_fault(sandbox: Shared, body: web::Bytes) -> HttpResponse {
     let fault: Fault = match read(&body) {
         Ok(fault) => fault,
-        Err(response) => return response,
+        Err(why) => return refused(400, &why),
     };
     if let Err(why) = usable(&fault) {
         return refused(400, why);
@@ -79,7 +79,7 @@ pub(super) async fn knobs(sandbox: Shared) -> HttpResponse {
 pub(super) async fn turn_knobs(sandbox: Shared, body: web::Bytes) -> HttpResponse {
     let patch: Value = match read(&body) {
         Ok(patch) => patch,
-        Err(response) => return response,
+        Err(why) => return refused(400, &why),
     };
     match sandbox.knobs().patched(&patch) {
         Ok(knobs) => set_knobs(sandbox, knobs).await,
@@ -110,7 +110,7 @@ pub(super) async fn clock(sandbox: Shared) -> HttpResponse {
 pub(super) async fn travel(sandbox: Shared, body: web::Bytes) -> HttpResponse {
     let form: TravelForm = match read(&body) {
         Ok(form) => form,
-        Err(response) => return response,
+        Err(why) => return refused(400, &why),
     };
     let mut offsets = sandbox.clocks.offsets();
     if form.clock != WhichClock::Wire {

@@ -154,15 +154,11 @@ impl Sandbox {
             merchant: merchant.to_owned(),
             out_trade_no: refund.out_trade_no.clone(),
         };
-        let Some(trade) = trade(on, &of).await? else { return Ok(()) };
-        let was_due = refund.settles_ms.is_some();
-        let Some((trade, ended)) = rules::settle(trade, refund.clone(), status, self.clocks.ledger_ms()) else {
-            // a repetition; it must not become due again
-            return if was_due {
-                put_refund(on, merchant, &Refund { settles_ms: None, ..refund }).await
-            } else {
-                Ok(())
-            };
+        let now_ms = self.clocks.ledger_ms();
+        let found = trade(on, &of).await?;
+        let Some((trade, ended)) = found.and_then(|trade| rules::settle(trade, refund.clone(), status, now_ms)) else {
+            // nothing to end; it must not become due again
+            return put_refund(on, merchant, &Refund { settles_ms: None, ..refund }).await;
         };
         put_trade(on, &trade).await?;
         put_refund(on, merchant, &ended).await?;

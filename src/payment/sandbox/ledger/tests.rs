@@ -1,3 +1,5 @@
+//! What the books keep, over a reopening too.
+
 use serde_json::json;
 
 use super::*;
@@ -68,7 +70,7 @@ async fn what_was_committed_is_found_by_every_number_after_a_reopening() {
     let by_theirs = trade_by_transaction(on, Provider::Wechat, "TORDER1").await.unwrap();
     assert_eq!(by_theirs.as_ref(), Some(&trade_written));
     assert_eq!(code(on, "code").await.unwrap(), Some((trade_written, NOW + 1)));
-    assert_eq!(refunds_of(on, &key).await.unwrap(), [refund_written.clone()]);
+    assert_eq!(refunds_of(on, &key).await.unwrap(), std::slice::from_ref(&refund_written));
     assert_eq!(refund_by_id(on, "F1").await.unwrap(), Some(("m".to_owned(), refund_written)));
     assert_eq!(due_refunds(on, NOW + 2_999, 9).await.unwrap().len(), 0);
     assert_eq!(due_refunds(on, NOW + 3_000, 9).await.unwrap().len(), 1);

@@ -19,6 +19,8 @@ use crate::payment::wechat_v2::xml;
 
 /// Notifications that are being delivered at a time.
 const DELIVERIES_MAX: usize = 32;
+/// Due ones that are looked at: those that run or wait aside are among them.
+const DUE_MAX: u32 = 1_000;
 /// Of an endpoint's answer this much is read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 const STATUS_CHARS_MAX: usize = 120;
@@ -70,9 +72,7 @@ pub(in super::super) async fn deliver_due(sandbox: &Arc<Sandbox>) -> Result<(), 
     if room == 0 {
         return Ok(());
     }
-    // running ones are still due in the books
-    let limit = u32::try_from(DELIVERIES_MAX * 2).unwrap_or(u32::MAX);
-    let due = due_notices(sandbox.ledger.reader(), sandbox.clocks.ledger_ms(), limit).await?;
+    let due = due_notices(sandbox.ledger.reader(), sandbox.clocks.ledger_ms(), DUE_MAX).await?;
     let mut started = 0;
     for state in due {
         if started == room {
@@ -103,7 +103,7 @@ async fn deliver(sandbox: &Arc<Sandbox>, state: NoticeState) -> Result<(), Ledge
     let mut copies = 0;
     for fault in &faults {
         match *fault {
-            FaultKind::Delay { ms } => sleep(ms).await,
+            FaultKind::Delay { ms } => aside(sandbox, ms).await,
             FaultKind::Duplicate { times } => copies = times,
             FaultKind::Reorder { .. } if !sandbox.held.hold_back(&notice.id) => {}
             FaultKind::Reorder { ms } => {
@@ -136,12 +136,19 @@ async fn deliver(sandbox: &Arc<Sandbox>, state: NoticeState) -> Result<(), Ledge
     change.commit().await?;
     for fault in faults {
         if let FaultKind::Replay { after_ms } = fault {
-            sleep(after_ms).await;
+            aside(sandbox, after_ms).await;
             let (_, status) = send(sandbox, notice, &parcel).await;
             record(sandbox, notice, &status, &[fault]);
         }
     }
     Ok(())
+}
+
+/// Waits without taking the place of another delivery.
+async fn aside(sandbox: &Sandbox, ms: u64) {
+    sandbox.deliveries.fetch_sub(1, Ordering::SeqCst);
+    sleep(ms).await;
+    sandbox.deliveries.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Sends a parcel that must be refused; the true one is still owed, a step of the schedule later.

@@ -1,3 +1,5 @@
+//! The rules as tables, and one law over random refunds.
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -189,7 +191,7 @@ fn a_trade_has_fifty_refunds_and_a_pause_between_them() {
 
     let terms = Terms { refund_pause_ms: MINUTE, ..Terms::default() };
     let (trade, first) = new_refund(paid(Wire::V3), &[], asked("R1", 1));
-    let at = |at_ms| refund(Some(trade.clone()), &[first.clone()], asked("R2", 1), "I", (at_ms, &terms));
+    let at = |at_ms| refund(Some(trade.clone()), std::slice::from_ref(&first), asked("R2", 1), "I", (at_ms, &terms));
     assert_eq!(at(NOW + MINUTE - 1), Err(RefundRefusal::TooSoon));
     assert!(matches!(at(NOW + MINUTE), Ok(Refunded::Now(_))));
 }

@@ -17,7 +17,7 @@ pub(super) struct Answer {
     /// Where the buyer pays; a header.
     pub(super) cashier_url: Option<String>,
     /// A bill instead of XML.
-    pub(super) text: Option<String>,
+    pub(super) file: Option<Vec<u8>>,
 }
 
 /// Why it was not done.
@@ -78,8 +78,8 @@ pub(super) fn signed(
 ) -> (HttpResponse, String) {
     let mut response = respond(200);
     let (mut message, word) = match outcome {
-        Ok(Answer { text: Some(text), .. }) => {
-            return (response.content_type("text/plain; charset=utf-8").body(text), "bill".to_owned());
+        Ok(Answer { file: Some(bytes), .. }) => {
+            return (response.content_type("text/plain; charset=utf-8").body(bytes), "bill".to_owned());
         }
         Ok(answer) => {
             if let Some(url) = answer.cashier_url {

@@ -32,7 +32,7 @@ pub(super) async fn create(task: &Task) -> Outcome {
         }
         _ => {}
     }
-    Ok(Answer { fields, cashier_url: Some(cashier_url), text: None })
+    Ok(Answer { fields, cashier_url: Some(cashier_url), file: None })
 }
 
 pub(super) async fn query(task: &Task) -> Outcome {

@@ -20,18 +20,28 @@ pub(super) async fn offer(task: &Task, kind: &'static str) -> Outcome {
     if kind == TRADES && !["ALL", "SUCCESS", "REFUND"].contains(&which) {
         return Err(Problem::parameter("bill_type", "ALL, SUCCESS or REFUND"));
     }
-    if query.contains_key("tar_type") {
-        return Err(Problem::parameter("tar_type", "the sandbox does not compress bills"));
-    }
+    let tar = match query.get("tar_type").map(String::as_str) {
+        None | Some("") => "",
+        Some("GZIP") => "GZIP",
+        Some(_) => return Err(Problem::parameter("tar_type", "GZIP or nothing")),
+    };
     let text = written(&task.sandbox, kind, date, which).await?;
-    let url = format!("{}/v3/billdownload/file?kind={kind}&date={date}&type={which}", task.sandbox.options.public_url);
+    let url = format!(
+        "{}/v3/billdownload/file?kind={kind}&date={date}&type={which}&tar={tar}",
+        task.sandbox.options.public_url
+    );
     Ok(Answer::ok(json!({ "hash_type": "SHA1", "hash_value": sha1_hex_lower(text.as_bytes()), "download_url": url })))
 }
 
-pub(super) async fn file(sandbox: &Sandbox, call: &Call) -> Result<String, Problem> {
+/// The hash that was told before is of the text, compressed or not.
+pub(super) async fn file(sandbox: &Sandbox, call: &Call) -> Result<Vec<u8>, Problem> {
     let of = |name: &'static str| call.query.get(name).map_or("", String::as_str);
     let kind = if of("kind") == FUND_FLOW { FUND_FLOW } else { TRADES };
-    written(sandbox, kind, of("date"), of("type")).await
+    let text = written(sandbox, kind, of("date"), of("type")).await?;
+    if of("tar") != "GZIP" {
+        return Ok(text.into_bytes());
+    }
+    bills::gzipped(&text).ok_or_else(Problem::system_error)
 }
 
 async fn written(sandbox: &Sandbox, kind: &str, date: &str, which: &str) -> Result<String, Problem> {

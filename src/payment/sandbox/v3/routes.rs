@@ -180,7 +180,7 @@ async fn download(sandbox: Shared, request: HttpRequest, body: web::Bytes) -> Ht
         Err(problem) => Err(problem),
     };
     match file {
-        Ok(text) => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text),
+        Ok(bytes) => HttpResponse::Ok().content_type("application/octet-stream").body(bytes),
         Err(problem) => signed(&sandbox, &signer, &Err(problem), Spoilt::default()).0,
     }
 }
