@@ -33,7 +33,6 @@ const V3: Rows = &[
     ("bill_of_trades", "bill of trades, SHA-1"),
     ("bill_of_funds", "bill of funds, SHA-1"),
     ("certificates", "certificates (public key: there are none, 404)"),
-    ("rotation", "the platform's certificate changes"),
     ("bad_signature", "wrong signature: 401"),
     ("stale_request", "timestamp 301 s off: 401"),
     ("unknown_serial", "unknown merchant serial: 401"),
@@ -46,6 +45,7 @@ const V3: Rows = &[
     ("shop_refuses_tampered", "tampered notification: the shop refuses"),
     ("shop_refuses_stale", "notification signed 301 s ago: the shop refuses"),
     ("shop_accepts", "notification made by the SDK: the shop's order is paid"),
+    ("rotation", "the platform's certificate changes"),
 ];
 
 /// Rows of v2.

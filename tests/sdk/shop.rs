@@ -42,6 +42,12 @@ impl SdkShop {
         Self { process, books, product, orders: std::cell::Cell::new(0) }
     }
 
+    /// Columns end with a new certificate of the platform, and a shop asks for certificates once a minute at most: one that
+    /// was just started has them.
+    pub async fn reopen(&mut self) {
+        self.process.kill_and_restart().await;
+    }
+
     /// `http://host:port`.
     pub fn url(&self) -> String {
         self.process.address.base()

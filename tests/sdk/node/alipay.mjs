@@ -32,7 +32,7 @@ function believe(_, body) {
   return alipay.checkNotifySignV2(params) ? params : null;
 }
 
-const endpoint = await Endpoint.open(believe, [200, 'success']);
+const endpoint = await Endpoint.open(believe, (told) => told.notify_id, [200, 'success']);
 
 const ask = (method, bizContent, more = {}, who = alipay) => who.exec(method, { bizContent, ...more }, { validateSign: true });
 const content = (name, amount = total) => ({ out_trade_no: task.number(name), total_amount: amount, subject: '台灯 <lamp> & more' });

@@ -41,12 +41,16 @@ export async function send(method, url, body, headers = {}) {
   return { status: answer.status, text: await answer.text() };
 }
 
-/** Where the sandbox's notifications arrive; `believe(headers, body)` is the SDK's and decides the answer. */
+/**
+ * Where the sandbox's notifications arrive; `believe(headers, body)` is the SDK's and decides the answer. A notification may
+ * come more than once: what was told under the same `identity(told)` before is taken and dropped.
+ */
 export class Endpoint {
+  #known = new Set();
   #arrived = [];
   #waiting = [];
 
-  static async open(believe, success) {
+  static async open(believe, identity, success) {
     const endpoint = new Endpoint();
     const server = http.createServer(async (request, response) => {
       let body = '';
@@ -59,6 +63,10 @@ export class Endpoint {
       }
       const [status, text] = told ? success : [401, ''];
       response.writeHead(status).end(text);
+      if (told) {
+        if (endpoint.#known.has(identity(told))) return;
+        endpoint.#known.add(identity(told));
+      }
       const waiting = endpoint.#waiting.shift();
       if (waiting) waiting(told); else endpoint.#arrived.push(told);
     });

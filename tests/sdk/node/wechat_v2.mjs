@@ -38,7 +38,7 @@ function believe(_, body) {
 }
 
 const success = Transformer.toXml({ return_code: 'SUCCESS', return_msg: 'OK' });
-const endpoint = await Endpoint.open(believe, [200, success]);
+const endpoint = await Endpoint.open(believe, (told) => told.transaction_id ?? told.refund.refund_id, [200, success]);
 
 /** The fields of an answer; the SDK throws on refusals. */
 const ask = (asked) => asked.then(({ data }) => data, (error) => {

@@ -56,7 +56,7 @@ function believe(headers, body) {
   return { ...told, resource: JSON.parse(Aes.AesGcm.decrypt(ciphertext, account.api_v3_key, nonce, aad)) };
 }
 
-const endpoint = await Endpoint.open(believe, [204, '']);
+const endpoint = await Endpoint.open(believe, (told) => told.id, [204, '']);
 
 /** Status and body of an answer; the SDK throws on refusals. */
 const ask = (asked) => asked.then(
@@ -293,21 +293,6 @@ await run({
     return `${serials.length} downloaded and opened`;
   },
 
-  async rotation() {
-    const number = await created('rotated');
-    await task.control('POST', '/certificates/rotate', {});
-    if (inPublicKeyMode) {
-      assert.equal((await query(number)).status, 200);
-      return 'the public key stays';
-    }
-    // the SDK fetches nothing by itself: it must refuse the new serial number until it is given the certificate
-    await assert.rejects(query(number), { code: 'EV3_RES_HEADER_PLATFORM_SERIAL' });
-    believed = await download();
-    wxpay = client({ certs: believed });
-    assert.equal((await query(number)).status, 200);
-    return 'unknown until the new certificate is downloaded';
-  },
-
   bad_signature: () => {
     const privateKey = task.merchantFile(task.merchant.alipay.private_key_file);
     return refused(queryAs(client({ privateKey }), task.number('native')), 401, 'SIGN_ERROR');
@@ -392,5 +377,20 @@ await run({
     const { status, text } = await tellShop(body, await signed(body));
     assert.ok([200, 204].includes(status), `${status} ${text}`);
     return `${status}; the order is paid`;
+  },
+
+  async rotation() {
+    const number = await created('rotated');
+    await task.control('POST', '/certificates/rotate', {});
+    if (inPublicKeyMode) {
+      assert.equal((await query(number)).status, 200);
+      return 'the public key stays';
+    }
+    // the SDK fetches nothing by itself: it must refuse the new serial number until it is given the certificate
+    await assert.rejects(query(number), { code: 'EV3_RES_HEADER_PLATFORM_SERIAL' });
+    believed = await download();
+    wxpay = client({ certs: believed });
+    assert.equal((await query(number)).status, 200);
+    return 'unknown until the new certificate is downloaded';
   },
 });

@@ -43,7 +43,7 @@ def believe(_, body):
     return params if alipay.verify(dict(params), signature) else None
 
 
-endpoint = Endpoint(believe, (200, "success"))
+endpoint = Endpoint(believe, lambda told: told["notify_id"], (200, "success"))
 
 
 def create(number, total=TOTAL):

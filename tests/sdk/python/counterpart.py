@@ -86,10 +86,14 @@ def until(what, look):
 
 
 class Endpoint:
-    """Where the sandbox's notifications arrive; `believe(headers, body)` is the SDK's and decides the answer."""
+    """Where the sandbox's notifications arrive; `believe(headers, body)` is the SDK's and decides the answer.
 
-    def __init__(self, believe, success):
+    A notification may come more than once: what was told under the same `identity(told)` before is taken and dropped.
+    """
+
+    def __init__(self, believe, identity, success):
         self.arrived = queue.Queue()
+        self._known, self._lock = set(), threading.Lock()
         endpoint, (status, text) = self, success
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -100,7 +104,8 @@ class Endpoint:
                 except Exception:  # as a merchant's endpoint would: what cannot be read is not believed
                     traceback.print_exc()
                     told = None
-                endpoint.arrived.put(told)
+                if told is None or endpoint.is_new(identity(told)):
+                    endpoint.arrived.put(told)
                 self.send_response(status if told else 401)
                 self.send_header("Content-Length", str(len(text) if told else 0))
                 self.end_headers()
@@ -112,6 +117,12 @@ class Endpoint:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{server.server_address[1]}/notify"
+
+    def is_new(self, identity):
+        with self._lock:
+            is_new = identity not in self._known
+            self._known.add(identity)
+            return is_new
 
     def next(self):
         """What the next delivery told; `None` if it was not believed."""
