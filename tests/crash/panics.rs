@@ -17,6 +17,9 @@ const PANICS_A_LIFE: usize = 5;
 const SILENT_MAX: Duration = Duration::from_secs(5);
 /// A request that dies itself frees its idempotency key, and a move of stock its product, only by the end of a lease.
 const LEASE_MAX: Duration = Duration::from_secs(10);
+/// A request that dies while a lost ledger is rebuilt may have had a ticket that another node holds: what became of its number
+/// is said only when no node can hold one any more, or one key would buy twice.
+const UNDECIDED_MAX: Duration = Duration::from_secs(35);
 /// A key's lease is as long as both together.
 const SHORT_TIMEOUTS: [(&str, &str); 2] =
     [("RUSHMALL__HTTP__REQUEST_TIMEOUT_MS", "3000"), ("RUSHMALL__ACTORS__ASK_TIMEOUT_MS", "2000")];
@@ -38,7 +41,11 @@ async fn r57_a_panic_at_every_point_is_survived() {
         assert_eq!(script.deaths, 0, "{point} took the process down");
         let silence = script.longest_silence;
         let ends_with_lease = ["checkout.", "sales.", "stock_moves."].iter().any(|area| point.starts_with(area));
-        let silent_max = if ends_with_lease { LEASE_MAX } else { SILENT_MAX };
+        let silent_max = match chapter {
+            Chapter::Forgotten => UNDECIDED_MAX,
+            _ if ends_with_lease => LEASE_MAX,
+            _ => SILENT_MAX,
+        };
         assert!(silence < silent_max, "silence of {silence:?} after a panic at {point} in {chapter:?}");
     }
     script.shop.assert_clean().await;
