@@ -189,6 +189,20 @@ async fn alipay_with_keys_and_with_certificates() {
 }
 
 #[actix_rt::test]
+async fn all_three_under_a_prefix_of_another_server() {
+    let stage = Stage::mounted().await;
+    live(&stage, &v3(&stage, true), "v3").await;
+    let stage = Stage::mounted().await;
+    live(&stage, &alipay(&stage, true), "alipay").await;
+    let stage = Stage::mounted().await;
+    live(&stage, &v2(&stage, SignType::Md5), "v2").await;
+    let trade = stage.control(reqwest::Method::GET, "/trades/ORDER0001_1", json!({})).await;
+    let cashier = trade["cashier_url"].as_str().unwrap();
+    assert!(cashier.starts_with(&format!("{}/cashier/", stage.url)));
+    assert_eq!(stage.http.get(cashier).send().await.unwrap().status(), 200);
+}
+
+#[actix_rt::test]
 async fn a_wrong_signature_of_an_answer_leaves_the_outcome_unknown() {
     let stage = Stage::open().await;
     let gateways: [Box<dyn PaymentGateway>; 3] =

@@ -56,6 +56,18 @@ async fn pages_of_others_and_unknown_words_are_refused() {
 }
 
 #[actix_rt::test]
+async fn a_token_opens_the_back_stage_and_nothing_else_does() {
+    let stage = Stage::guarded("open sesame").await;
+    let get = async |path: &str, token: &str| {
+        let request = stage.http.get(format!("{}/control{path}", stage.url)).header("Host", "sandbox.example");
+        request.header("Authorization", format!("Bearer {token}")).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((get("/state", "").await, get("/state", "open sesam").await), (403, 403));
+    assert_eq!(get("/state", "open sesame").await, 200);
+    assert_eq!(get("", "").await, 200, "the page itself holds nothing and asks for the token");
+}
+
+#[actix_rt::test]
 async fn a_payment_that_was_in_time_can_become_known_late() {
     let stage = Stage::open().await;
     stage.create("ORDER_0001", 1_000, "https://shop.example/notify").await;

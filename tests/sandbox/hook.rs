@@ -118,7 +118,8 @@ impl Delivery {
         let text = |name: &str| sealed[name].as_str().unwrap().to_owned();
         assert_eq!(text("algorithm"), "AEAD_AES_256_GCM");
         let key = ApiV3Key::from_text(&stage.merchant.wechat.api_v3_key).unwrap();
-        let opened = key.open(&text("nonce"), &text("associated_data"), &text("ciphertext")).ok()?;
+        let associated_data = sealed["associated_data"].as_str().unwrap_or_default();
+        let opened = key.open(&text("nonce"), associated_data, &text("ciphertext")).ok()?;
         serde_json::from_slice(&opened).ok()
     }
 }

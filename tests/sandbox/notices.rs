@@ -55,6 +55,23 @@ async fn a_payment_is_told_sealed_and_signed() {
 }
 
 #[actix_rt::test]
+async fn the_additional_data_of_the_seal_may_be_empty_or_missing() {
+    let (stage, hook) = prepared("ORDER_0001").await;
+    stage.create("ORDER_0002", 1_000, &hook.path("v3")).await;
+    stage.knob(json!({ "associated_data": "empty" })).await;
+    stage.pay("ORDER_0001").await;
+    let empty = hook.wait_for(1).await.remove(0);
+    stage.knob(json!({ "associated_data": "missing" })).await;
+    stage.pay("ORDER_0002").await;
+    let missing = hook.wait_for(2).await.remove(1);
+    assert_eq!(
+        (&empty.json()["resource"]["associated_data"], missing.json()["resource"].get("associated_data")),
+        (&json!(""), None)
+    );
+    assert!(empty.resource(&stage).is_some() && missing.resource(&stage).is_some());
+}
+
+#[actix_rt::test]
 async fn every_end_of_a_refund_is_told() {
     let (stage, hook) = prepared("ORDER_0001").await;
     stage.pay("ORDER_0001").await;

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
 use reqwest::Method;
 use rushmall::clock::Clock;
 use rushmall::payment::alipay::signing::{self as alipay_signing, Params};
 use rushmall::payment::crypto::{Certificate, PrivateKey, PublicKey};
 use rushmall::payment::keyring::PlatformKeys;
-use rushmall::payment::sandbox::{Merchant, Options, Server};
+use rushmall::payment::sandbox::{Merchant, Options, Sandbox, Server, scope, start_background};
 use rushmall::payment::times;
 use rushmall::payment::wechat_v2::signing::{ApiV2Key, SignType};
 use rushmall::payment::wechat_v2::xml::{self, Fields};
@@ -28,6 +29,8 @@ pub struct Stage {
     pub clock: Clock,
     pub http: reqwest::Client,
     pub dir: TempDir,
+    /// Before every path; signatures cover it.
+    prefix: &'static str,
     handle: ServerHandle,
 }
 
@@ -69,21 +72,24 @@ fn keys() -> &'static Path {
     KEYS.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let made = dir.path().to_owned();
-        std::thread::spawn(move || actix_rt::System::new().block_on(async { drop(open(&made).await) })).join().unwrap();
+        std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async { drop(Sandbox::open(options(&made)).await.unwrap()) })
+        })
+        .join()
+        .unwrap();
         dir
     })
     .path()
 }
 
-async fn open(data_dir: &Path) -> Server {
-    let options = Options {
+fn options(data_dir: &Path) -> Options {
+    Options {
         data_dir: data_dir.to_owned(),
         public_url: String::new(),
         time_scale: TIME_SCALE,
         control_token: None,
         clock: Clock::default(),
-    };
-    Server::open("127.0.0.1", 0, options).await.unwrap()
+    }
 }
 
 pub fn copy_keys(into: &Path) {
@@ -98,15 +104,46 @@ pub fn copy_keys(into: &Path) {
 
 impl Stage {
     pub async fn open() -> Self {
+        Self::under(None).await
+    }
+
+    /// The same with a token for its control API.
+    pub async fn guarded(token: &str) -> Self {
+        Self::under(Some(token.to_owned())).await
+    }
+
+    async fn under(control_token: Option<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy_keys(dir.path());
-        let server = open(dir.path()).await;
+        let options = Options { control_token, ..options(dir.path()) };
+        let server = Server::open("127.0.0.1", 0, options).await.unwrap();
         let (url, merchant) = (format!("http://{}", server.address), server.sandbox().merchant().clone());
         let handle = server.handle();
         actix_rt::spawn(server.run());
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let http = http.tls_certs_only([]).build().unwrap();
-        Self { url, merchant, clock: Clock::default(), http, dir, handle }
+        Self { url, merchant, clock: Clock::default(), http, dir, prefix: "", handle }
+    }
+
+    /// The same as a part of another server, under a prefix.
+    pub async fn mounted() -> Self {
+        let prefix = "/sandbox";
+        let dir = tempfile::tempdir().unwrap();
+        copy_keys(dir.path());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}{prefix}", listener.local_addr().unwrap());
+        let options = Options { public_url: url.clone(), ..options(dir.path()) };
+        let sandbox = web::Data::new(Sandbox::open(options).await.unwrap());
+        let (merchant, shared) = (sandbox.merchant().clone(), sandbox.clone());
+        let server = HttpServer::new(move || App::new().service(scope(prefix, shared.clone()))).workers(1);
+        let server = server.disable_signals().listen(listener).unwrap().run();
+        let (handle, background) = (server.handle(), start_background(sandbox.into_inner()));
+        actix_rt::spawn(async move {
+            let _ = server.await;
+            background.stop().await;
+        });
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        Self { url, merchant, clock: Clock::default(), http, dir, prefix, handle }
     }
 
     pub fn merchant_file(&self, name: &str) -> String {
@@ -144,7 +181,8 @@ impl Stage {
         serial: Option<&str>,
     ) -> Result<Answer, reqwest::Error> {
         let text = body.map(|body| body.to_string()).unwrap_or_default();
-        let request = Request { method: method.as_str(), path_and_query: path, body: &text };
+        let path_and_query = &format!("{}{path}", self.prefix);
+        let request = Request { method: method.as_str(), path_and_query, body: &text };
         let signed = self.signer().sign_request(&self.merchant.wechat.mchid, request, self.clock.now_ms()).unwrap();
         self.send_v3(method.clone(), path, text.clone(), (&signed.to_header(), serial)).await
     }

@@ -30,6 +30,8 @@ pub(super) struct Knobs {
     pub(super) lists_certificates: bool,
     /// v3: whether answers and notifications carry `Wechatpay-Signature-Type`.
     pub(super) names_signature_type: bool,
+    /// v3: what notifications are sealed with beside the key.
+    pub(super) associated_data: AssociatedData,
     /// Whether notifications may go over plain HTTP to other machines, as between containers.
     pub(super) http_notify_anywhere: bool,
     /// Alipay: for how long a refund's query does not say yet that it was refunded.
@@ -93,6 +95,18 @@ pub(super) enum AnswerKey {
     Certificate,
 }
 
+/// The additional data of a sealed resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AssociatedData {
+    /// The type of what is sealed.
+    Named,
+    /// An empty text.
+    Empty,
+    /// No such member, which seals like an empty text.
+    Missing,
+}
+
 impl Default for Knobs {
     fn default() -> Self {
         Self {
@@ -107,6 +121,7 @@ impl Default for Knobs {
             answer_key: AnswerKey::Auto,
             lists_certificates: true,
             names_signature_type: true,
+            associated_data: AssociatedData::Named,
             http_notify_anywhere: false,
             alipay_refund_hidden_ms: 0,
             bills_today: true,

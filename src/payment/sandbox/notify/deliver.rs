@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::envelope::{Parcel, Twist, parcel};
+use super::envelope::{Manner, Parcel, Twist, parcel};
 use super::{hostile, schedule};
 use crate::payment::sandbox::error::SandboxError;
 use crate::payment::sandbox::faults::{FaultKind, Operation};
@@ -126,8 +126,7 @@ async fn deliver(sandbox: &Arc<Sandbox>, state: NoticeState) -> Result<(), Ledge
             }
         }
     }
-    let sealing = (sandbox.clocks.wire_ms(), sandbox.knobs().names_signature_type);
-    let parcel = match parcel(&sandbox.keys, notice, sealing, Twist::default()) {
+    let parcel = match parcel(&sandbox.keys, notice, Manner::of(sandbox), Twist::default()) {
         Ok(parcel) => parcel,
         Err(error) => return again(sandbox, &state, &error.to_string()).await,
     };

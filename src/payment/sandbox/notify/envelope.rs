@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use crate::payment::alipay::signing as alipay_signing;
 use crate::payment::crypto::CryptoError;
 use crate::payment::sandbox::keys::Keys;
+use crate::payment::sandbox::knobs::AssociatedData;
 use crate::payment::sandbox::ledger::{Event, Notice};
 use crate::payment::sandbox::rules::{RefundStatus, Wire};
+use crate::payment::sandbox::state::Sandbox;
 use crate::payment::times;
 use crate::payment::wechat_v2::signing::SignType;
 use crate::payment::wechat_v2::xml::{self, Fields};
@@ -36,31 +38,40 @@ pub(super) struct Twist {
     pub(super) is_torn: bool,
 }
 
+/// How the platform writes at this moment: its clock and its knobs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    wire_ms: i64,
+    names_type: bool,
+    associated_data: AssociatedData,
+}
+
+impl Manner {
+    pub(super) fn of(sandbox: &Sandbox) -> Self {
+        let knobs = sandbox.knobs();
+        Self {
+            wire_ms: sandbox.clocks.wire_ms(),
+            names_type: knobs.names_signature_type,
+            associated_data: knobs.associated_data,
+        }
+    }
+}
+
 /// A nonce to seal with.
 pub(in super::super) fn seal_nonce() -> String {
     nonce().chars().take(SEAL_NONCE_LETTERS).collect()
 }
 
 /// The parcel of a notification.
-pub(super) fn parcel(
-    keys: &Keys,
-    notice: &Notice,
-    (wire_ms, names_type): (i64, bool),
-    twist: Twist,
-) -> Result<Parcel, CryptoError> {
+pub(super) fn parcel(keys: &Keys, notice: &Notice, manner: Manner, twist: Twist) -> Result<Parcel, CryptoError> {
     match notice.wire {
-        Wire::V3 => of_v3(keys, notice, (wire_ms, names_type), twist),
+        Wire::V3 => of_v3(keys, notice, manner, twist),
         Wire::V2 => of_v2(keys, notice, twist),
-        Wire::Alipay => of_alipay(keys, notice, wire_ms, twist),
+        Wire::Alipay => of_alipay(keys, notice, manner.wire_ms, twist),
     }
 }
 
-fn of_v3(
-    keys: &Keys,
-    notice: &Notice,
-    (wire_ms, names_type): (i64, bool),
-    twist: Twist,
-) -> Result<Parcel, CryptoError> {
+fn of_v3(keys: &Keys, notice: &Notice, manner: Manner, twist: Twist) -> Result<Parcel, CryptoError> {
     let (event_type, original_type, summary) = match notice.event {
         Event::Paid => ("TRANSACTION.SUCCESS", "transaction", "支付成功"),
         Event::Refund(RefundStatus::Success | RefundStatus::Processing) => ("REFUND.SUCCESS", "refund", "退款成功"),
@@ -68,9 +79,21 @@ fn of_v3(
         Event::Refund(RefundStatus::Closed) => ("REFUND.CLOSED", "refund", "退款关闭"),
     };
     let nonce = seal_nonce();
-    let mut ciphertext = keys.api_v3.seal(&nonce, original_type, notice.facts.to_string().as_bytes())?;
+    let associated_data = match manner.associated_data {
+        AssociatedData::Named => Some(original_type),
+        AssociatedData::Empty => Some(""),
+        AssociatedData::Missing => None,
+    };
+    let facts = notice.facts.to_string();
+    let mut ciphertext = keys.api_v3.seal(&nonce, associated_data.unwrap_or_default(), facts.as_bytes())?;
     if twist.is_torn {
         ciphertext = torn(&ciphertext);
+    }
+    let mut resource = json!({
+        "original_type": original_type, "algorithm": "AEAD_AES_256_GCM", "ciphertext": ciphertext, "nonce": nonce,
+    });
+    if let Some(associated_data) = associated_data {
+        resource["associated_data"] = json!(associated_data);
     }
     let body = json!({
         "id": notice.id,
@@ -78,18 +101,18 @@ fn of_v3(
         "resource_type": "encrypt-resource",
         "event_type": event_type,
         "summary": summary,
-        "resource": { "original_type": original_type, "algorithm": "AEAD_AES_256_GCM", "ciphertext": ciphertext,
-            "associated_data": original_type, "nonce": nonce },
+        "resource": resource,
     })
     .to_string();
     let signer = signer_of(keys, &notice.signed_by);
-    let at_ms = wire_ms - twist.aged_ms;
+    let at_ms = manner.wire_ms - twist.aged_ms;
     let mut signature = signer.sign_body(body.as_bytes(), at_ms)?;
     if twist.is_foreign {
         let text = format!("{}\n{}\n{body}\n", signature.timestamp, signature.nonce);
         signature.signature = keys.foreign.sign(text.as_bytes())?;
     }
-    let wanted = signature.to_headers().into_iter().filter(|(name, _)| names_type || !name.ends_with("Signature-Type"));
+    let wanted =
+        signature.to_headers().into_iter().filter(|(name, _)| manner.names_type || !name.ends_with("Signature-Type"));
     let mut headers: Vec<(&'static str, String)> = wanted.map(|(name, value)| (name, value.to_owned())).collect();
     headers.push(("Request-ID", notice.id.clone()));
     Ok(Parcel { content_type: "application/json", headers, body })

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::envelope::{Parcel, Twist, parcel};
+use super::envelope::{Manner, Parcel, Twist, parcel};
 use crate::domain::Money;
 use crate::payment::crypto::CryptoError;
 use crate::payment::sandbox::faults::FaultKind;
@@ -36,7 +36,7 @@ pub(super) fn instead(sandbox: &Sandbox, notice: &Notice, kind: FaultKind) -> Op
 }
 
 fn make(sandbox: &Sandbox, notice: &Notice, twist: Twist) -> Result<Parcel, CryptoError> {
-    parcel(&sandbox.keys, notice, (sandbox.clocks.wire_ms(), sandbox.knobs().names_signature_type), twist)
+    parcel(&sandbox.keys, notice, Manner::of(sandbox), twist)
 }
 
 /// The prefix and a length that no signature has.
