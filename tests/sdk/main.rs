@@ -1,7 +1,7 @@
 //! SDKs that others wrote, as counterparts: what the sandbox and the shop sign they believe, and the other way round.
 //!
-//! Each column of the matrix is an SDK in one of its modes, a process of its own (python/, node/) that prints a line for
-//! each of its cells. `make test-sdk` installs the SDKs and names their directory in `RUSHMALL_TEST_SDKS`.
+//! Each column of the matrix is an SDK in one of its modes, a process of its own (python/, node/) that prints a line
+//! for each of its cells. `make test-sdk` installs the SDKs and names their directory in `RUSHMALL_TEST_SDKS`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]

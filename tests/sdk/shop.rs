@@ -42,8 +42,8 @@ impl SdkShop {
         Self { process, books, product, orders: std::cell::Cell::new(0) }
     }
 
-    /// Columns end with a new certificate of the platform, and a shop asks for certificates once a minute at most: one that
-    /// was just started has them.
+    /// Columns end with a new certificate of the platform, and a shop asks for certificates once a minute at most: one
+    /// that was just started has them.
     pub async fn reopen(&mut self) {
         self.process.kill_and_restart().await;
     }
