@@ -12,6 +12,8 @@ use crate::payment::crypto::PrivateKey;
 use crate::random;
 
 const ORGANISATION: &str = "RushMall Sandbox";
+/// Some SDKs name an issuer by CN, OU, O and C, as Alipay's own have them: none may be missing.
+const UNIT: &str = "Certification Authority";
 const VALID_YEARS: i32 = 5;
 const SERIAL_BYTES: usize = 20;
 
@@ -53,6 +55,7 @@ fn params(name: &str, now_ms: i64) -> Result<CertificateParams, KeyError> {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CountryName, "CN");
     subject.push(DnType::OrganizationName, ORGANISATION);
+    subject.push(DnType::OrganizationalUnitName, UNIT);
     subject.push(DnType::CommonName, name);
     params.distinguished_name = subject;
     let mut serial = random::bytes::<SERIAL_BYTES>();

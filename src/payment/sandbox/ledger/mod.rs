@@ -16,7 +16,8 @@ mod trades;
 pub use error::LedgerError;
 pub use log::{LogLine, add_log_lines, log_lines};
 pub use notices::{
-    Event, Notice, NoticeState, add_notice, due_notices, finish_notice, list_notices, postpone_notice, resend_notice,
+    Event, Notice, NoticeState, add_notice, due_notice, due_notices, finish_notice, list_notices, postpone_notice,
+    resend_notice,
 };
 pub use refunds::{
     RefundKey, due_refunds, list_refunds, put_refund, refund, refund_by_id, refunds_between, refunds_of,

@@ -104,6 +104,15 @@ pub async fn due_notices(on: &impl ConnectionTrait, now_ms: i64, limit: u32) -> 
     typed::<Row>(on, &sql, vec![now_ms.into(), limit.into()]).await?.into_iter().map(Row::state).collect()
 }
 
+/// This notification if it is due at `now_ms`: whoever listed it may have looked before its delivery ended.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn due_notice(on: &impl ConnectionTrait, id: &str, now_ms: i64) -> Result<Option<NoticeState>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM notices WHERE id = ? AND due_ms <= ?");
+    typed::<Row>(on, &sql, vec![id.into(), now_ms.into()]).await?.pop().map(Row::state).transpose()
+}
+
 /// The newest notifications, of one trade if named.
 ///
 /// # Errors

@@ -133,6 +133,8 @@ async fn a_notice_is_due_until_it_is_acknowledged() {
     finish_notice(&change, "N1", NOW + 15_000, "204").await.unwrap();
     change.commit().await.unwrap();
     assert_eq!(due(i64::MAX).await, 0);
+    // whoever listed it before it was acknowledged does not send it again
+    assert!(due_notice(ledger.reader(), "N1", i64::MAX).await.unwrap().is_none());
     let listed = &list_notices(ledger.reader(), Some("ORDER1"), 9).await.unwrap()[0];
     assert_eq!((listed.attempts, listed.delivered_ms, listed.last_status.as_str()), (2, Some(NOW + 15_000), "204"));
     assert_eq!(listed.notice, notice_written);

@@ -10,7 +10,7 @@ use super::{hostile, schedule};
 use crate::payment::sandbox::error::SandboxError;
 use crate::payment::sandbox::faults::{FaultKind, Operation};
 use crate::payment::sandbox::ledger::{
-    LedgerError, LogLine, Notice, NoticeState, due_notices, finish_notice, postpone_notice, resend_notice,
+    LedgerError, LogLine, Notice, NoticeState, due_notice, due_notices, finish_notice, postpone_notice, resend_notice,
 };
 use crate::payment::sandbox::rules::Wire;
 use crate::payment::sandbox::state::Sandbox;
@@ -86,7 +86,7 @@ pub(in super::super) async fn deliver_due(sandbox: &Arc<Sandbox>) -> Result<(), 
         let sandbox = Arc::clone(sandbox);
         actix_web::rt::spawn(async move {
             let id = state.notice.id.clone();
-            if let Err(error) = deliver(&sandbox, state).await {
+            if let Err(error) = deliver_if_due(&sandbox, &id).await {
                 tracing::error!(%error, %id, "a notification was not delivered");
             }
             sandbox.held.end(&id);
@@ -95,6 +95,14 @@ pub(in super::super) async fn deliver_due(sandbox: &Arc<Sandbox>) -> Result<(), 
         });
     }
     Ok(())
+}
+
+/// The list of what is due was read before this delivery began: another one may have ended in between.
+async fn deliver_if_due(sandbox: &Arc<Sandbox>, id: &str) -> Result<(), LedgerError> {
+    match due_notice(sandbox.ledger.reader(), id, sandbox.clocks.ledger_ms()).await? {
+        Some(state) => deliver(sandbox, state).await,
+        None => Ok(()),
+    }
 }
 
 async fn deliver(sandbox: &Arc<Sandbox>, state: NoticeState) -> Result<(), LedgerError> {
