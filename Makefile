@@ -15,8 +15,8 @@ ARGS ?=
 # One TLS backend (aws-lc-rs), no system OpenSSL, no crate with an open advisory.
 BANNED := openssl-sys|native-tls|ring|rsa
 
-.PHONY: help run run-cluster drill test test-embedded test-cluster test-engines test-on-servers check bench bench-micro chaos \
-	fmt lint doc bans deny
+.PHONY: help run run-cluster drill test test-embedded test-sdk test-cluster test-engines test-on-servers check bench \
+	bench-micro chaos fmt lint doc bans deny
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -35,16 +35,19 @@ drill: ## Rehearse a sale against a shop (ARGS="--buyers 5000 --stock 500 --rate
 
 test: ## Run every test on all back ends, with the failpoints compiled in
 	RUSHMALL_TEST_SERVICES=1 scripts/services with redis redis-cluster rabbitmq mariadb postgres -- \
-		$(MAKE) test-embedded test-on-servers test-cluster
+		$(MAKE) test-embedded test-sdk test-on-servers test-cluster
 
 # Every test, the shops under test on the embedded back ends; those of single back ends use the servers.
 test-embedded:
 	cargo test --locked --features failpoints
 
+test-sdk: ## Run the payment SDKs of others against the sandbox gateway and the shop, and print the matrix (needs Node.js)
+	sdks=$$(scripts/sdks); RUSHMALL_TEST_SDKS="$$sdks" cargo test --locked --features failpoints --test sdk -- --nocapture
+
 # What buyers, administrators and crashes do, once more on Redis, RabbitMQ and MariaDB: the same binaries.
 # RUSHMALL_TEST_DATABASE=postgres and RUSHMALL_TEST_REDIS=cluster in front of it choose the other servers.
 test-cluster: ## Run the tests of the shop on the back ends of a cluster (inside scripts/services with ...)
-	RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster cargo test --locked --features failpoints --test races --test api --test crash
+	RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster cargo test --locked --features failpoints --test races --test api --test crash --test money
 
 test-engines: ## Run the repository tests on MariaDB and on PostgreSQL
 	scripts/services with mariadb postgres -- $(MAKE) test-on-servers

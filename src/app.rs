@@ -9,6 +9,7 @@
 //! the request that a client has just sent. A client that was told `Connection: close` sends no more on it.
 
 pub mod back_ends;
+mod sandbox;
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use self::sandbox::Mounted;
 use crate::actors::kit::Host;
 use crate::actors::shop::{BackEnds, Foundations, Shop};
 use crate::clock::Clock;
@@ -33,7 +35,8 @@ use crate::http::signing_key::signing_key;
 use crate::http::{AppState, server};
 use crate::messaging::NodeInfo;
 use crate::ops::{admin, banner, seed};
-use crate::persistence::{Db, Holders, effects, idempotency, nothing_under_way, open_ledger};
+use crate::payment::setup::Gateways;
+use crate::persistence::{Db, Holders, effects, idempotency, nothing_under_way, notices, open_ledger};
 use crate::telemetry::metrics::Metrics;
 
 /// How `serve` was asked to start.
@@ -47,6 +50,7 @@ pub struct ServeOptions {
 pub struct App {
     /// Released by the operating system, however the process ends.
     _lock: File,
+    sandbox: Option<Mounted>,
     state: web::Data<AppState>,
     address: SocketAddr,
     handle: ServerHandle,
@@ -112,7 +116,8 @@ pub async fn open_database(setup: &Setup) -> anyhow::Result<Db> {
 async fn end_leases(db: &Db, slot: u8) -> anyhow::Result<()> {
     let of = if db.is_private() { Holders::All } else { Holders::Slot(slot) };
     let (effects, keys) = (effects::end_leases(db, of).await?, idempotency::abandon_all(db, of).await?);
-    tracing::debug!(effects, keys, "leases of an earlier life ended");
+    let notices = notices::end_leases(db, of).await?;
+    tracing::debug!(effects, keys, notices, "leases of an earlier life ended");
     Ok(())
 }
 
@@ -139,7 +144,17 @@ impl App {
     ) -> anyhow::Result<Self> {
         let lock = lock(&setup.data_dir)?;
         let key = signing_key(&setup)?;
-        let settings = setup.settings;
+        let mut settings = setup.settings;
+        let listener = sandbox::listen(&settings.http.host, settings.http.port)?;
+        let address = listener.local_addr().context("bound to no address")?;
+        let sandbox = match settings.sandbox_payment() {
+            true => Some(Mounted::open(&setup.data_dir, address, &clock).await?),
+            false => None,
+        };
+        if let Some(sandbox) = &sandbox {
+            settings.payment = sandbox.account(&setup.data_dir, address, &settings.payment);
+        }
+        let gateways = Gateways::open(&settings, &clock).context("the payment gateways cannot be used")?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or_cores = |wanted: usize| if wanted == 0 { cores } else { wanted };
         let arbiters: Vec<Arbiter> = (0..or_cores(settings.actors.arbiters)).map(|_| Arbiter::new()).collect();
@@ -147,21 +162,20 @@ impl App {
             .context("cannot start the actor host")?;
         let tokens = Tokens::new(&key, &settings.auth);
         let (nodes, started_at_ms) = (back_ends.surroundings.nodes.clone(), clock.now_ms());
-        let shop = Shop::open(Foundations { settings: settings.clone(), db, back_ends, clock, host });
+        let shop = Shop::open(Foundations { settings: settings.clone(), db, back_ends, gateways, clock, host });
         let state = AppState::new(shop, tokens, metrics).map_err(|error| anyhow::anyhow!("{error}"))?;
         let state = web::Data::new(state);
         let factory = state.clone();
         let drain_grace = Duration::from_millis(settings.http.drain_grace_ms);
         let shutdown_timeout = Duration::from_millis(settings.http.shutdown_timeout_ms);
-        let (host, port) = (settings.http.host.as_str(), settings.http.port);
-        let bound = HttpServer::new(move || server::app(factory.clone()))
+        let mounted = sandbox.as_ref().map(|mounted| mounted.sandbox.clone());
+        let bound = HttpServer::new(move || server::app(factory.clone(), mounted.clone()))
             .workers(or_cores(settings.http.workers))
             .max_connections(settings.http.connections_per_worker_max)
             .shutdown_timeout(shutdown_timeout.as_secs().max(1))
             .disable_signals()
-            .bind((host, port))
-            .with_context(|| format!("cannot listen on {host}:{port}"))?;
-        let address = *bound.addrs().first().context("bound to no address")?;
+            .listen(listener)
+            .context("cannot serve on the port that was taken")?;
         let NodeSettings { name, slot } = settings.node.clone();
         nodes.enter(NodeInfo { name, slot, address: address.to_string(), started_at_ms }).await?;
         // Lock, port and slot are ours: from here on this process is a node of the shop.
@@ -170,7 +184,7 @@ impl App {
         let running = bound.run();
         let handle = running.handle();
         let server = actix_rt::spawn(running);
-        Ok(Self { _lock: lock, state, address, handle, server, arbiters, drain_grace, shutdown_timeout })
+        Ok(Self { _lock: lock, sandbox, state, address, handle, server, arbiters, drain_grace, shutdown_timeout })
     }
 
     /// Where it listens.
@@ -194,6 +208,9 @@ impl App {
         self.handle.stop(true).await;
         if let Ok(Err(error)) = self.server.await {
             tracing::warn!(%error, "HTTP server ended with an error");
+        }
+        if let Some(sandbox) = self.sandbox {
+            sandbox.close().await;
         }
         shop.close(self.shutdown_timeout).await;
         for arbiter in self.arbiters {

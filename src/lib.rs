@@ -12,6 +12,7 @@ pub mod redis_link;
 pub mod trace_context;
 
 pub mod messaging;
+pub mod payment;
 pub mod persistence;
 
 pub mod actors;

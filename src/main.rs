@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use rushmall::app::{self, ServeOptions};
-use rushmall::config::Environment;
-use rushmall::ops::cli::{AdminCommand, Cli, Command, ConfigCommand, ServeArgs};
-use rushmall::ops::{OpsError, admin, check_report, drill, healthcheck, seed, settings};
+use rushmall::clock::Clock;
+use rushmall::config::{Environment, Settings};
+use rushmall::ops::cli::{AdminCommand, Cli, Command, ConfigCommand, SandboxPayArgs, ServeArgs};
+use rushmall::ops::{OpsError, admin, check_report, drill, healthcheck, output, seed, settings};
+use rushmall::payment::sandbox;
 use rushmall::telemetry::Telemetry;
 
 #[global_allocator]
@@ -62,7 +64,27 @@ async fn run_short(command: Command) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Show(args)) => settings::show(&args)?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
         Command::Check(args) => check_report::run(&args).await?,
+        Command::SandboxPay(args) => sandbox_pay(args).await?,
         Command::Serve(_) | Command::Drill(_) => {} // they bring their own runtime
     }
     Ok(())
+}
+
+async fn sandbox_pay(args: SandboxPayArgs) -> anyhow::Result<()> {
+    let telemetry = Telemetry::start(&Settings::default().telemetry, "sandbox-pay")?;
+    let merchant_dir = args.data_dir.join("merchant");
+    let options = sandbox::Options {
+        data_dir: args.data_dir,
+        public_url: args.public_url.unwrap_or_default(),
+        time_scale: args.time_scale,
+        control_token: args.control_token.filter(|token| !token.is_empty()),
+        clock: Clock::default(),
+    };
+    let server = sandbox::Server::open(&args.host, args.port, options).await?;
+    output::line(format!("merchant: {}", merchant_dir.join("merchant.json").display()));
+    output::line(format!("control page: http://{}/control", server.address));
+    output::line(format!("the sandbox gateway is open at http://{}", server.address));
+    let outcome = server.run().await;
+    telemetry.shutdown().await;
+    Ok(outcome?)
 }

@@ -13,10 +13,9 @@ const GROUND: &[&str] =
 fn allowed(floor: &str) -> Option<&'static [&'static str]> {
     match floor {
         "assets" | "clock" | "random" | "failpoint" | "passwords" | "trace_context" | "config" | "domain" => Some(&[]),
-        "redis_link" | "persistence" | "messaging" | "telemetry" => Some(&["config"]),
-        "actors" => Some(&["config", "persistence", "messaging"]),
-        "http" => Some(&["config", "persistence", "messaging", "actors", "telemetry"]),
-        "ops" => Some(&["config", "persistence", "messaging", "actors", "telemetry"]),
+        "redis_link" | "persistence" | "messaging" | "payment" | "telemetry" => Some(&["config"]),
+        "actors" => Some(&["config", "persistence", "messaging", "payment"]),
+        "http" | "ops" => Some(&["config", "persistence", "messaging", "payment", "actors", "telemetry"]),
         _ => None, // app, main, lib see everything
     }
 }

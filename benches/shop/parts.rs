@@ -17,6 +17,7 @@ use rushmall::config::{DatabaseSettings, RedisSettings, Settings};
 use rushmall::domain::sale::{SaleTerms, SaleWindow};
 use rushmall::domain::{BuyerId, Money, Pool, ProductId, Quantity, SaleId};
 use rushmall::messaging::OrderQueue;
+use rushmall::payment::setup::Gateways;
 use rushmall::persistence::ledger::{PoolState, Rebuild};
 use rushmall::persistence::products::{self, NewProduct, STATUS_ON_SHELF};
 use rushmall::persistence::{Db, RedisLedger, StockLedger};
@@ -97,7 +98,7 @@ pub async fn reservation_core(rig: &Rig, seconds: f64) -> anyhow::Result<f64> {
     let host = Host::start(vec![arbiter.handle()], clock.clone())?;
     let embedded = back_ends::embedded(&settings, &db, &clock);
     let back_ends = rushmall::actors::shop::BackEnds { ledger: Arc::clone(&ledger), ..embedded };
-    let shop = Shop::open(Foundations { settings, db, back_ends, clock, host });
+    let shop = Shop::open(Foundations { settings, db, back_ends, gateways: Gateways::default(), clock, host });
     let emptying = actix::spawn(empty(Arc::clone(&shop.queue)));
     let mut buyers = (1..).map(BuyerId);
     let mut claim = || {

@@ -17,6 +17,7 @@ pub mod listener;
 mod order_effects;
 pub mod order_saga;
 pub mod order_writer;
+pub mod payments;
 pub mod peers;
 pub mod relay;
 pub mod session;

@@ -1,17 +1,16 @@
-//! What an order owes to the world outside its journal, done by the order's saga actor.
+//! What an order owes to the ledger of units, done by the order's saga actor. What it owes to gateways is done by the
+//! payment desk (payments/effects.rs), outside of the actor.
 //!
 //! | effect | idempotent by | its result comes back as |
 //! |---|---|---|
 //! | give units back to the ledger | order number | nothing |
 //! | look for units for a late payment | order number | `ConfirmStockRetaken` or `ConfirmStockGone` |
-//! | close a payment attempt | payment number | `ConfirmAttemptClosed` |
-//! | return money | refund number | `ReportRefund` |
 //!
 //! An effect leaves its table only after its result is committed; a crash in between repeats it.
 
 use super::order_saga::{SagaDeps, SagaRejection};
 use crate::domain::OrderNo;
-use crate::domain::order::{Command, Effect, Order, RefundState, UnitsState};
+use crate::domain::order::{Command, Effect, Order, UnitsState};
 use crate::failpoint;
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::journal::LoadedOrder;
@@ -29,9 +28,7 @@ impl SagaDeps {
             Effect::ReleaseStock => self.release_first_ticket(loaded.order.order_no).await?,
             Effect::ReleaseRetakenStock => self.release_stock(&loaded.order).await?,
             Effect::RetakeStock => Some(self.retake_stock(&loaded.order).await?),
-            // Simulated payment captures at once and never leaves an attempt open: there is no gateway to ask.
-            Effect::ClosePayment { attempt } => Some(Command::ConfirmAttemptClosed { attempt }),
-            Effect::SendRefund { refund } => Some(Command::ReportRefund { refund, state: RefundState::Succeeded }),
+            Effect::WatchPayment { .. } | Effect::ClosePayment { .. } | Effect::SendRefund { .. } => return Ok(loaded),
         };
         failpoint::reach("effect.run.after");
         let loaded = match result {

@@ -21,6 +21,7 @@ use super::kit::{AnyDirectory, Directory, Host, KindLimits, Kinds};
 use super::listener::Listener;
 use super::order_saga::{OrderSagaActor, SagaDeps};
 use super::order_writer::{OrderWriterActor, WriterDeps};
+use super::payments::PaymentDesk;
 use super::peers::{NodeAnswer, NodeMessage, Peers};
 use super::relay::{Relay, RelayBell};
 use super::session::{SessionActor, SessionDeps};
@@ -29,6 +30,7 @@ use crate::clock::{self, Clock};
 use crate::config::Settings;
 use crate::messaging::one_node::OneNode;
 use crate::messaging::{Broadcast, Hearing, Nodes, OrderQueue};
+use crate::payment::setup::Gateways;
 use crate::persistence::access::AccessReads;
 use crate::persistence::ledger::StockLedger;
 use crate::persistence::limits::SharedClicks;
@@ -97,6 +99,8 @@ pub struct Foundations {
     pub db: Db,
     /// What stands behind the ports.
     pub back_ends: BackEnds,
+    /// Where buyers pay.
+    pub gateways: Gateways,
     /// Time.
     pub clock: Clock,
     /// Arbiters and watch of the actors.
@@ -125,6 +129,8 @@ pub struct Shop {
     pub inventory: Directory<InventoryActor>,
     /// One actor per active order.
     pub orders: Directory<OrderSagaActor>,
+    /// What is between orders and gateways.
+    pub desk: PaymentDesk,
     /// The order writer.
     pub writer: Directory<OrderWriterActor>,
     /// Ordinary orders and checkouts.
@@ -169,7 +175,7 @@ impl Shop {
     /// an actix system.
     #[must_use]
     pub fn open(foundations: Foundations) -> Arc<Self> {
-        let Foundations { settings, db, back_ends, clock, host } = foundations;
+        let Foundations { settings, db, back_ends, gateways, clock, host } = foundations;
         let BackEnds { ledger, queue, announcer, carts, limiter, shared_clicks, surroundings } = back_ends;
         let Surroundings { broadcast, hearing, nodes, redis } = surroundings;
         let (peers, gaps) = (Peers::new(broadcast, nodes), Gaps::default());
@@ -186,6 +192,7 @@ impl Shop {
         kinds.register(&writer);
         kinds.register(&orders);
         kinds.register(&sessions);
+        let desk = common.desk(gateways, &orders);
         let checkout = common.checkout(&carts, &inventory, &writer);
         let numbers = Arc::new(OrderNumbers::new(clock.clone(), settings.node.slot));
         let listener = Listener::new(sessions.clone(), inventory.clone(), kinds.clone(), gaps.clone(), peers.clone());
@@ -201,6 +208,7 @@ impl Shop {
             sessions,
             inventory,
             orders,
+            desk,
             writer,
             checkout,
             queue,
@@ -254,6 +262,7 @@ impl Shop {
             db: self.db.clone(),
             ledger: Arc::clone(&self.ledger),
             carts: Arc::clone(&self.carts),
+            desk: self.desk.clone(),
             orders: self.orders.clone(),
             inventory: self.inventory.clone(),
             peers: self.peers.clone(),
@@ -277,6 +286,8 @@ impl Shop {
             supervise("sweep_tickets", stop.clone(), move || tickets.clone().sweep_tickets(stop_tickets.clone())),
             supervise("keep_house", stop.clone(), move || rows.clone().keep_house(stop_rows.clone())),
         ];
+        let (desk, stop_inbox) = (self.desk.clone(), stop.clone());
+        sweeps.push(supervise("inbox", stop.clone(), move || desk.clone().work_off(stop_inbox.clone())));
         if let Some(clicks) = self.shared_clicks.clone() {
             let (sessions, stop_clicks) = (self.sessions.clone(), stop.clone());
             sweeps.push(supervise("share_clicks", stop, move || {
@@ -394,6 +405,11 @@ impl Common<'_> {
     fn saga(&self) -> SagaDeps {
         let (db, ledger) = (self.db.clone(), Arc::clone(self.ledger));
         SagaDeps { db, ledger, bell: self.bell.clone(), clock: self.clock.clone() }
+    }
+
+    fn desk(&self, gateways: Gateways, orders: &Directory<OrderSagaActor>) -> PaymentDesk {
+        let (db, clock, slot) = (self.db.clone(), self.clock.clone(), self.settings.node.slot);
+        PaymentDesk::new(gateways, orders.clone(), db, clock, slot)
     }
 
     fn session(

@@ -16,6 +16,7 @@ use super::inventory::{InventoryActor, MoveStock, RefreshInventory};
 use super::kit::Directory;
 use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
 use super::order_writer::{self, OrderWriterActor};
+use super::payments::{PaymentDesk, Progress};
 use super::peers::{NodeMessage, Peers};
 use crate::clock::Clock;
 use crate::config::OrderSettings;
@@ -26,7 +27,7 @@ use crate::messaging::{OrderQueue, QueueError};
 use crate::persistence::effects::{self, OwedEffect};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::stock_moves::{self, StockPlan};
-use crate::persistence::{CartStore, Db, Lease, StoreError, idempotency, orders, sales, sessions};
+use crate::persistence::{CartStore, Db, Lease, StoreError, idempotency, journal, notices, orders, sales, sessions};
 use crate::random::OrderNumbers;
 
 /// Orders driven at the same time.
@@ -64,6 +65,8 @@ pub struct SweepDeps {
     pub ledger: Arc<dyn StockLedger>,
     /// Carts.
     pub carts: Arc<dyn CartStore>,
+    /// For what is owed to gateways.
+    pub desk: PaymentDesk,
     /// Order sagas.
     pub orders: Directory<OrderSagaActor>,
     /// Inventory actors, told when a move of their units was resumed.
@@ -159,6 +162,7 @@ impl SweepDeps {
             idempotency::purge(&self.db, now_ms).await?;
             sessions::purge(&self.db, now_ms).await?;
             stock_moves::purge(&self.db, now_ms).await?;
+            notices::purge(&self.db, now_ms).await?;
             self.return_units_of_sales(now_ms).await?;
             stop.sleep(HOUSE_KEEPING_EVERY).await;
         }
@@ -196,17 +200,35 @@ impl SweepDeps {
     }
 
     async fn run_effect(&self, owed: &OwedEffect) -> Result<(), StoreError> {
-        let error = match self.orders.ask(&owed.key.order_no, RunEffect { owed: owed.clone() }, ASK_TIMEOUT).await {
-            Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
+        let ran =
+            if PaymentDesk::owes(&owed.effect) { self.ask_gateway(owed).await } else { self.ask_order(owed).await };
+        let Err(error) = ran else { return Ok(()) };
         tracing::warn!(order_no = %owed.key.order_no, kind = owed.effect.kind(), attempts = owed.attempts, error, "effect failed");
         if owed.attempts == EFFECT_ATTEMPTS_BEFORE_REVIEW {
             self.ask_human(owed.key.order_no).await;
         }
         let pause_ms = EFFECT_PAUSE_FIRST_MS.saturating_mul(1 << owed.attempts.min(20)).min(EFFECT_PAUSE_MAX_MS);
         effects::failed(&self.db, owed.key, &error, self.clock.now_ms() + pause_ms).await
+    }
+
+    async fn ask_order(&self, owed: &OwedEffect) -> Result<(), String> {
+        match self.orders.ask(&owed.key.order_no, RunEffect { owed: owed.clone() }, ASK_TIMEOUT).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A gateway is asked here and not in the order's actor, which could do nothing else while it waits.
+    async fn ask_gateway(&self, owed: &OwedEffect) -> Result<(), String> {
+        let told = |error: StoreError| error.to_string();
+        let Some(loaded) = journal::load(&self.db, owed.key.order_no).await.map_err(told)? else {
+            return Err("no such order".to_owned());
+        };
+        match self.desk.run_effect(&loaded.order, owed).await.map_err(|error| error.to_string())? {
+            Progress::Done => effects::done(&self.db, owed.key).await.map_err(told),
+            Progress::Again { due_ms } => effects::postponed(&self.db, owed.key, due_ms).await.map_err(told),
+        }
     }
 
     async fn ask_human(&self, order_no: OrderNo) {

@@ -37,6 +37,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 const YEAR_MS: i64 = 366 * DAY_MS;
 /// No wait inside the server is longer than this.
 const WAIT_MS_MAX: i64 = 3_600_000;
+const HTTP: &[&str] = &["http", "https"];
 
 /// Every leaf of the settings in the order of the sections.
 pub(super) const KEYS: &[(&str, Accepts)] = &[
@@ -99,6 +100,45 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("actors.idle_after_ms", Whole(10, YEAR_MS)),
     ("actors.ask_timeout_ms", Whole(10, WAIT_MS_MAX)),
     ("payment.simulated", Switch),
+    ("payment.sandbox", Switch),
+    ("payment.notify_base_url", Url(HTTP)),
+    ("payment.connect_timeout_ms", Whole(10, WAIT_MS_MAX)),
+    ("payment.request_timeout_ms", Whole(10, WAIT_MS_MAX)),
+    ("payment.bill_timeout_ms", Whole(10, WAIT_MS_MAX)),
+    ("payment.in_flight_max", Whole(1, 100_000)),
+    ("payment.breaker_failures_max", Whole(1, 1_000_000)),
+    ("payment.breaker_pause_ms", Whole(1, WAIT_MS_MAX)),
+    ("payment.certificate_refresh_ms", Whole(60_000, DAY_MS)),
+    ("payment.wechat_v3.enabled", Switch),
+    ("payment.wechat_v3.base_url", Url(HTTP)),
+    ("payment.wechat_v3.mchid", Text),
+    ("payment.wechat_v3.appid", Text),
+    ("payment.wechat_v3.serial", Text),
+    ("payment.wechat_v3.private_key", Text),
+    ("payment.wechat_v3.private_key_file", Text),
+    ("payment.wechat_v3.api_v3_key", Text),
+    ("payment.wechat_v3.api_v3_key_file", Text),
+    ("payment.wechat_v3.public_key_id", Text),
+    ("payment.wechat_v3.public_key_file", Text),
+    ("payment.wechat_v3.fetch_certificates", Switch),
+    ("payment.wechat_v2.enabled", Switch),
+    ("payment.wechat_v2.base_url", Url(HTTP)),
+    ("payment.wechat_v2.mchid", Text),
+    ("payment.wechat_v2.appid", Text),
+    ("payment.wechat_v2.api_key", Text),
+    ("payment.wechat_v2.api_key_file", Text),
+    ("payment.wechat_v2.sign_type", OneOf(&["md5", "hmac-sha256"])),
+    ("payment.wechat_v2.identity_file", Text),
+    ("payment.alipay.enabled", Switch),
+    ("payment.alipay.gateway_url", Url(HTTP)),
+    ("payment.alipay.app_id", Text),
+    ("payment.alipay.seller_id", Text),
+    ("payment.alipay.private_key", Text),
+    ("payment.alipay.private_key_file", Text),
+    ("payment.alipay.public_key_file", Text),
+    ("payment.alipay.app_certificate_file", Text),
+    ("payment.alipay.alipay_certificate_file", Text),
+    ("payment.alipay.root_certificates_file", Text),
     ("feed.sockets_per_user_max", Whole(1, 10_000)),
     ("feed.frames_queued_max", Whole(1, 1_000_000)),
     ("feed.frame_bytes_max", Whole(128, 16 << 20)),
@@ -107,7 +147,7 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("feed.tickets_max", Whole(1, 100_000_000)),
     ("telemetry.log", LogFilter),
     ("telemetry.log_format", OneOf(&["pretty", "json"])),
-    ("telemetry.otlp_endpoint", Url(&["http", "https"])),
+    ("telemetry.otlp_endpoint", Url(HTTP)),
     ("features.rehearsal", Switch),
 ];
 

@@ -261,6 +261,9 @@ fn cross_check(settings: &Settings, provenance: &Provenance) -> Vec<Problem> {
         let got = settings.limits.seckill_burst.to_string();
         refuse("limits.seckill_burst", got, "at least limits.seckill_per_second");
     }
+    for (key, got, expected) in settings.payment.lacks(production) {
+        refuse(key, got.to_owned(), expected);
+    }
     problems
 }
 

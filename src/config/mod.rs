@@ -6,6 +6,7 @@
 
 mod keys;
 mod load;
+mod payment;
 mod show;
 
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use load::{Loaded, Origin, Problem, Problems, Provenance, Sources, load};
+pub use payment::{AlipaySettings, PaymentSettings, Secret, V2SignType, WechatV2Settings, WechatV3Settings};
 pub use show::{Row, rows};
 
 /// All settings.
@@ -352,14 +354,6 @@ impl Default for ActorSettings {
     }
 }
 
-/// Money.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PaymentSettings {
-    /// Simulated payment (captured at once, no money moves). Unset: on outside production.
-    pub simulated: Option<bool>,
-}
-
 /// WebSocket pushes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -438,6 +432,13 @@ impl Settings {
     #[must_use]
     pub fn simulated_payment(&self) -> bool {
         self.payment.simulated.unwrap_or(self.environment != Environment::Production)
+    }
+
+    /// True if the sandbox gateway is mounted and used.
+    #[must_use]
+    pub fn sandbox_payment(&self) -> bool {
+        let is_alone = !self.is_cluster() && self.environment != Environment::Production;
+        self.payment.sandbox.unwrap_or(is_alone && !self.payment.has_gateway())
     }
 
     /// True if the drill's endpoints are offered.

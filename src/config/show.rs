@@ -30,7 +30,14 @@ pub fn rows(loaded: &Loaded) -> Vec<Row> {
 
 /// Keys whose values are never shown.
 pub(super) fn is_secret(key: &str) -> bool {
-    key == "auth.jwt_secret"
+    const SECRETS: [&str; 5] = [
+        "auth.jwt_secret",
+        "payment.wechat_v3.private_key",
+        "payment.wechat_v3.api_v3_key",
+        "payment.wechat_v2.api_key",
+        "payment.alipay.private_key",
+    ];
+    SECRETS.contains(&key)
 }
 
 fn shown(key: &str, value: &serde_json::Value) -> String {

@@ -24,7 +24,7 @@ use crate::actors::inventory::ReserveUnits;
 use crate::actors::order_saga::Party;
 use crate::domain::codes::Code;
 use crate::domain::money::FEN_MAX;
-use crate::domain::order::{CancelReason, Command, OrderStatus};
+use crate::domain::order::{CancelReason, Command, OrderStatus, RefundAsker};
 use crate::domain::stock::Claim;
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
 use crate::persistence::orders::{self, OrderFilter, Slice};
@@ -156,7 +156,12 @@ async fn meant(
             };
             (
                 Wish::Refund,
-                Command::RequestRefund { amount, reason: wanted.reason.clone(), request: number.to_string() },
+                Command::RequestRefund {
+                    by: RefundAsker::Administrator,
+                    amount,
+                    reason: wanted.reason.clone(),
+                    request: number.to_string(),
+                },
             )
         }
         _ => return Err(Code::NOT_FOUND.into()),

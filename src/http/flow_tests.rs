@@ -46,7 +46,7 @@ impl Shop {
 
     async fn send(&self, request: TestRequest, token: &str) -> (u16, Value) {
         let request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
-        let app = init_service(app(self.state.clone())).await;
+        let app = init_service(app(self.state.clone(), None)).await;
         let response = match try_call_service(&app, request.to_request()).await {
             Ok(response) => response.into_parts().1,
             Err(error) => error.error_response(),
@@ -203,7 +203,7 @@ async fn a_socket_tells_what_happens_and_what_was_missed() {
     let li = shop.token("li", Role::User).await;
     let product = shop.product(&admin, 5).await;
     let state = shop.state.clone();
-    let server = actix_web::HttpServer::new(move || app(state.clone())).workers(1).disable_signals();
+    let server = actix_web::HttpServer::new(move || app(state.clone(), None)).workers(1).disable_signals();
     let server = server.bind(("127.0.0.1", 0)).unwrap();
     let address = server.addrs()[0];
     let running = server.run();

@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    addresses, admin, admin_actors, admin_messages, admin_orders, carts, categories, health, orders, photos, products,
-    rehearsal, sales, seckill, sessions, users, ws,
+    addresses, admin, admin_actors, admin_messages, admin_orders, carts, categories, health, notify, orders, payments,
+    photos, products, rehearsal, sales, seckill, sessions, users, ws,
 };
 
 /// `/openapi.json`.
@@ -26,6 +26,13 @@ use super::{
         orders::cancel_order,
         orders::confirm_order,
         orders::ship_order,
+        payments::unified_order,
+        payments::query_payment,
+        payments::close_payment,
+        payments::refund_payment,
+        notify::wechat_v2,
+        notify::wechat_v3,
+        notify::alipay,
         seckill::list_sales,
         seckill::buy,
         seckill::buy_result,

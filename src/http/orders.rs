@@ -12,13 +12,14 @@ use super::idempotent::{Turn, lines_decided, once, once_for, unless_undecided};
 use super::order_json::{OrderDetail, OrderJson};
 use super::order_reads::{self, Viewer};
 use super::pages::{PageOf, PageQuery};
+use super::payments::open_charge;
 use super::problem::Problem;
 use super::refusals::{Wish, of_saga};
 use super::state::AppState;
 use crate::actors::checkout::{OrderLine, OrderRequest};
 use crate::actors::order_saga::{DriveOrder, Party};
 use crate::domain::codes::Code;
-use crate::domain::order::{CancelReason, Command, OrderStatus, PayChannel};
+use crate::domain::order::{CancelReason, Command, OrderStatus, PayChannel, TradeType};
 use crate::domain::stock::{AddressSnapshot, OrderDetails};
 use crate::domain::{BuyerId, OrderNo, ProductId, Quantity};
 use crate::persistence::carts::{CartLine, CartOwner};
@@ -283,10 +284,12 @@ pub async fn order_detail(
     ok(order_reads::detail(&state, caller.viewer(), order_no, lang).await?)
 }
 
-/// Pays; where payment is simulated the order is paid at once, whatever the method.
+/// Pays. Where payment is simulated the order is paid at once, whatever the method, as old clients expect; else a charge is
+/// opened at the method's gateway.
 #[utoipa::path(post, path = "/api/order/{order_no}/pay", tag = "order", security(("bearer" = [])),
     params(("order_no" = String, Path)), request_body = PayOrder,
-    responses((status = 200, body = EnvelopeOf<OrderJson>)))]
+    responses((status = 200, description = "the paid order, or what `/api/pay/{channel}/unified-order` answers",
+        body = EnvelopeOf<OrderJson>)))]
 pub async fn pay_order(
     state: web::Data<AppState>,
     caller: Caller,
@@ -296,6 +299,12 @@ pub async fn pay_order(
     Params(wanted): Params<PayOrder>,
 ) -> Result<HttpResponse, ApiError> {
     let order_no: OrderNo = from_path(&path, Code::ORDER_NOT_FOUND)?;
+    if !state.settings.simulated_payment() && state.shop.desk.notify_url(wanted.pay_type).is_some() {
+        return once(&request, &state, caller.buyer, 0, async |_: Turn| {
+            open_charge(&state, &request, caller.buyer, order_no, (wanted.pay_type, TradeType::default())).await
+        })
+        .await;
+    }
     once(&request, &state, caller.buyer, 0, async |turn: Turn| {
         if !state.settings.simulated_payment() {
             return Err(Code::PAYMENT_CHANNEL.into());

@@ -44,7 +44,7 @@ mod tests {
     #[actix_rt::test]
     async fn drawings_are_served_and_nothing_else() {
         let (state, _dir) = for_tests().await;
-        let app = init_service(app(actix_web::web::Data::new(state))).await;
+        let app = init_service(app(actix_web::web::Data::new(state), None)).await;
         let drawn = call_service(&app, TestRequest::get().uri("/photos/phone.svg").to_request()).await;
         assert_eq!(drawn.status(), 200);
         assert_eq!(drawn.headers().get("content-type").unwrap(), "image/svg+xml");

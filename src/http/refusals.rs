@@ -6,10 +6,12 @@ use crate::actors::checkout::OrderRejection;
 use crate::actors::inventory::{MoveStockError, ReserveRefusal};
 use crate::actors::kit::AskError;
 use crate::actors::order_saga::SagaRejection;
+use crate::actors::payments::PayRefusal;
 use crate::actors::session::{BuyRejection, SessionRejection};
 use crate::domain::codes::Code;
 use crate::domain::order::{OrderStatus, Rejection};
 use crate::domain::stock::ClaimRejection;
+use crate::payment::{Action, PaymentError};
 use crate::persistence::sales::SaleRefusal;
 use crate::persistence::stock_moves::MoveRefusal;
 
@@ -131,6 +133,35 @@ pub fn of_saga(wish: Wish, rejection: SagaRejection) -> ApiError {
         SagaRejection::Rule(rejection) => of_rule(wish, rejection),
         SagaRejection::Contended => Code::UNAVAILABLE.into(),
         SagaRejection::Store(error) => error.into(),
+    }
+}
+
+/// The payment desk's refusal of `wish`.
+#[must_use]
+pub fn of_payment(wish: Wish, refusal: PayRefusal) -> ApiError {
+    match refusal {
+        PayRefusal::NoGateway => Code::PAYMENT_CHANNEL.into(),
+        PayRefusal::Saga(rejection) => of_saga(wish, rejection),
+        PayRefusal::NotNow(error) => error.into(),
+        PayRefusal::Store(error) => error.into(),
+        PayRefusal::Gateway(error) => of_gateway(&error),
+    }
+}
+
+/// What may help the buyer: to wait, to ask what became of it, or nothing.
+fn of_gateway(error: &PaymentError) -> ApiError {
+    match (error, error.action()) {
+        (PaymentError::HeldBack { retry_after_ms }, _) => {
+            ApiError::from(Code::UNAVAILABLE).retry_after_ms(*retry_after_ms)
+        }
+        (_, Action::Ask) => ApiError::from(Code::PAYMENT_TIMEOUT).retry_after_ms(RETRY_AFTER_DEATH_MS),
+        (_, Action::BackOff) => ApiError::from(Code::UNAVAILABLE).retry_after_ms(RETRY_AFTER_DEATH_MS),
+        (_, Action::AlreadyPaid) => Code::ORDER_ALREADY_PAID.into(),
+        (_, Action::NotFound) => Code::PAYMENT_NOT_FOUND.into(),
+        (PaymentError::Unacceptable(what), _) => ApiError::from(Code::PAYMENT_PARAMETER).with("reason", *what),
+        (_, Action::Closed | Action::Permanent | Action::ShortOfFunds | Action::Configuration) => {
+            Code::PAYMENT_CREATE.into()
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::route_table::RouteTable;
 use super::{
-    addresses, admin, admin_actors, admin_messages, admin_orders, carts, categories, health, orders, photos, products,
-    rehearsal, sales, seckill, sessions, users, ws,
+    addresses, admin, admin_actors, admin_messages, admin_orders, carts, categories, health, notify, orders, payments,
+    photos, products, rehearsal, sales, seckill, sessions, users, ws,
 };
 
 /// Every route of the server but the documentation's own.
@@ -68,6 +68,13 @@ fn buying(routes: &mut RouteTable) {
     routes.post("/api/order/{order_no}/pay", orders::pay_order); // u
     routes.post("/api/order/{order_no}/cancel", orders::cancel_order); // u
     routes.post("/api/order/{order_no}/confirm", orders::confirm_order); // u
+    routes.post("/api/pay/{channel}/unified-order", payments::unified_order); // u
+    routes.get("/api/pay/{channel}/query", payments::query_payment); // u
+    routes.post("/api/pay/{channel}/close", payments::close_payment); // u
+    routes.post("/api/pay/{channel}/refund", payments::refund_payment); // u
+    routes.post("/api/pay/wechat/notify", notify::wechat_v2); // gateway
+    routes.post("/api/pay/wechat/v3/notify", notify::wechat_v3); // gateway
+    routes.post("/api/pay/alipay/notify", notify::alipay); // gateway
     routes.get("/api/seckill", seckill::list_sales); // -
     routes.post("/api/seckill", seckill::buy); // u
     routes.get("/api/seckill/result/{order_no}", seckill::buy_result); // u

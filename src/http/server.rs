@@ -17,14 +17,28 @@ use super::state::AppState;
 use super::trace::TimeLimit;
 use super::{headers, trace};
 use crate::domain::codes::Code;
+use crate::payment::sandbox::{self, Sandbox};
+
+/// Where the sandbox gateway is mounted, if it is.
+pub const SANDBOX: &str = "/sandbox";
 
 /// One worker's application.
 pub fn app(
     state: web::Data<AppState>,
+    sandbox: Option<web::Data<Sandbox>>,
 ) -> App<
     impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
 > {
-    App::new().configure(|config| configure(config, state)).wrap(from_fn(headers::add)).wrap(from_fn(trace::root))
+    let mount = |config: &mut web::ServiceConfig| {
+        if let Some(sandbox) = sandbox {
+            config.service(sandbox::scope(SANDBOX, sandbox));
+        }
+    };
+    App::new()
+        .configure(mount)
+        .configure(|config| configure(config, state))
+        .wrap(from_fn(headers::add))
+        .wrap(from_fn(trace::root))
 }
 
 /// Data, limits and routes; without the middleware.
@@ -56,7 +70,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_bare_server_answers_its_operators() {
         let (state, _dir) = for_tests().await;
-        let app = init_service(app(web::Data::new(state))).await;
+        let app = init_service(app(web::Data::new(state), None)).await;
         for path in ["/health", "/ready", "/version", "/metrics", "/swagger/", "/openapi.json"] {
             let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
             assert_eq!(response.status(), 200, "{path}");
@@ -69,7 +83,7 @@ mod tests {
     #[actix_rt::test]
     async fn head_is_answered_where_get_is() {
         let (state, _dir) = for_tests().await;
-        let app = init_service(app(web::Data::new(state))).await;
+        let app = init_service(app(web::Data::new(state), None)).await;
         let request = TestRequest::default().method(actix_web::http::Method::HEAD).uri("/version");
         assert_eq!(call_service(&app, request.to_request()).await.status(), 200);
     }
@@ -77,7 +91,7 @@ mod tests {
     #[actix_rt::test]
     async fn unknown_paths_and_wrong_methods_are_envelopes() {
         let (state, _dir) = for_tests().await;
-        let app = init_service(app(web::Data::new(state))).await;
+        let app = init_service(app(web::Data::new(state), None)).await;
         let missing = call_service(&app, TestRequest::get().uri("/api/nowhere").to_request()).await;
         assert_eq!(missing.status(), 404);
         assert_eq!(read_body_json::<Value, _>(missing).await["code"], 404);
@@ -91,7 +105,7 @@ mod tests {
     async fn other_origins_may_read_what_the_settings_allow() {
         let (mut state, _dir) = for_tests().await;
         state.settings.http.allowed_origins = vec!["https://shop.example".to_owned()];
-        let app = init_service(app(web::Data::new(state))).await;
+        let app = init_service(app(web::Data::new(state), None)).await;
         // refusals as well: a browser shows its page none that it may not read
         for path in ["/version", "/nowhere", "/api/order", "/api/product/x"] {
             for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false)] {
@@ -108,7 +122,7 @@ mod tests {
         state.settings.http.allowed_origins = vec!["https://shop.example".to_owned()];
         state.settings.http.request_timeout_ms = 20;
         let endless = web::get().to(std::future::pending::<&'static str>);
-        let app = init_service(app(web::Data::new(state)).route("/endless", endless)).await;
+        let app = init_service(app(web::Data::new(state), None).route("/endless", endless)).await;
         let request = TestRequest::get().uri("/endless").insert_header((ORIGIN, "https://shop.example"));
         let response = match try_call_service(&app, request.to_request()).await {
             Ok(response) => response.into_parts().1,

@@ -133,7 +133,8 @@ mod tests {
         let (carts, limiter) = (Arc::new(SqlCarts::new(db.clone())), Arc::new(MemoryLimiter::new(clock.clone())));
         let surroundings = Surroundings::alone();
         let back_ends = BackEnds { ledger, queue, announcer: None, carts, limiter, shared_clicks: None, surroundings };
-        let shop = Shop::open(Foundations { settings, db, back_ends, clock, host });
+        let gateways = crate::payment::setup::Gateways::default();
+        let shop = Shop::open(Foundations { settings, db, back_ends, gateways, clock, host });
         shop.start_loops().await;
         (AppState::new(shop, tokens, None).unwrap(), dir)
     }

@@ -47,7 +47,7 @@ impl Answer {
 pub(crate) async fn shop() -> Shop {
     let (state, dir) = for_tests().await;
     let state = Data::new(state);
-    let service = Rc::new(init_service(server::app(state.clone())).await);
+    let service = Rc::new(init_service(server::app(state.clone(), None)).await);
     let serve = Box::new(move |request: TestRequest| -> LocalBoxFuture<'static, ServiceResponse<BoxBody>> {
         let service = Rc::clone(&service);
         Box::pin(async move { call_service(&*service, request.to_request()).await })

@@ -49,6 +49,11 @@ pub enum Command {
     /// instants whether or not the shop keeps up (latency counts from the planned instant), pays and cancels a
     /// share, waits for the dust to settle, and compares. Exit code 1 if a unit was oversold, lost or unaccounted.
     Drill(DrillArgs),
+    /// Run the sandbox gateway: WeChat Pay v3 and v2 and Alipay to develop against, with real signatures
+    ///
+    /// Makes merchant and platform keys at the first start; merchant/merchant.json under the data directory names all
+    /// that an SDK needs. The control page is at /control. docs/SANDBOX.md describes it at length.
+    SandboxPay(SandboxPayArgs),
 }
 
 /// Where this node's files and settings are.
@@ -134,6 +139,29 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// Flags of `sandbox-pay`.
+#[derive(Clone, Debug, Args)]
+pub struct SandboxPayArgs {
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, short, value_name = "PORT", default_value_t = 9090)]
+    pub port: u16,
+    /// Directory of its books, keys and merchant.json; made if missing
+    #[arg(long, value_name = "DIR", env = "RUSHMALL_SANDBOX_DATA_DIR", default_value = "./sandbox")]
+    pub data_dir: PathBuf,
+    /// Retry notifications and process refunds so many times faster than the providers do
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub time_scale: u32,
+    /// How merchants and buyers reach it [default: the address it listens on]
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Opens the control page and API to other machines that show this token; without it only this machine gets in
+    #[arg(long, value_name = "TOKEN", env = "RUSHMALL_SANDBOX_CONTROL_TOKEN", hide_env_values = true)]
+    pub control_token: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -166,6 +194,7 @@ mod tests {
             "rushmall serve --port 99999",
             "rushmall admin create --username boss",
             "rushmall healthcheck --timeout-ms 0",
+            "rushmall sandbox-pay --time-scale 0",
             "rushmall drill --pay 1.5",
             "rushmall drill --rate 5 --burst",
         ] {

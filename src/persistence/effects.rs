@@ -76,7 +76,7 @@ fn names(key: EffectKey) -> Expr {
         .and(Expr::col("part").eq(key.part))
 }
 
-/// Writes new effects inside their commit, due at once.
+/// Writes new effects inside their commit, due when [`Effect::rests_ms`] is over.
 pub(super) async fn insert(
     tx: &impl ConnectionTrait,
     effects: &[(EffectKey, Effect)],
@@ -90,7 +90,7 @@ pub(super) async fn insert(
             key.part.into(),
             effect.kind().into(),
             query::to_json(effect, "effect")?.into(),
-            now_ms.into(),
+            now_ms.saturating_add(effect.rests_ms()).into(),
             0_i32.into(),
             0_i64.into(),
             "".into(),
@@ -203,6 +203,23 @@ pub async fn failed(db: &Db, key: EffectKey, error: &str, next_due_ms: i64) -> R
         .value("due_at_ms", next_due_ms)
         .value("lease_until_ms", 0_i64)
         .value("last_error", error.chars().take(ERROR_CHARS_MAX).collect::<String>())
+        .and_where(names(key))
+        .to_owned();
+    query::execute(db.writer(), &update, OPERATION).await?;
+    Ok(())
+}
+
+/// The effect is not over yet, and nothing has failed: it is due again at `next_due_ms`, with its tries counted anew.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn postponed(db: &Db, key: EffectKey, next_due_ms: i64) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table("effects")
+        .value("due_at_ms", next_due_ms)
+        .value("lease_until_ms", 0_i64)
+        .value("attempts", 0_i32)
+        .value("last_error", "")
         .and_where(names(key))
         .to_owned();
     query::execute(db.writer(), &update, OPERATION).await?;

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod ledger_accounts;
 pub mod limits;
 pub mod migrations;
+pub mod notices;
 pub mod orders;
 pub mod outbox;
 pub mod page;

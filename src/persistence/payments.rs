@@ -67,6 +67,8 @@ pub struct RefundRow {
     pub created_at_ms: i64,
     /// When it ended.
     pub ended_at_ms: Option<i64>,
+    /// The gateway's own number; empty until it has said it.
+    pub gateway_no: String,
 }
 
 /// Longest refund reason that is kept.
@@ -125,6 +127,7 @@ struct RefundRecord {
     reason: String,
     created_at_ms: i64,
     ended_at_ms: Option<i64>,
+    gateway_no: String,
 }
 
 impl RefundRecord {
@@ -140,6 +143,7 @@ impl RefundRecord {
             reason: self.reason,
             created_at_ms: self.created_at_ms,
             ended_at_ms: self.ended_at_ms,
+            gateway_no: self.gateway_no,
         })
     }
 }
@@ -155,8 +159,20 @@ const PAYMENT_COLUMNS: [&str; 9] = [
     "created_at_ms",
     "captured_at_ms",
 ];
-const REFUND_COLUMNS: [&str; 9] =
-    ["refund_no", "order_no", "payment_no", "amount_fen", "purpose", "state", "reason", "created_at_ms", "ended_at_ms"];
+const REFUND_COLUMNS: [&str; 10] = [
+    "refund_no",
+    "order_no",
+    "payment_no",
+    "amount_fen",
+    "purpose",
+    "state",
+    "reason",
+    "created_at_ms",
+    "ended_at_ms",
+    "gateway_no",
+];
+/// Longest number of a gateway that is kept: theirs have at most 64 characters.
+const GATEWAY_NO_CHARS_MAX: usize = 64;
 const OPERATION: &str = "recording payments";
 
 async fn payments(conn: &impl ConnectionTrait, select: SelectStatement) -> Result<Vec<PaymentRow>, StoreError> {
@@ -190,18 +206,26 @@ pub async fn find(db: &Db, payment_no: &str) -> Result<Option<PaymentRow>, Store
     Ok(payments(db.reader(), select).await?.pop())
 }
 
+/// The refund of that number.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn refund(db: &Db, refund_no: &str) -> Result<Option<RefundRow>, StoreError> {
+    let select = Query::select().and_where(Expr::col("refund_no").eq(refund_no)).to_owned();
+    Ok(refunds(db.reader(), select).await?.pop())
+}
+
 /// The refunds of several orders.
 pub(crate) async fn refunds_of_orders(
     conn: &impl ConnectionTrait,
     order_nos: &[OrderNo],
 ) -> Result<Vec<RefundRow>, StoreError> {
-    let select = Query::select()
-        .columns(REFUND_COLUMNS)
-        .from("refunds")
-        .and_where(Expr::col("order_no").is_in(query::texts(order_nos)))
-        .order_by("created_at_ms", Sort::Asc)
-        .order_by("refund_no", Sort::Asc)
-        .to_owned();
+    refunds(conn, Query::select().and_where(Expr::col("order_no").is_in(query::texts(order_nos))).to_owned()).await
+}
+
+async fn refunds(conn: &impl ConnectionTrait, mut select: SelectStatement) -> Result<Vec<RefundRow>, StoreError> {
+    select.columns(REFUND_COLUMNS).from("refunds");
+    select.order_by("created_at_ms", Sort::Asc).order_by("refund_no", Sort::Asc);
     let rows: Vec<RefundRecord> = query::all(conn, &select, "reading refunds").await?;
     rows.into_iter().map(RefundRecord::row).collect()
 }
@@ -214,7 +238,7 @@ pub(super) async fn record(
     at_ms: i64,
 ) -> Result<(), StoreError> {
     match event {
-        Event::PaymentStarted { attempt, channel } => start(tx, after, *attempt, *channel, at_ms).await,
+        Event::PaymentStarted { attempt, channel, .. } => start(tx, after, *attempt, *channel, at_ms).await,
         Event::PaymentAttemptClosed { attempt } => {
             let closed = [("state", Expr::val(name(Some(&PaymentState::Closed))))];
             change(tx, "payments", ("payment_no", payment_no(after.order_no, *attempt)), closed).await
@@ -241,13 +265,20 @@ pub(super) async fn record(
                 reason.chars().take(REASON_CHARS_MAX).collect::<String>().into(),
                 at_ms.into(),
                 None::<i64>.into(),
+                "".into(),
             ];
             query::insert_rows(tx, "refunds", &REFUND_COLUMNS, vec![row], None).await
         }
-        Event::RefundReported { refund, state } => {
+        Event::RefundReported { refund, state, gateway_no } => {
             let ended = matches!(state, RefundState::Closed | RefundState::Succeeded).then_some(at_ms);
+            let key = || ("refund_no", refund_no(after.order_no, *refund));
             let reported = [("state", Expr::val(name(Some(state)))), ("ended_at_ms", Expr::val(ended))];
-            change(tx, "refunds", ("refund_no", refund_no(after.order_no, *refund)), reported).await
+            change(tx, "refunds", key(), reported).await?;
+            if gateway_no.is_empty() {
+                return Ok(());
+            }
+            let gateway_no: String = gateway_no.chars().take(GATEWAY_NO_CHARS_MAX).collect();
+            change(tx, "refunds", key(), [("gateway_no", Expr::val(gateway_no))]).await
         }
         _ => Ok(()),
     }

@@ -18,7 +18,8 @@ mod world;
 use std::sync::Arc;
 
 use rushmall::domain::order::{
-    AttemptState, CancelReason, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundState, UnitsState, decide,
+    AttemptState, CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundAsker,
+    RefundState, UnitsState, decide,
 };
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use world::{FIRST, Purchase, Return, TOTAL, Ticket, Trade, World, purchase};
@@ -133,6 +134,7 @@ impl Shop {
     fn run(self, world: &mut World, order: usize, effect: &Effect) {
         let purchase = &mut world.purchases[order];
         match effect {
+            Effect::WatchPayment { .. } => {} // only asks; what the gateway knows is heard anyway
             Effect::ClosePayment { attempt } => {
                 let trade = &mut purchase.trades[usize::from(attempt - 1)];
                 if *trade == Trade::Unpaid {
@@ -215,13 +217,18 @@ impl Shop {
             return vec![Command::PayAtOnce { channel, transaction_id: String::new() }];
         }
         if stored.attempts.len() < self.attempts_max {
-            wishes.push(Command::StartPayment { channel: PayChannel::Alipay });
+            wishes.push(Command::StartPayment { channel: PayChannel::Alipay, terms: ChargeTerms::default() });
         }
         if self.buyer_cancels {
             wishes.push(Command::Cancel { reason: CancelReason::Buyer });
         }
         if self.buyer_wants_refund && stored.refunds.len() < 2 {
-            wishes.push(Command::RequestRefund { amount: TOTAL, reason: String::new(), request: String::new() });
+            wishes.push(Command::RequestRefund {
+                by: RefundAsker::Administrator,
+                amount: TOTAL,
+                reason: String::new(),
+                request: String::new(),
+            });
         }
         if self.refunds_fail {
             wishes.push(Command::RetryRefund { refund: 1 });

@@ -132,7 +132,7 @@ impl Purchase {
         }
         for (refund, at_gateway) in (1_u16..).zip(&self.returns) {
             if let Return::Said(state) = *at_gateway {
-                messages.push(Command::ReportRefund { refund, state });
+                messages.push(Command::ReportRefund { refund, state, gateway_no: String::new() });
             }
         }
         if self.tickets[1] != Ticket::None && !self.was_retaken {

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub struct Unfinished {
     /// Tickets without an order.
     pub tickets: i64,
-    /// Owed effects.
+    /// Owed effects; not those that only watch whether somebody pays.
     pub effects: i64,
     /// Commits that were not told.
     pub outbox: i64,
@@ -151,7 +151,7 @@ impl Books {
     pub async fn unfinished(&self) -> Unfinished {
         Unfinished {
             tickets: self.tickets().await,
-            effects: self.count("SELECT COUNT(*) AS n FROM effects").await,
+            effects: self.count("SELECT COUNT(*) AS n FROM effects WHERE kind <> 'watch_payment'").await,
             outbox: self.count("SELECT COUNT(*) AS n FROM outbox").await,
             moves: self.count(&format!("SELECT COUNT(*) AS n FROM stock_moves WHERE step < {MOVE_ENDED}")).await,
             dead_tickets: self.count("SELECT COUNT(*) AS n FROM dead_tickets").await,

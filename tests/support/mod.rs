@@ -10,6 +10,7 @@ pub mod books;
 pub mod client;
 pub mod cut_wire;
 pub mod fault_proxy;
+pub mod gateway;
 pub mod ground;
 pub mod load;
 pub mod process;

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use super::books::{Books, Unfinished};
 use super::client::{Address, Person};
+use super::gateway::lend_keys;
 use super::ground::{Ground, aside, is_cluster};
 use super::services::{REDIS, REDIS_CLUSTER, redis_settings, url_of};
 
@@ -97,6 +98,9 @@ impl TestShop {
         ground.under(&mut settings);
         change(&mut settings);
         let dir = tempfile::tempdir().expect("a directory for the shop");
+        if settings.sandbox_payment() {
+            lend_keys(dir.path());
+        }
         let (clock, address) = (Clock::default(), Address::default());
         let setup = Setup { settings: settings.clone(), data_dir: dir.path().to_owned() };
         let (running, started) = try_start_on(redis.clone(), setup.clone(), clock.clone()).expect("the shop opens");
@@ -233,6 +237,7 @@ pub fn settings_for_tests() -> Settings {
     settings.auth.access_token_s = 366 * 24 * 3_600;
     settings.auth.refresh_token_s = 2 * 366 * 24 * 3_600;
     settings.orders.sweep_interval_ms = 50;
+    settings.payment.sandbox = Some(false);
     settings.limits.seckill_per_second = 10_000;
     settings.limits.seckill_burst = 10_000;
     settings.limits.sign_ins_per_minute = 1_000;

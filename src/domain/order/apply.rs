@@ -48,8 +48,14 @@ pub fn apply(order: &mut Order, event: &Event, at_ms: i64) {
     match event {
         Event::OrderPlaced { .. } => {}
         Event::OrderFailed { .. } => (order.status, order.units) = (OrderStatus::Failed, UnitsState::Returned),
-        Event::PaymentStarted { attempt, channel } => {
-            order.attempts.push(Attempt { number: *attempt, channel: *channel, state: AttemptState::Open });
+        Event::PaymentStarted { attempt, channel, terms } => {
+            let (number, channel, terms) = (*attempt, *channel, terms.clone());
+            order.attempts.push(Attempt { number, channel, terms, is_closing: false, state: AttemptState::Open });
+        }
+        Event::PaymentClosingStarted { attempt } => {
+            if let Some(attempt) = order.attempts.iter_mut().find(|known| known.number == *attempt) {
+                attempt.is_closing = true;
+            }
         }
         Event::PaymentAttemptClosed { attempt } => set_attempt(order, *attempt, AttemptState::Closed),
         Event::PaymentCaptured { attempt, amount, .. } => {
@@ -80,10 +86,10 @@ pub fn apply(order: &mut Order, event: &Event, at_ms: i64) {
         Event::OrderCompleted { .. } => order.status = OrderStatus::Completed,
         Event::RefundRequested { refund, attempt, amount, purpose, request, .. } => {
             let (number, attempt, amount, purpose) = (*refund, *attempt, *amount, *purpose);
-            let (state, request) = (RefundState::Processing, request.clone());
-            request_refund(order, Refund { number, attempt, amount, purpose, state, request });
+            let (state, request, gateway_no) = (RefundState::Processing, request.clone(), String::new());
+            request_refund(order, Refund { number, attempt, amount, purpose, state, request, gateway_no });
         }
-        Event::RefundReported { refund, state } => report_refund(order, *refund, *state),
+        Event::RefundReported { refund, state, gateway_no } => report_refund(order, *refund, *state, gateway_no),
         Event::ReviewRequested { reason } => order.review = Some(*reason),
         Event::ReviewCleared { .. } => order.review = None,
     }
@@ -106,9 +112,12 @@ fn request_refund(order: &mut Order, refund: Refund) {
     }
 }
 
-fn report_refund(order: &mut Order, number: u16, state: RefundState) {
+fn report_refund(order: &mut Order, number: u16, state: RefundState, gateway_no: &str) {
     let Some(refund) = order.refunds.iter_mut().find(|refund| refund.number == number) else { return };
     refund.state = state;
+    if !gateway_no.is_empty() {
+        gateway_no.clone_into(&mut refund.gateway_no);
+    }
     if refund.purpose == RefundPurpose::Surplus {
         return;
     }

@@ -8,13 +8,15 @@
 //! compare its version with the store's before it believes them, as an append would have done (tests/model/).
 
 use super::events::{CancelReason, CompletedBy, Event, RefundPurpose, ReviewReason};
-use super::{Attempt, AttemptState, Order, OrderStatus, PayChannel, Refund, RefundState, UnitsState};
+use super::{Attempt, AttemptState, ChargeTerms, Order, OrderStatus, PayChannel, Refund, RefundState, UnitsState};
 use crate::domain::money::Money;
 
 /// Most payment attempts of one order.
 pub const ATTEMPTS_MAX: usize = 20;
 /// Most refunds of one order (WeChat Pay's own bound).
 pub const REFUNDS_MAX: usize = 50;
+/// WeChat Pay moves an earlier end of a charge to one minute after its start; ours lies a second behind that.
+const CHARGE_LIFE_MIN_MS: i64 = 61_000;
 /// The reason of [`Command::RetryRefund`].
 const REFUND_AGAIN: &str = "asked again after the gateway closed a refund";
 
@@ -25,7 +27,12 @@ pub enum Command {
     StartPayment {
         /// Through which channel.
         channel: PayChannel,
+        /// What the gateway is to be asked, but for the end: that follows from the order's deadline. A retry keeps the
+        /// terms of the first.
+        terms: ChargeTerms,
     },
+    /// Ask the gateway to close the open attempt, so that another channel can be used.
+    StopPayment,
     /// Simulated payment: attempt and capture in one commit.
     PayAtOnce {
         /// The channel shown to the buyer.
@@ -75,6 +82,8 @@ pub enum Command {
     },
     /// Return money.
     RequestRefund {
+        /// Who asks.
+        by: RefundAsker,
         /// How much; at most what is left.
         amount: Money,
         /// What the person said.
@@ -93,6 +102,8 @@ pub enum Command {
         refund: u16,
         /// What it said.
         state: RefundState,
+        /// The gateway's own number; empty if it said none.
+        gateway_no: String,
     },
     /// Ask a human.
     RequestReview {
@@ -104,6 +115,15 @@ pub enum Command {
         /// What he found.
         note: String,
     },
+}
+
+/// Who may want money back, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefundAsker {
+    /// The owner: until the goods are on their way.
+    Buyer,
+    /// At any time.
+    Administrator,
 }
 
 /// Why a wish cannot be met now.
@@ -146,7 +166,8 @@ type Decision = Result<Vec<Event>, Rejection>;
 /// [`Rejection`] if the wish cannot be met in the order's state.
 pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
     match command {
-        Command::StartPayment { channel } => start_payment(order, *channel, now_ms),
+        Command::StartPayment { channel, terms } => start_payment(order, *channel, terms, now_ms),
+        Command::StopPayment => stop_payment(order),
         Command::PayAtOnce { channel, transaction_id } => pay_at_once(order, *channel, transaction_id, now_ms),
         Command::ConfirmPayment { attempt, amount, transaction_id } => {
             confirm_payment(order, *attempt, *amount, transaction_id)
@@ -165,9 +186,12 @@ pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
         Command::RequestRefund { request, .. } if order.refunds.iter().any(|known| known.is_asked_by(request)) => {
             Ok(Vec::new())
         }
-        Command::RequestRefund { amount, reason, request } => request_refund(order, *amount, reason, request),
+        Command::RequestRefund { by, amount, reason, request } => {
+            may_refund(order, *by)?;
+            request_refund(order, *amount, reason, request)
+        }
         Command::RetryRefund { refund } => retry_refund(order, *refund),
-        Command::ReportRefund { refund, state } => report_refund(order, *refund, *state),
+        Command::ReportRefund { refund, state, gateway_no } => report_refund(order, *refund, *state, gateway_no),
         Command::RequestReview { reason } => Ok(review(order, *reason).into_iter().collect()),
         Command::ClearReview { note } => {
             Ok(order.review.map(|_| Event::ReviewCleared { note: note.clone() }).into_iter().collect())
@@ -175,14 +199,30 @@ pub fn decide(order: &Order, command: &Command, now_ms: i64) -> Decision {
     }
 }
 
-fn start_payment(order: &Order, channel: PayChannel, now_ms: i64) -> Decision {
+fn start_payment(order: &Order, channel: PayChannel, terms: &ChargeTerms, now_ms: i64) -> Decision {
     if let Some(open) = order.open_attempt().filter(|_| order.status == OrderStatus::PendingPayment) {
         // The same channel again is a retry: its number, not a second one, goes to the gateway.
-        let same = open.channel == channel;
+        let same = open.channel == channel && !open.is_closing;
         return if same { Ok(Vec::new()) } else { Err(Rejection::PaymentInProgress { attempt: open.number }) };
     }
     may_pay(order, now_ms)?;
-    Ok(vec![Event::PaymentStarted { attempt: next_attempt(order), channel }])
+    let expires_at_ms = order.pay_deadline_ms.max(now_ms.saturating_add(CHARGE_LIFE_MIN_MS));
+    let terms = ChargeTerms { expires_at_ms, ..terms.clone() };
+    Ok(vec![Event::PaymentStarted { attempt: next_attempt(order), channel, terms: Some(terms) }])
+}
+
+fn stop_payment(order: &Order) -> Decision {
+    match order.status {
+        // Nothing may come any more, or closing it is under way.
+        OrderStatus::Closing | OrderStatus::Cancelled => Ok(Vec::new()),
+        OrderStatus::PendingPayment => {
+            let open =
+                order.attempts.iter().filter(|attempt| attempt.state == AttemptState::Open && !attempt.is_closing);
+            Ok(open.map(|attempt| Event::PaymentClosingStarted { attempt: attempt.number }).collect())
+        }
+        OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Completed => Err(Rejection::AlreadyPaid),
+        other => Err(Rejection::WrongState(other)),
+    }
 }
 
 fn pay_at_once(order: &Order, channel: PayChannel, transaction_id: &str, now_ms: i64) -> Decision {
@@ -192,7 +232,7 @@ fn pay_at_once(order: &Order, channel: PayChannel, transaction_id: &str, now_ms:
     }
     let attempt = next_attempt(order);
     let captured = Event::PaymentCaptured { attempt, amount: order.total, transaction_id: transaction_id.to_owned() };
-    Ok(vec![Event::PaymentStarted { attempt, channel }, captured])
+    Ok(vec![Event::PaymentStarted { attempt, channel, terms: None }, captured])
 }
 
 fn may_pay(order: &Order, now_ms: i64) -> Result<(), Rejection> {
@@ -349,7 +389,6 @@ fn auto_complete(order: &Order, after_ms: i64, now_ms: i64) -> Vec<Event> {
 }
 
 fn request_refund(order: &Order, amount: Money, reason: &str, request: &str) -> Decision {
-    may_refund(order)?;
     let left = order.total.minus(order.refund_promised());
     if !amount.is_positive() || amount > left {
         return Err(Rejection::RefundTooLarge { left });
@@ -364,9 +403,11 @@ fn request_refund(order: &Order, amount: Money, reason: &str, request: &str) -> 
     }])
 }
 
-fn may_refund(order: &Order) -> Result<(), Rejection> {
+fn may_refund(order: &Order, by: RefundAsker) -> Result<(), Rejection> {
     use OrderStatus as S;
-    if !matches!(order.status, S::Paid | S::Shipped | S::Completed | S::Refunding) {
+    let has_money = matches!(order.status, S::Paid | S::Shipped | S::Completed | S::Refunding);
+    let is_here = order.shipped_at_ms.is_none();
+    if !has_money || (by == RefundAsker::Buyer && !is_here) {
         return Err(Rejection::WrongState(order.status));
     }
     if order.refunds.len() >= REFUNDS_MAX {
@@ -382,7 +423,10 @@ fn retry_refund(order: &Order, refund: u16) -> Decision {
         return Ok(Vec::new());
     }
     match closed.purpose {
-        RefundPurpose::Order => request_refund(order, closed.amount, REFUND_AGAIN, ""),
+        RefundPurpose::Order => {
+            may_refund(order, RefundAsker::Administrator)?;
+            request_refund(order, closed.amount, REFUND_AGAIN, "")
+        }
         RefundPurpose::Surplus if order.refunds.len() >= REFUNDS_MAX => Err(Rejection::TooMany),
         RefundPurpose::Surplus => Ok(vec![Event::RefundRequested {
             refund: next_refund(order),
@@ -395,17 +439,21 @@ fn retry_refund(order: &Order, refund: u16) -> Decision {
     }
 }
 
-fn report_refund(order: &Order, refund: u16, state: RefundState) -> Decision {
+fn report_refund(order: &Order, refund: u16, state: RefundState, gateway_no: &str) -> Decision {
     let known = order.refunds.iter().find(|r| r.number == refund).ok_or(Rejection::Unknown)?;
     if known.state == RefundState::Closed && state == RefundState::Succeeded {
         // Two final answers: the money may have moved twice if it was asked for again, which no rule can undo.
         return Ok(review(order, ReviewReason::RefundClosed).into_iter().collect());
     }
     let has_ended = matches!(known.state, RefundState::Closed | RefundState::Succeeded);
+    let gateway_no = gateway_no.to_owned();
     if has_ended || state <= known.state {
-        return Ok(Vec::new());
+        // Whatever comes first with the gateway's number brings it (R71); it moves nothing.
+        let is_new = known.gateway_no.is_empty() && !gateway_no.is_empty();
+        let numbered = Event::RefundReported { refund, state: known.state, gateway_no };
+        return Ok(is_new.then_some(numbered).into_iter().collect());
     }
-    let mut events = vec![Event::RefundReported { refund, state }];
+    let mut events = vec![Event::RefundReported { refund, state, gateway_no }];
     match state {
         RefundState::Abnormal => events.extend(review(order, ReviewReason::RefundAbnormal)),
         RefundState::Closed => events.extend(review(order, ReviewReason::RefundClosed)),

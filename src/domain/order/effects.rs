@@ -9,6 +9,11 @@ use super::{AttemptState, Order, RefundState, UnitsState};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Effect {
+    /// Ask the gateway again and again whether this attempt was paid: notifications are not guaranteed.
+    WatchPayment {
+        /// Which attempt.
+        attempt: u16,
+    },
     /// Ask the gateway to close this attempt, then ask what became of it.
     ClosePayment {
         /// Which attempt.
@@ -29,11 +34,21 @@ pub enum Effect {
     ReleaseRetakenStock,
 }
 
+/// Pause before a gateway is first asked about an attempt: nobody pays faster than that (races.md R35).
+const WATCH_AFTER_MS: i64 = 5_000;
+
 impl Effect {
+    /// How long after the event it is due, ms.
+    #[must_use]
+    pub const fn rests_ms(&self) -> i64 {
+        if matches!(self, Self::WatchPayment { .. }) { WATCH_AFTER_MS } else { 0 }
+    }
+
     /// The `kind` in the table.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::WatchPayment { .. } => "watch_payment",
             Self::ClosePayment { .. } => "close_payment",
             Self::SendRefund { .. } => "send_refund",
             Self::ReleaseStock => "release_stock",
@@ -47,6 +62,8 @@ impl Effect {
 #[must_use]
 pub fn owed_effects(before: &Order, event: &Event, after: &Order) -> Vec<Effect> {
     match event {
+        Event::PaymentStarted { attempt, terms: Some(_), .. } => vec![Effect::WatchPayment { attempt: *attempt }],
+        Event::PaymentClosingStarted { attempt } => vec![Effect::ClosePayment { attempt: *attempt }],
         Event::ClosingStarted { .. } | Event::PaymentCaptured { .. } => close_open_attempts(after),
         Event::OrderCancelled { .. } | Event::OrderFailed { .. } => vec![Effect::ReleaseStock],
         Event::LatePaymentRecorded { .. } => vec![Effect::RetakeStock],

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PayChannel, RefundState};
+use super::{ChargeTerms, PayChannel, RefundState};
 use crate::domain::ids::{BuyerId, OrderNo, ProductId};
 use crate::domain::money::Money;
 use crate::domain::stock::{Pool, Quantity};
@@ -39,6 +39,14 @@ pub enum Event {
         attempt: u16,
         /// Through which channel.
         channel: PayChannel,
+        /// What the gateway is asked; absent if there is none to ask, and in older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        terms: Option<ChargeTerms>,
+    },
+    /// The buyer no longer wants to pay this way: the gateway is asked to close the attempt.
+    PaymentClosingStarted {
+        /// Which.
+        attempt: u16,
     },
     /// The gateway said that this attempt will never bring money.
     PaymentAttemptClosed {
@@ -116,8 +124,11 @@ pub enum Event {
     RefundReported {
         /// Which.
         refund: u16,
-        /// What it said; always higher in the lattice than before.
+        /// What it said; higher in the lattice than before, or the same with the gateway's number.
         state: RefundState,
+        /// The gateway's own number, once it said it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        gateway_no: String,
     },
     /// A human is asked to look.
     ReviewRequested {
@@ -139,6 +150,7 @@ impl Event {
             Self::OrderPlaced { .. } => "order_placed",
             Self::OrderFailed { .. } => "order_failed",
             Self::PaymentStarted { .. } => "payment_started",
+            Self::PaymentClosingStarted { .. } => "payment_closing_started",
             Self::PaymentAttemptClosed { .. } => "payment_attempt_closed",
             Self::PaymentCaptured { .. } => "payment_captured",
             Self::SurplusPaymentCaptured { .. } => "surplus_payment_captured",
@@ -212,4 +224,8 @@ pub enum ReviewReason {
     RefundAbnormal,
     /// An owed effect failed on every attempt.
     EffectExhausted,
+    /// The gateway refuses to return money.
+    RefundRefused,
+    /// What the gateway knows and what the shop knows differ.
+    BillDiffers,
 }

@@ -12,16 +12,20 @@
 //! gateway's answer ends that (races.md rule 2).
 
 mod apply;
+mod charge;
 mod decide;
 mod effects;
 mod events;
+mod report;
 #[cfg(test)]
 mod tests;
 
 pub use apply::{apply, replay};
-pub use decide::{ATTEMPTS_MAX, Command, REFUNDS_MAX, Rejection, decide};
+pub use charge::{ChargeTerms, TradeType};
+pub use decide::{ATTEMPTS_MAX, Command, REFUNDS_MAX, RefundAsker, Rejection, decide};
 pub use effects::{Effect, owed_effects};
 pub use events::{CancelReason, CompletedBy, Event, FailReason, RefundPurpose, ReviewReason};
+pub use report::GatewayFact;
 
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +145,10 @@ pub struct Attempt {
     pub number: u16,
     /// Through which channel.
     pub channel: PayChannel,
+    /// What the gateway is asked; `None` if there is none to ask (simulated), and in older journals.
+    pub terms: Option<ChargeTerms>,
+    /// The gateway is being asked to close it.
+    pub is_closing: bool,
     /// What the gateway last said.
     pub state: AttemptState,
 }
@@ -171,6 +179,8 @@ pub struct Refund {
     pub state: RefundState,
     /// Identity of the person's request; empty if a rule asked.
     pub request: String,
+    /// The gateway's own number, as soon as it has said it; empty before.
+    pub gateway_no: String,
 }
 
 impl Refund {

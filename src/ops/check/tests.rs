@@ -3,7 +3,7 @@
 use sea_orm::DbBackend;
 
 use super::*;
-use crate::domain::order::{CancelReason, Command, PayChannel, RefundState};
+use crate::domain::order::{CancelReason, Command, PayChannel, RefundAsker, RefundState};
 use crate::domain::stock::Pool;
 use crate::persistence::fixture::{NOW_MS, Shop};
 use crate::persistence::journal;
@@ -18,9 +18,14 @@ async fn shop() -> Shop {
         let pay = Command::PayAtOnce { channel: PayChannel::Card, transaction_id: transaction.to_owned() };
         shop.command(order.order_no, &pay).await;
         if buyer == 3 {
-            let refund = Command::RequestRefund { amount: order.total, reason: String::new(), request: String::new() };
+            let refund = Command::RequestRefund {
+                by: RefundAsker::Administrator,
+                amount: order.total,
+                reason: String::new(),
+                request: String::new(),
+            };
             shop.command(order.order_no, &refund).await;
-            let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded };
+            let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() };
             shop.command(order.order_no, &report).await;
         }
     }

@@ -1,7 +1,9 @@
 //! The journal decides: lost updates, units moved once, tampering seen.
 
 use super::*;
-use crate::domain::order::{CancelReason, Command, Effect, OrderStatus, PayChannel, RefundState, decide};
+use crate::domain::order::{
+    CancelReason, ChargeTerms, Command, Effect, OrderStatus, PayChannel, RefundAsker, RefundState, decide,
+};
 use crate::domain::stock::Pool;
 use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop};
 use crate::persistence::ledger::{StockLedger, TicketRef};
@@ -98,7 +100,7 @@ async fn a_cancelled_order_gives_its_units_and_its_limit_back_once() {
 /// Cancelled with an attempt that the gateway reported too late.
 async fn cancelled_with_late_money(shop: &Shop, pool: Pool) -> LoadedOrder {
     let order_no = shop.order(pool, 1, 1).await.order.order_no;
-    shop.command(order_no, &Command::StartPayment { channel: PayChannel::Wechat }).await;
+    shop.command(order_no, &Command::StartPayment { channel: PayChannel::Wechat, terms: ChargeTerms::default() }).await;
     shop.command(order_no, &CANCEL).await;
     let cancelled = shop.command(order_no, &Command::ConfirmAttemptClosed { attempt: 1 }).await;
     assert_eq!(cancelled.order.status, OrderStatus::Cancelled);
@@ -130,7 +132,7 @@ async fn r25_late_money_without_units_goes_back() {
     let order_no = late.order.order_no;
     assert_eq!(shop.load(order_no).await, late, "nothing was written");
     shop.command(order_no, &Command::ConfirmStockGone).await;
-    let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded };
+    let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() };
     assert_eq!(shop.command(order_no, &report).await.order.status, OrderStatus::Refunded);
     shop.command(other, &pay()).await;
     assert_eq!(counts(&shop, Pool::Free).await, (0, 0, 1));
@@ -142,10 +144,14 @@ async fn r51_a_refund_returns_the_units_exactly_once() {
     let shop = Shop::with_units(3).await;
     let order = shop.order(Pool::Free, 1, 2).await.order;
     shop.command(order.order_no, &pay()).await;
-    let refund =
-        Command::RequestRefund { amount: order.total, reason: "changed my mind".to_owned(), request: String::new() };
+    let refund = Command::RequestRefund {
+        by: RefundAsker::Administrator,
+        amount: order.total,
+        reason: "changed my mind".to_owned(),
+        request: String::new(),
+    };
     let requested = shop.command(order.order_no, &refund).await;
-    let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded };
+    let report = Command::ReportRefund { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() };
     let events = decide(&requested.order, &report, NOW_MS).unwrap();
     let committed = commit(&shop.db, &requested, &events, NOW_MS).await.unwrap();
     assert!(matches!(committed, CommitOutcome::Committed { .. }));
@@ -176,7 +182,10 @@ async fn a_changed_journal_is_noticed() {
 async fn effects_are_leased_retried_and_kept_in_order() {
     let shop = Shop::with_units(3).await;
     let order_no = shop.order(Pool::Free, 1, 1).await.order.order_no;
-    shop.command(order_no, &Command::StartPayment { channel: PayChannel::Alipay }).await;
+    shop.command(order_no, &Command::StartPayment { channel: PayChannel::Alipay, terms: ChargeTerms::default() }).await;
+    let watch = effects::claim_due(&shop.db, NOW_MS + 5_000, LEASE, 10).await.unwrap();
+    assert_eq!(watch[0].effect, Effect::WatchPayment { attempt: 1 });
+    effects::done(&shop.db, watch[0].key).await.unwrap();
     shop.command(order_no, &CANCEL).await;
     let claimed = effects::claim_due(&shop.db, NOW_MS, LEASE, 10).await.unwrap();
     assert_eq!((claimed.len(), claimed[0].attempts), (1, 1));
@@ -187,6 +196,9 @@ async fn effects_are_leased_retried_and_kept_in_order() {
     assert_eq!(effects::overdue(&shop.db, NOW_MS + 60_001).await.unwrap(), 1);
     let again = effects::claim_due(&shop.db, NOW_MS + 60_000, LEASE, 10).await.unwrap();
     assert_eq!(again[0].last_error, "gateway is down");
+    effects::postponed(&shop.db, again[0].key, NOW_MS + 70_000).await.unwrap();
+    let again = effects::claim_due(&shop.db, NOW_MS + 70_000, LEASE, 10).await.unwrap();
+    assert_eq!((again[0].attempts, &*again[0].last_error), (1, ""), "waiting is no failure");
     effects::done(&shop.db, again[0].key).await.unwrap();
     effects::done(&shop.db, again[0].key).await.unwrap();
 

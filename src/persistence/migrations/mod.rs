@@ -17,6 +17,7 @@ mod m0005_outbox_legs;
 mod m0006_orders_by_product;
 mod m0007_lease_slots;
 mod m0008_ledger_accounts;
+mod m0009_notices;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_outbox_legs::Migration),
             Box::new(m0006_orders_by_product::Migration),
             Box::new(m0007_lease_slots::Migration),
+            Box::new(m0009_notices::Migration),
             Box::new(m0008_ledger_accounts::Migration),
         ]
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::Money;
-use crate::domain::order::{CancelReason, Command, PayChannel, RefundState};
+use crate::domain::order::{CancelReason, Command, PayChannel, RefundAsker, RefundState};
 use crate::persistence::fixture::{NOW_MS, PRODUCT, Shop, alone};
 use crate::persistence::ledger::LedgerSnapshot;
 use crate::persistence::stock_moves::StockPlan;
@@ -57,10 +57,19 @@ async fn a_bought_unpaid_cancelled_or_refunded_unit_is_where_the_ledger_has_it()
     assert!(shop.account().await.returned.is_empty());
     for order_no in [paid, kept] {
         let request = format!("{order_no}-1");
-        let refund = Command::RequestRefund { amount: Money::from_fen(999), reason: String::new(), request };
+        let refund = Command::RequestRefund {
+            by: RefundAsker::Administrator,
+            amount: Money::from_fen(999),
+            reason: String::new(),
+            request,
+        };
         shop.command(order_no, &refund).await;
         shop.assert_agreement("a refund under way").await;
-        shop.command(order_no, &Command::ReportRefund { refund: 1, state: RefundState::Succeeded }).await;
+        shop.command(
+            order_no,
+            &Command::ReportRefund { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() },
+        )
+        .await;
         shop.settle_all().await;
         shop.assert_agreement("a refunded order").await;
     }

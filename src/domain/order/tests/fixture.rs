@@ -3,8 +3,8 @@
 use crate::domain::ids::{BuyerId, OrderNo, ProductId, SaleId};
 use crate::domain::money::Money;
 use crate::domain::order::{
-    CancelReason, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundState, Rejection, apply, decide,
-    owed_effects, replay,
+    CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundAsker, RefundState,
+    Rejection, apply, decide, owed_effects, replay,
 };
 use crate::domain::stock::{Pool, Quantity};
 
@@ -18,6 +18,8 @@ pub struct Saga {
     pub now_ms: i64,
     pub journal: Vec<(Event, i64)>,
     pub owed: Vec<Effect>,
+    /// Effects that only ask; one for every attempt at a gateway.
+    pub watched: Vec<Effect>,
 }
 
 impl Saga {
@@ -25,7 +27,13 @@ impl Saga {
     pub fn placed() -> Self {
         let event = placed_event();
         let order = replay([(&event, PLACED_AT_MS)]).unwrap();
-        Self { order, now_ms: PLACED_AT_MS, journal: vec![(event, PLACED_AT_MS)], owed: Vec::new() }
+        Self {
+            order,
+            now_ms: PLACED_AT_MS,
+            journal: vec![(event, PLACED_AT_MS)],
+            owed: Vec::new(),
+            watched: Vec::new(),
+        }
     }
 
     /// Attempt 1 is open at Alipay.
@@ -83,7 +91,11 @@ impl Saga {
         for event in &events {
             let before = self.order.clone();
             apply(&mut self.order, event, self.now_ms);
-            self.owed.extend(owed_effects(&before, event, &self.order));
+            let (asking, moving): (Vec<_>, Vec<_>) = owed_effects(&before, event, &self.order)
+                .into_iter()
+                .partition(|effect| matches!(effect, Effect::WatchPayment { .. }));
+            self.watched.extend(asking);
+            self.owed.extend(moving);
             self.journal.push((event.clone(), self.now_ms));
         }
         Ok(events)
@@ -128,8 +140,8 @@ pub fn order_no() -> OrderNo {
     "01KX8Y5S00G0000000000000ZZ".parse().unwrap()
 }
 
-pub const fn start(channel: PayChannel) -> Command {
-    Command::StartPayment { channel }
+pub fn start(channel: PayChannel) -> Command {
+    Command::StartPayment { channel, terms: ChargeTerms::default() }
 }
 
 pub fn pay_at_once() -> Command {
@@ -163,9 +175,9 @@ pub fn refund(fen: i64) -> Command {
 
 pub fn refund_asked_by(fen: i64, request: &str) -> Command {
     let (amount, reason) = (Money::from_fen(fen), "changed my mind".to_owned());
-    Command::RequestRefund { amount, reason, request: request.to_owned() }
+    Command::RequestRefund { by: RefundAsker::Administrator, amount, reason, request: request.to_owned() }
 }
 
 pub const fn reported(refund: u16, state: RefundState) -> Command {
-    Command::ReportRefund { refund, state }
+    Command::ReportRefund { refund, state, gateway_no: String::new() }
 }

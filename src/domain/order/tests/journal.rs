@@ -18,7 +18,7 @@ fn golden() -> Vec<(Event, &'static str)> {
         ),
         (Event::OrderFailed { reason: FailReason::SoldOut }, r#"{"kind":"order_failed","reason":"sold_out"}"#),
         (
-            Event::PaymentStarted { attempt: 1, channel: PayChannel::Wechat },
+            Event::PaymentStarted { attempt: 1, channel: PayChannel::Wechat, terms: None },
             r#"{"kind":"payment_started","attempt":1,"channel":"wechat"}"#,
         ),
         (Event::PaymentAttemptClosed { attempt: 2 }, r#"{"kind":"payment_attempt_closed","attempt":2}"#),
@@ -68,7 +68,7 @@ fn golden() -> Vec<(Event, &'static str)> {
             r#"{"kind":"refund_requested","refund":2,"attempt":1,"amount":1000,"purpose":"order","reason":"scratched","request":"01KX8Y5S00G0000000000000ZY"}"#,
         ),
         (
-            Event::RefundReported { refund: 1, state: RefundState::Succeeded },
+            Event::RefundReported { refund: 1, state: RefundState::Succeeded, gateway_no: String::new() },
             r#"{"kind":"refund_reported","refund":1,"state":"succeeded"}"#,
         ),
         (

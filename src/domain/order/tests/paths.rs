@@ -5,8 +5,8 @@ use super::fixture::{
 };
 use crate::domain::order::ATTEMPTS_MAX;
 use crate::domain::order::{
-    CancelReason, Command, CompletedBy, Effect, Event, FailReason, OrderStatus as S, PayChannel, RefundState,
-    Rejection, ReviewReason, UnitsState, apply, owed_effects,
+    CancelReason, ChargeTerms, Command, CompletedBy, Effect, Event, FailReason, OrderStatus as S, PayChannel,
+    RefundState, Rejection, ReviewReason, UnitsState, apply, owed_effects,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -187,4 +187,53 @@ fn the_codes_and_the_edges_of_the_contract_hold() {
     assert_eq!(S::from_code(10), None);
     assert!(!S::Paid.may_become(S::Cancelled) && !S::PendingPayment.may_become(S::Refunding));
     assert!(S::ALL.iter().all(|next| !S::Refunded.may_become(*next) && !S::Failed.may_become(*next)));
+}
+
+#[test]
+fn the_terms_of_the_first_start_are_kept() {
+    let mut saga = Saga::placed();
+    let terms = |description: &str| ChargeTerms { description: description.to_owned(), ..ChargeTerms::default() };
+    let start = |description| Command::StartPayment { channel: PayChannel::Wechat, terms: terms(description) };
+    saga.does(start("tea")).unwrap();
+    saga.ignores(start("coffee"));
+    let kept = saga.order.attempts[0].terms.clone().unwrap();
+    assert_eq!((&*kept.description, kept.expires_at_ms), ("tea", DEADLINE_MS));
+    assert_eq!(saga.watched, [Effect::WatchPayment { attempt: 1 }]);
+}
+
+#[test]
+fn a_charge_begun_in_the_last_minute_ends_behind_the_deadline() {
+    let mut saga = Saga::placed();
+    saga.now_ms = DEADLINE_MS - 1_000;
+    saga.does(start(PayChannel::Wechat)).unwrap();
+    let kept = saga.order.attempts[0].terms.clone().unwrap();
+    assert_eq!(kept.expires_at_ms, DEADLINE_MS - 1_000 + 61_000, "WeChat Pay takes no end within a minute");
+}
+
+#[test]
+fn t26_another_channel_is_open_only_after_the_first_attempt_has_ended() {
+    let mut saga = Saga::paying();
+    let (first, other) = (saga.order.attempts[0].channel, PayChannel::Wechat);
+    assert_ne!(first, other);
+    assert_eq!(saga.does(start(other)), Err(Rejection::PaymentInProgress { attempt: 1 }));
+    saga.does(Command::StopPayment).unwrap();
+    saga.ignores(Command::StopPayment);
+    assert_eq!(saga.owed, [Effect::ClosePayment { attempt: 1 }]);
+    for channel in [first, other] {
+        assert_eq!(saga.does(start(channel)), Err(Rejection::PaymentInProgress { attempt: 1 }), "not closed so far");
+    }
+    saga.does(closed(1)).unwrap();
+    saga.is(S::PendingPayment);
+    saga.does(start(other)).unwrap();
+    saga.does(paid(2)).unwrap();
+    saga.is(S::Paid);
+}
+
+#[test]
+fn money_that_comes_while_an_attempt_is_being_stopped_pays() {
+    let mut saga = Saga::paying();
+    saga.does(Command::StopPayment).unwrap();
+    saga.does(paid(1)).unwrap();
+    saga.is(S::Paid);
+    assert_eq!(saga.does(Command::StopPayment), Err(Rejection::AlreadyPaid));
 }

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::fixture::{DEADLINE_MS, PLACED_AT_MS, Saga, TOTAL, closed, paid, placed_event, start};
 use crate::domain::money::Money;
 use crate::domain::order::{
-    AttemptState, CancelReason, Command, Effect, Event, Order, OrderStatus as S, PayChannel, Refund, RefundPurpose,
-    RefundState, ReviewReason, UnitsState, apply, decide, owed_effects, replay,
+    AttemptState, CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus as S, PayChannel, Refund,
+    RefundAsker, RefundPurpose, RefundState, ReviewReason, UnitsState, apply, decide, owed_effects, replay,
 };
 
 /// The units of one product: where an order's units are decides which count they are in.
@@ -51,7 +51,7 @@ fn cancel_reason() -> impl Strategy<Value = CancelReason> {
 fn command() -> impl Strategy<Value = Command> {
     let transaction_id = || "tx".to_owned();
     prop_oneof![
-        6 => channel().prop_map(|channel| Command::StartPayment { channel }),
+        6 => channel().prop_map(|channel| Command::StartPayment { channel, terms: ChargeTerms::default() }),
         1 => channel().prop_map(move |channel| Command::PayAtOnce { channel, transaction_id: transaction_id() }),
         6 => (1..4_u16, amount()).prop_map(move |(attempt, amount)| {
             Command::ConfirmPayment { attempt, amount, transaction_id: transaction_id() }
@@ -65,10 +65,10 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::ConfirmReceipt),
         1 => Just(Command::AutoComplete { after_ms: 1_000 }),
         4 => prop_oneof![Just(TOTAL.fen()), -1..TOTAL.fen()].prop_map(|fen| {
-            Command::RequestRefund { amount: Money::from_fen(fen), reason: String::new(), request: String::new() }
+            Command::RequestRefund { by: RefundAsker::Administrator, amount: Money::from_fen(fen), reason: String::new(), request: String::new() }
         }),
         2 => (1..5_u16).prop_map(|refund| Command::RetryRefund { refund }),
-        6 => (1..5_u16, refund_state()).prop_map(|(refund, state)| Command::ReportRefund { refund, state }),
+        6 => (1..5_u16, refund_state()).prop_map(|(refund, state)| Command::ReportRefund { refund, state, gateway_no: String::new() }),
         1 => Just(Command::RequestReview { reason: ReviewReason::EffectExhausted }),
         1 => Just(Command::ClearReview { note: String::new() }),
     ]
@@ -138,7 +138,7 @@ proptest! {
         }
         saga.does(Command::ConfirmStockGone).unwrap();
         for refund in saga.order.refunds.clone() {
-            saga.does(Command::ReportRefund { refund: refund.number, state: RefundState::Succeeded }).unwrap();
+            saga.does(Command::ReportRefund { refund: refund.number, state: RefundState::Succeeded, gateway_no: String::new() }).unwrap();
         }
         let stuck = saga.order.status == S::Refunding;
         let seen = saga.journal.iter().any(|(event, _)| matches!(event, Event::ReviewRequested { .. }));

@@ -221,3 +221,17 @@ fn a_second_payment_during_a_refund_goes_back_beside_it() {
     saga.is(S::Refunded);
     assert_eq!(saga.order.captured(), saga.order.refunded());
 }
+
+#[test]
+fn r71_whatever_comes_first_with_the_gateways_number_brings_it() {
+    let mut saga = Saga::paid();
+    saga.does(refund(TOTAL.fen())).unwrap();
+    let says = |state, number: &str| Command::ReportRefund { refund: 1, state, gateway_no: number.to_owned() };
+    saga.ignores(says(R::Processing, ""));
+    saga.does(says(R::Processing, "5030001")).unwrap();
+    assert_eq!((saga.order.refunds[0].state, &*saga.order.refunds[0].gateway_no), (R::Processing, "5030001"));
+    saga.ignores(says(R::Processing, "5030001"));
+    saga.does(says(R::Succeeded, "")).unwrap();
+    saga.is(S::Refunded);
+    assert_eq!(saga.order.refunds[0].gateway_no, "5030001");
+}

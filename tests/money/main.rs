@@ -1,0 +1,10 @@
+//! Money against the sandbox gateway, row by row of docs/RELIABILITY.md: real signatures, real HTTP, the gateway's moods.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod closing;
+mod paying;
+mod storm;
+mod telling;
