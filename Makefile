@@ -1,5 +1,5 @@
-# RushMall: make run | run-cluster | drill | test | check | bench | chaos. Needs git and Rust only; the servers of a
-# cluster are installed from Debian's packages.
+# RushMall: make run | run-cluster | drill | test | check | bench | chaos. Needs git and Rust; the servers of a
+# cluster are installed from Debian's packages; the web client, `make check` and `make test` need Node.js as well.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,27 +15,33 @@ ARGS ?=
 # One TLS backend (aws-lc-rs), no system OpenSSL, no crate with an open advisory.
 BANNED := openssl-sys|native-tls|ring|rsa
 
-.PHONY: help run run-cluster drill test test-embedded test-sdk test-cluster test-engines test-on-servers check bench \
-	bench-micro chaos fmt lint doc bans deny
+.PHONY: help run run-cluster drill web test test-embedded test-sdk test-web test-cluster test-engines test-on-servers trace \
+	check check-web web-types web-screenshots bench bench-micro chaos fmt lint doc alerts bans deny
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-run: ## Build and serve the shop (PORT=8080, ARGS="…" for flags of `rushmall serve`)
+run: web ## Build and serve the shop (PORT=8080, ARGS="…" for flags of `rushmall serve`)
 	cargo build --release --locked
 	@exec "$$CARGO_TARGET_DIR/release/rushmall" serve --port $(PORT) $(ARGS)
 
-run-cluster: ## Build and serve the shop on three nodes with all servers (PORT, ARGS="--nodes 5 --database postgres")
+run-cluster: web ## Build and serve the shop on three nodes with all servers (PORT, ARGS="--nodes 5 --database postgres")
 	cargo build --release --locked
 	@exec scripts/cluster run --port $(PORT) $(ARGS)
+
+# The pages, for the binary to embed; without Node.js the shop runs all the same.
+web:
+	@scripts/web build-if-possible
 
 drill: ## Rehearse a sale against a shop (ARGS="--buyers 5000 --stock 500 --rate 3000")
 	cargo build --release --locked
 	@exec "$$CARGO_TARGET_DIR/release/rushmall" drill $(ARGS)
 
 test: ## Run every test on all back ends, with the failpoints compiled in
-	RUSHMALL_TEST_SERVICES=1 scripts/services with redis redis-cluster rabbitmq mariadb postgres -- \
-		$(MAKE) test-embedded test-sdk test-on-servers test-cluster
+	collector=$$(scripts/collector); \
+	RUSHMALL_TEST_COLLECTOR="$$collector" RUSHMALL_TEST_SERVICES=1 \
+		scripts/services with --no-sync redis redis-cluster rabbitmq mariadb postgres -- \
+		$(MAKE) test-embedded test-sdk test-web test-on-servers test-cluster
 
 # Every test, the shops under test on the embedded back ends; those of single back ends use the servers.
 test-embedded:
@@ -44,20 +50,33 @@ test-embedded:
 test-sdk: ## Run the payment SDKs of others against the sandbox gateway and the shop, and print the matrix (needs Node.js)
 	sdks=$$(scripts/sdks); RUSHMALL_TEST_SDKS="$$sdks" cargo test --locked --features failpoints --test sdk -- --nocapture
 
+test-web: ## Run the web client's tests, in Chromium against the real server too (needs Node.js)
+	cargo build --locked --features failpoints
+	RUSHMALL_BIN="$$CARGO_TARGET_DIR/debug/rushmall" scripts/web test
+
 # What buyers, administrators and crashes do, once more on Redis, RabbitMQ and MariaDB: the same binaries.
 # RUSHMALL_TEST_DATABASE=postgres and RUSHMALL_TEST_REDIS=cluster in front of it choose the other servers.
 test-cluster: ## Run the tests of the shop on the back ends of a cluster (inside scripts/services with ...)
-	RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster cargo test --locked --features failpoints --test races --test api --test crash --test money
+	collector=$$(scripts/collector); \
+	export RUSHMALL_TEST_COLLECTOR="$$collector" RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster; \
+	cargo test --locked --features failpoints --test races --test api --test money --test actors --test reconcile --test observe; \
+	cargo test --locked --features failpoints --test crash -- --skip r57
+
+trace: ## Print the trace of one purchase on Redis, RabbitMQ and MariaDB, as a real collector got it
+	collector=$$(scripts/collector); \
+	RUSHMALL_TEST_COLLECTOR="$$collector" RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster \
+		scripts/services with redis rabbitmq mariadb -- \
+		cargo test --locked --features failpoints --test observe a_purchase_is_one_trace -- --nocapture
 
 test-engines: ## Run the repository tests on MariaDB and on PostgreSQL
 	scripts/services with mariadb postgres -- $(MAKE) test-on-servers
 
 # With the servers of scripts/services; nothing is skipped on either.
 test-on-servers:
-	RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_MYSQL_URL" cargo test --locked --features failpoints -- persistence ops::
-	RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_POSTGRES_URL" cargo test --locked --features failpoints -- persistence ops::
+	RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_MYSQL_URL" cargo test --locked --features failpoints --lib -- persistence ops::
+	RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_POSTGRES_URL" cargo test --locked --features failpoints --lib -- persistence ops::
 
-check: fmt lint doc bans deny ## Formatting, lints, docs, banned crates, licences and advisories
+check: fmt lint doc alerts bans deny check-web ## Formatting, lints, docs, alerts, banned crates, licences, advisories; the web client
 
 fmt:
 	cargo fmt --all --check
@@ -68,6 +87,11 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
+alerts: ## Check the alerts and run their tests (promtool)
+	scripts/promtool check rules deploy/prometheus/rules/*.yml
+	scripts/promtool check config deploy/prometheus/prometheus.yml
+	scripts/promtool test rules deploy/prometheus/tests/*.yml
+
 bans:
 	@tree=$$(cargo tree --locked --prefix none --edges normal,build --target all); \
 	if grep -E '^($(BANNED)) v' <<< "$$tree"; then echo "error: these crates are banned, see deny.toml" >&2; exit 1; fi; \
@@ -76,6 +100,18 @@ bans:
 deny:
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
 	else echo "skipped: licences and advisories. Install once: cargo install --locked cargo-deny"; fi
+
+check-web:
+	cargo build --locked --features failpoints
+	RUSHMALL_BIN="$$CARGO_TARGET_DIR/debug/rushmall" scripts/web check
+
+web-types: ## Write the web client's types anew, from our OpenAPI description
+	cargo build --locked --features failpoints
+	RUSHMALL_BIN="$$CARGO_TARGET_DIR/debug/rushmall" scripts/web types
+
+web-screenshots: ## Take the pictures of docs/screenshots anew
+	cargo build --locked --features failpoints
+	RUSHMALL_BIN="$$CARGO_TARGET_DIR/debug/rushmall" scripts/web screenshots
 
 bench: ## Measure the shop on Redis, RabbitMQ and MariaDB (BENCH_PAIRS=2 BENCH_SECONDS=2 for a look)
 	cargo bench --locked --bench shop

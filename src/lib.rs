@@ -7,9 +7,12 @@ pub mod clock;
 pub mod config;
 pub mod failpoint;
 pub mod passwords;
+pub mod pictures;
 pub mod random;
 pub mod redis_link;
+pub mod sqlite;
 pub mod trace_context;
+pub mod transparency;
 
 pub mod messaging;
 pub mod payment;

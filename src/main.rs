@@ -3,11 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use rushmall::app::{self, ServeOptions};
+use rushmall::app::{self, ServeOptions, SettingsSource};
 use rushmall::clock::Clock;
 use rushmall::config::{Environment, Settings};
-use rushmall::ops::cli::{AdminCommand, Cli, Command, ConfigCommand, SandboxPayArgs, ServeArgs};
-use rushmall::ops::{OpsError, admin, check_report, drill, healthcheck, output, seed, settings};
+use rushmall::http::openapi;
+use rushmall::ops::cli::{AdminCommand, AuditCommand, Cli, Command, ConfigCommand, SandboxPayArgs, ServeArgs};
+use rushmall::ops::{
+    OpsError, actors, admin, audit, audit_export, check_report, drill, healthcheck, output, reconcile, sale, seed,
+    settings,
+};
 use rushmall::payment::sandbox;
 use rushmall::telemetry::Telemetry;
 
@@ -45,11 +49,13 @@ fn run(command: Command) -> anyhow::Result<()> {
 }
 
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
-    let setup = settings::for_serving(args)?;
+    let sources = settings::sources_for_serving(args);
+    let (setup, loaded) = settings::for_serving(args, &sources)?;
     let demo = !args.no_demo && setup.settings.environment != Environment::Production;
     actix_rt::System::new().block_on(async {
         let telemetry = Telemetry::start(&setup.settings.telemetry, &setup.settings.node.name)?;
-        let outcome = app::serve(setup, ServeOptions { demo }).await;
+        let source = SettingsSource { sources, loaded, log: telemetry.filter() };
+        let outcome = app::serve(setup, source, ServeOptions { demo }).await;
         telemetry.shutdown().await;
         outcome
     })
@@ -61,10 +67,17 @@ async fn run_short(command: Command) -> anyhow::Result<()> {
         Command::Seed(args) => seed::run(&args).await?,
         Command::Admin(AdminCommand::Create(args)) => admin::create(&args).await?,
         Command::Admin(AdminCommand::ResetPassword(args)) => admin::reset_password(&args).await?,
+        Command::Admin(AdminCommand::AuditExport(args)) => audit_export::run(&args).await?,
+        Command::Actors(command) => actors::run(&command).await?,
+        Command::Sale(command) => sale::run(&command).await?,
         Command::Config(ConfigCommand::Show(args)) => settings::show(&args)?,
+        Command::Openapi => output::line(openapi::description()?),
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
         Command::Check(args) => check_report::run(&args).await?,
+        Command::Reconcile(args) => reconcile::run(&args).await?,
         Command::SandboxPay(args) => sandbox_pay(args).await?,
+        Command::Audit(AuditCommand::Verify(args)) => audit::verify(&args).await?,
+        Command::Audit(AuditCommand::Head(args)) => audit::head(&args).await?,
         Command::Serve(_) | Command::Drill(_) => {} // they bring their own runtime
     }
     Ok(())
@@ -78,6 +91,7 @@ async fn sandbox_pay(args: SandboxPayArgs) -> anyhow::Result<()> {
         public_url: args.public_url.unwrap_or_default(),
         time_scale: args.time_scale,
         control_token: args.control_token.filter(|token| !token.is_empty()),
+        shows_cashier: false,
         clock: Clock::default(),
     };
     let server = sandbox::Server::open(&args.host, args.port, options).await?;

@@ -3,6 +3,7 @@
 //!
 //! A command whose answer did not come in time may have run: what is sent must be repeatable by its own ids.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
@@ -13,7 +14,10 @@ use redis::{
     Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, ScriptInvocation, Value,
 };
 
+use tracing::Instrument as _;
+
 use crate::config::RedisSettings;
+use crate::{clock, trace_context};
 
 /// Reconnection attempts for one command before it fails.
 const RETRIES_MAX: usize = 2;
@@ -107,7 +111,8 @@ impl RedisLink {
     /// # Errors
     /// [`RedisError`]; after a timeout or a lost connection the command may have run.
     pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        command.query_async(&mut self.connection.clone()).await
+        let mut connection = self.connection.clone();
+        counted(&name_of(command), command.query_async(&mut connection)).await
     }
 
     /// Sends commands together; in a cluster their keys must share a slot.
@@ -115,7 +120,7 @@ impl RedisLink {
     /// # Errors
     /// As [`RedisLink::query`].
     pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, RedisError> {
-        pipeline.query_async(&mut self.connection.clone()).await
+        counted("pipeline", pipeline.query_async(&mut self.connection.clone())).await
     }
 
     /// Runs a script by its hash, loading it where it is not known (after a restart, a failover, `SCRIPT FLUSH`).
@@ -123,7 +128,7 @@ impl RedisLink {
     /// # Errors
     /// As [`RedisLink::query`].
     pub async fn script<T: FromRedisValue>(&self, invocation: &ScriptInvocation<'_>) -> Result<T, RedisError> {
-        invocation.invoke_async(&mut self.connection.clone()).await
+        counted("script", invocation.invoke_async(&mut self.connection.clone())).await
     }
 
     /// Whether Redis can be written to, by writing one short-lived key: a server that is full, cannot save or has lost
@@ -150,6 +155,26 @@ impl RedisLink {
             }
         }
         Err(failure)
+    }
+}
+
+/// One call in the trace of whoever made it, and among the figures. Names come from this program alone.
+async fn counted<T>(name: &str, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
+    let (began, span) = (clock::monotonic(), trace_context::call("redis", name));
+    let outcome = call.instrument(span).await;
+    let seconds = began.elapsed().as_secs_f64();
+    metrics::histogram!("rushmall_redis_seconds", "command" => name.to_owned()).record(seconds);
+    if outcome.is_err() {
+        metrics::counter!("rushmall_redis_failures_total", "command" => name.to_owned()).increment(1);
+    }
+    outcome
+}
+
+/// `GET` of `GET key`.
+fn name_of(command: &Cmd) -> Cow<'_, str> {
+    match command.args_iter().next() {
+        Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name),
+        _ => Cow::Borrowed("command"),
     }
 }
 

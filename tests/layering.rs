@@ -6,13 +6,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Everybody may read the time, draw randomness, mark a crash point and hand a trace on; these import nothing but each other and `domain`.
-const GROUND: &[&str] =
-    &["assets", "clock", "random", "failpoint", "passwords", "redis_link", "trace_context", "domain"];
+const GROUND: &[&str] = &[
+    "assets",
+    "clock",
+    "random",
+    "failpoint",
+    "passwords",
+    "pictures",
+    "redis_link",
+    "sqlite",
+    "trace_context",
+    "transparency",
+    "domain",
+];
 
 /// What a floor may import besides itself and [`GROUND`].
 fn allowed(floor: &str) -> Option<&'static [&'static str]> {
     match floor {
-        "assets" | "clock" | "random" | "failpoint" | "passwords" | "trace_context" | "config" | "domain" => Some(&[]),
+        "assets" | "clock" | "random" | "failpoint" | "passwords" | "pictures" | "sqlite" | "trace_context"
+        | "transparency" | "config" | "domain" => Some(&[]),
         "redis_link" | "persistence" | "messaging" | "payment" | "telemetry" => Some(&["config"]),
         "actors" => Some(&["config", "persistence", "messaging", "payment"]),
         "http" | "ops" => Some(&["config", "persistence", "messaging", "payment", "actors", "telemetry"]),
@@ -105,6 +117,27 @@ fn every_source_file_opens_with_its_reason() {
         .map(|file| file.display().to_string())
         .collect();
     assert!(silent.is_empty(), "no //! at the top of:\n{}", silent.join("\n"));
+}
+
+/// What SIGHUP changes must be read from the settings in effect; those of the start are stale then.
+#[test]
+fn what_may_change_live_is_never_read_from_the_settings_of_the_start() {
+    let sections = ["limits.", "waiting_room.", "alerts.", "features.", "webhooks.targets", "telemetry.log)"];
+    let keys = ["http.allowed_origins", "http.trusted_proxies", "feed.sockets_per_user_max", "rehearsal()"];
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let mut stale = Vec::new();
+    for file in files {
+        let source = fs::read_to_string(&file).unwrap();
+        for owner in ["self", "state", "shop"] {
+            for key in sections.iter().chain(&keys) {
+                if source.contains(&format!("{owner}.settings.{key}")) {
+                    stale.push(format!("{}: {owner}.settings.{key}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(stale.is_empty(), "read them by in_effect() or from the limits in force:\n{}", stale.join("\n"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! docs/RELIABILITY.md says what is so: every row of the race list is there, every test that it names exists, every
+//! docs/RELIABILITY.md and docs/SECURITY.md say what is so: every row of the race list is there, every test that it names exists, every
 //! crash point of the sources stands in its table and every point of the table in the sources, and every test crate says
 //! on which back ends it runs.
 #![expect(clippy::unwrap_used, reason = "a test")]
@@ -24,7 +24,11 @@ fn text_of(directory: &str) -> String {
 }
 
 fn page() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/RELIABILITY.md")).unwrap()
+    document("RELIABILITY.md")
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
 }
 
 /// Everything between two backticks.
@@ -58,6 +62,52 @@ fn every_test_that_is_named_exists() {
     }
 }
 
+/// The rows of payments, cancels and refunds.
+fn money_rows() -> impl Iterator<Item = String> {
+    let races = (20..=53).chain(66..=71).map(|row| format!("R{row}"));
+    races.chain((11..=18).chain([26, 33]).map(|row| format!("T{row}")))
+}
+
+#[test]
+fn every_row_of_money_has_its_test() {
+    let page = page();
+    for row in money_rows() {
+        let line = page.lines().find(|line| line.starts_with(&format!("| {row} |"))).unwrap();
+        let tests = line.rsplit(" | ").next().unwrap();
+        let names = quoted(tests);
+        let in_words = tests.split('`').step_by(2).collect::<String>();
+        assert!(!in_words.contains("later") && !in_words.contains("with the payment gateways"), "{row}: {in_words}");
+        assert!(names.iter().any(|name| name.contains('_')), "{row} names no test");
+        println!("{row}: {}", names.into_iter().collect::<Vec<_>>().join(", "));
+    }
+}
+
+#[test]
+fn every_row_of_money_is_tried_at_the_gateway() {
+    let (page, over_the_wire) = (page(), text_of("tests/money") + &text_of("tests/nodes") + &text_of("tests/api"));
+    let untried = money_rows().filter(|row| {
+        let line = page.lines().find(|line| line.starts_with(&format!("| {row} |"))).unwrap();
+        let names = quoted(line.rsplit(" | ").next().unwrap());
+        !names.iter().any(|name| over_the_wire.contains(&format!("fn {name}(")))
+    });
+    assert_eq!(untried.collect::<Vec<_>>(), [""; 0], "rows without a test against the sandbox or over HTTP");
+}
+
+#[test]
+fn every_risk_has_its_row_and_every_test_that_is_named_there_exists() {
+    let (page, sources) = (document("SECURITY.md"), text_of("src") + &text_of("tests"));
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| API")).collect();
+    assert_eq!(rows.len(), 10);
+    for (number, row) in (1..).zip(rows) {
+        assert!(row.starts_with(&format!("| API{number} ")), "{row}");
+        let tests = quoted(row.rsplit(" | ").next().unwrap());
+        assert!(!tests.is_empty(), "{row}");
+        for name in tests {
+            assert!(sources.contains(&format!("fn {name}(")), "there is no test {name}");
+        }
+    }
+}
+
 #[test]
 fn every_directory_of_tests_says_on_which_back_ends_it_runs() {
     let page = page();
@@ -72,8 +122,9 @@ fn every_directory_of_tests_says_on_which_back_ends_it_runs() {
         .collect();
     assert_eq!(named, crates.iter().map(String::as_str).collect());
     let makefile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Makefile")).unwrap();
-    let again = makefile.lines().find(|line| line.contains("RUSHMALL_TEST_BACKENDS=cluster cargo")).unwrap();
-    let whole = makefile.split("\ntest: ").nth(1).and_then(|target| target.split("\n\n").next()).unwrap();
+    let recipe = |target: &str| makefile.split(target).nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+    let (whole, again) = (recipe("\ntest: "), recipe("\ntest-cluster: "));
+    assert!(again.contains("RUSHMALL_TEST_BACKENDS=cluster"), "{again}");
     assert!(["test-embedded", "test-on-servers", "test-cluster"].iter().all(|part| whole.contains(part)), "{whole}");
     let repeated = rows.iter().find(|row| row.contains("`make test-cluster`")).unwrap();
     for name in quoted(repeated.split(" | ").next().unwrap()) {

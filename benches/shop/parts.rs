@@ -11,6 +11,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use rushmall::actors::inventory::ReserveInSale;
 use rushmall::actors::kit::Host;
 use rushmall::actors::shop::{Foundations, Shop};
+use rushmall::actors::webhooks::Webhooks;
 use rushmall::app::back_ends;
 use rushmall::clock::{Clock, monotonic};
 use rushmall::config::{DatabaseSettings, RedisSettings, Settings};
@@ -23,6 +24,7 @@ use rushmall::persistence::products::{self, NewProduct, STATUS_ON_SHELF};
 use rushmall::persistence::{Db, RedisLedger, StockLedger};
 use rushmall::random;
 use rushmall::redis_link::RedisLink;
+use rushmall::transparency::HeadSigner;
 
 use super::rig::Rig;
 
@@ -98,12 +100,27 @@ pub async fn reservation_core(rig: &Rig, seconds: f64) -> anyhow::Result<f64> {
     let host = Host::start(vec![arbiter.handle()], clock.clone())?;
     let embedded = back_ends::embedded(&settings, &db, &clock);
     let back_ends = rushmall::actors::shop::BackEnds { ledger: Arc::clone(&ledger), ..embedded };
-    let shop = Shop::open(Foundations { settings, db, back_ends, gateways: Gateways::default(), clock, host });
+    let webhooks = Webhooks::open(&settings, db.clone(), clock.clone())?;
+    let signer = HeadSigner::new(&settings.audit.origin, &random::bytes())?;
+    let (gateways, reports_dir) = (Gateways::default(), std::env::temp_dir());
+    let rooms_note = reports_dir.join(format!("{prefix}.json"));
+    let shop = Shop::open(Foundations {
+        settings,
+        db,
+        back_ends,
+        gateways,
+        webhooks,
+        clock,
+        host,
+        signer,
+        reports_dir,
+        rooms_note,
+    });
     let emptying = actix::spawn(empty(Arc::clone(&shop.queue)));
     let mut buyers = (1..).map(BuyerId);
     let mut claim = || {
         let (shop, order_no, buyer) = (Arc::clone(&shop), shop.numbers.next(), buyers.next().unwrap_or(BuyerId(1)));
-        let message = ReserveInSale { order_no, buyer, quantity: Quantity::ONE };
+        let message = ReserveInSale { order_no, buyer, quantity: Quantity::ONE, since: monotonic() };
         async move { shop.inventory.ask(&product, message, DEADLINE).await }
     };
     claim().await??;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::domain::order::OrderStatus;
 use crate::messaging::QueueError;
 use crate::messaging::domain_event::{DomainEvent, EventMessage, OrderFact, StockFact, VERSION};
 use crate::messaging::rabbitmq::EventPublisher;
-use crate::persistence::outbox::{FeedEvent, OutboxRow};
+use crate::persistence::outbox::{FeedEvent, OutboxRow, PoolLevel};
 use crate::trace_context;
 
 /// Tells other systems; clones share the connection.
@@ -17,23 +18,22 @@ use crate::trace_context;
 pub struct Announcer {
     /// Where events go.
     pub publisher: EventPublisher,
-    /// Units at or below which `stock.low` is told.
-    pub low_stock_units: i64,
 }
 
 impl Announcer {
-    /// Tells the commits, each as a part of the trace that led to it; returns once all of it is safe.
+    /// Tells the commits, each as a part of the trace that led to it; returns once all of it is safe. Stock is low at
+    /// `low_stock_units` and below.
     ///
     /// # Errors
     /// [`QueueError`]: tell them again.
-    pub async fn announce(&self, rows: &[OutboxRow]) -> Result<(), QueueError> {
-        try_join_all(rows.iter().map(|row| self.announce_one(row))).await.map(drop)
+    pub async fn announce(&self, rows: &[OutboxRow], low_stock_units: i64) -> Result<(), QueueError> {
+        try_join_all(rows.iter().map(|row| self.announce_one(row, low_stock_units))).await.map(drop)
     }
 
-    async fn announce_one(&self, row: &OutboxRow) -> Result<(), QueueError> {
-        let span = tracing::info_span!("tell_events", commit_no = row.commit_no);
+    async fn announce_one(&self, row: &OutboxRow, low_stock_units: i64) -> Result<(), QueueError> {
+        let span = tracing::info_span!("tell_events", trace_id = Empty, commit_no = row.commit_no);
         trace_context::follow(&span, row.payload.traceparent.as_deref());
-        let messages = messages(row, self.low_stock_units);
+        let messages = messages(row, low_stock_units);
         self.publisher.publish(&messages).instrument(span).await
     }
 }
@@ -48,17 +48,21 @@ pub fn messages(row: &OutboxRow, low_stock_units: i64) -> Vec<EventMessage> {
         }
     }
     let commit_no = row.commit_no;
-    for level in &row.payload.levels {
-        if level.before > low_stock_units && level.after <= low_stock_units {
-            let (product_id, sale_id) = (level.product.0, i64::from(level.pool));
-            let id = format!("stock.low:{commit_no}:{product_id}:{sale_id}");
-            let fact = StockFact { id, product_id, sale_id, units_left: level.after };
-            by_kind.entry("stock.low").or_default().push(DomainEvent::Stock(fact));
-        }
+    for level in fallen(row, low_stock_units) {
+        let (product_id, sale_id) = (level.product.0, i64::from(level.pool));
+        let id = format!("stock.low:{commit_no}:{product_id}:{sale_id}");
+        let fact = StockFact { id, product_id, sale_id, units_left: level.after };
+        by_kind.entry("stock.low").or_default().push(DomainEvent::Stock(fact));
     }
     let message =
         |(kind, events): (&str, _)| EventMessage { version: VERSION, kind: kind.to_owned(), commit_no, events };
     by_kind.into_iter().map(message).collect()
+}
+
+/// The pools that this commit brought from above `low_stock_units` down to it, or below.
+pub fn fallen(row: &OutboxRow, low_stock_units: i64) -> impl Iterator<Item = &PoolLevel> {
+    let has_fallen = move |level: &&PoolLevel| level.before > low_stock_units && level.after <= low_stock_units;
+    row.payload.levels.iter().filter(has_fallen)
 }
 
 fn order_fact(kind: &str, event: &FeedEvent) -> OrderFact {

@@ -172,6 +172,7 @@ impl Checkout {
             Ok(ticket) => Ok(ticket),
             Err(ReserveRefusal::OutcomeUnknown | ReserveRefusal::NotSafe) => Err(OrderRejection::OutcomeUnknown),
             Err(ReserveRefusal::Rejected(ClaimRejection::Withdrawn)) => Err(OrderRejection::Withdrawn),
+            Err(ReserveRefusal::Overloaded { retry_after_ms }) => Err(AskError::Busy { retry_after_ms }.into()),
             Err(refusal) => Err(OrderRejection::Line { product: line.product, refusal }),
         }
     }

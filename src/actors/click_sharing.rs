@@ -8,8 +8,9 @@ use super::background::Stop;
 use super::kit::Directory;
 use super::session::{CloseBucket, SessionActor};
 use crate::clock;
+use crate::config::LiveLimits;
 use crate::persistence::StoreError;
-use crate::persistence::limits::SharedClicks;
+use crate::persistence::limits::{ClickLimit, SharedClicks};
 
 /// Pause between two rounds.
 const SHARE_EVERY: Duration = Duration::from_millis(100);
@@ -22,12 +23,15 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 pub async fn run(
     clicks: Arc<SharedClicks>,
     sessions: Directory<SessionActor>,
+    limits: LiveLimits,
     mut stop: Stop,
 ) -> Result<(), StoreError> {
-    let window = Duration::from_millis(clicks.limit().window_ms);
     let mut turned_at: Instant = clock::monotonic();
     while !stop.is_set() {
         stop.sleep(SHARE_EVERY).await;
+        let limits = limits.now();
+        clicks.counts().hold(ClickLimit::of_bucket(limits.limits.seckill_per_second, limits.limits.seckill_burst));
+        let window = Duration::from_millis(clicks.counts().limit().window_ms);
         if turned_at.elapsed() >= window {
             clicks.forget_old();
             turned_at = clock::monotonic();

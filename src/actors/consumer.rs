@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::background::Stop;
@@ -65,7 +66,7 @@ async fn consume(
     Delivery { tickets, receipt, traceparents }: Delivery,
     stop: &mut Stop,
 ) {
-    let spans = spans_of(&traceparents, tickets.len());
+    let spans = spans_of(&traceparents, &tickets);
     let span = trace_context::shared(spans.iter());
     failpoint::reach("consumer.write.before");
     let left = write(writer, tickets, stop).instrument(span).await;
@@ -83,10 +84,20 @@ async fn consume(
     }
 }
 
-/// A span in the trace of each publisher; one of its own if there are none. All last for as long as the work.
-fn spans_of(traceparents: &[String], tickets: usize) -> Vec<Span> {
+/// A span in the trace of each publisher, under the first ticket's numbers; one of its own if there are none. All last
+/// for as long as the work.
+fn spans_of(traceparents: &[String], tickets: &[Ticket]) -> Vec<Span> {
+    let first = tickets.first().map(|ticket| &ticket.claim);
     let writing = |traceparent: Option<&str>| {
-        let span = tracing::info_span!("write_orders", tickets);
+        let span = tracing::info_span!(
+            "write_orders",
+            "otel.kind" = "consumer",
+            trace_id = Empty,
+            tickets = tickets.len(),
+            user_id = first.map(|claim| claim.buyer.0),
+            product_id = first.map(|claim| claim.product.0),
+            order_no = first.map(|claim| tracing::field::display(claim.order_no)),
+        );
         trace_context::follow(&span, traceparent);
         span
     };

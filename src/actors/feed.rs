@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use tracing::Instrument as _;
 
 use super::kit::Directory;
 use super::session::{PushEvents, SessionActor};
 use crate::domain::BuyerId;
 use crate::persistence::outbox::{FeedEvent, OutboxRow};
+use crate::trace_context;
 
 /// Longest that one session may delay the feed.
 const PUSH_TIMEOUT: Duration = Duration::from_millis(500);
@@ -32,6 +34,12 @@ impl Feed {
 
     /// Hands on one commit; returns when every session concerned has it or cannot take it.
     pub async fn publish(&self, row: &OutboxRow) {
+        let span = tracing::info_span!(target: trace_context::DETAIL, "push_events", commit_no = row.commit_no);
+        trace_context::follow(&span, row.payload.traceparent.as_deref());
+        self.push(row).instrument(span).await;
+    }
+
+    async fn push(&self, row: &OutboxRow) {
         let mut by_buyer: BTreeMap<BuyerId, Vec<FeedEvent>> = BTreeMap::new();
         for event in &row.payload.events {
             by_buyer.entry(event.buyer).or_default().push(event.clone());

@@ -3,7 +3,9 @@
 //! **Invariant**: a unit is promised only by an answer of the ledger; this actor promises nothing by itself.
 //! Session actors and the checkout ask it. *Natural batching*: while one ledger call is in flight claims gather, and
 //! leave together when it returns; no timer, so an idle shop answers at once. A sold-out flag per pool, set by the
-//! ledger's answer, refuses without asking; one claim in every `PROBE_MS` is let through to look again.
+//! ledger's answer, refuses without asking; one claim in every `PROBE_MS` is let through to look again. The flag that an
+//! administrator sets (`persistence/sold_out.rs`) refuses every claim that comes after it, whatever is left: nothing is
+//! let through until it is taken back, and what was claimed before goes its way.
 //!
 //! A buyer is answered once the order queue has his ticket, or, if it would not take it, once his order is written. The
 //! next ledger call does not wait for that; up to `PUBLISHES_MAX` batches are on their way.
@@ -11,27 +13,36 @@
 //! A crash loses the claims that were gathered: their callers get an error and find the outcome by ticket. Terms,
 //! price and flags are read again from the store.
 
+mod messages;
+mod reading;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use super::kit::{Directory, KitActor, LoadError, Vitals};
+pub use self::messages::{
+    LookAtSale, MoveStock, MoveStockError, RefreshInventory, ReserveInSale, ReserveRefusal, ReserveUnits, SaleSight,
+};
+pub use self::reading::News;
+use self::reading::{Known, Unread};
+use super::kit::{Directory, KitActor, LoadError, Vitals, waiting_since};
 use super::order_writer::{self, OrderWriterActor};
 use super::peers::{NodeMessage, Peers};
-use crate::clock::Clock;
-use crate::domain::sale::{SalePhase, SaleTerms};
+use crate::clock::{self, Clock};
+use crate::config::LiveLimits;
+use crate::domain::sale::{self, SalePhase, SaleTerms};
 use crate::domain::stock::{Claim, ClaimRejection, OrderDetails, Ticket, TicketKind};
-use crate::domain::{BuyerId, OrderNo, Pool, ProductId, Quantity};
+use crate::domain::{OrderNo, Pool, ProductId};
 use crate::failpoint;
 use crate::messaging::{OrderQueue, QueueError};
-use crate::persistence::ledger::{LedgerSnapshot, StockLedger};
-use crate::persistence::products::{self, ProductCard};
-use crate::persistence::stock_moves::{self, MoveDone, MoveRefusal, StockPlan};
+use crate::persistence::ledger::StockLedger;
+use crate::persistence::products::ProductCard;
+use crate::persistence::stock_moves::{self, MoveDone};
 use crate::persistence::{Db, StoreError};
 use crate::trace_context;
 
@@ -47,75 +58,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before a failed refresh is repeated.
 const REFRESH_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Claims `claim.quantity` units from `claim.pool`.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Ticket, ReserveRefusal>")]
-pub struct ReserveUnits {
-    /// The claim; its `product` is the actor's.
-    pub claim: Claim,
-}
-
-/// Claims units from the product's current sale: the open one, else the next, else the last.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Ticket, ReserveRefusal>")]
-pub struct ReserveInSale {
-    /// Number of the ticket and of the order.
-    pub order_no: OrderNo,
-    /// Who claims.
-    pub buyer: BuyerId,
-    /// How many units.
-    pub quantity: Quantity,
-}
-
-/// Moves units in, out or between pools, durably; at most one repetition of the same `move_id` takes effect.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<MoveDone, MoveStockError>")]
-pub struct MoveStock {
-    /// Identity of the move.
-    pub move_id: String,
-    /// What to move.
-    pub plan: StockPlan,
-}
-
-/// Terms, price or units changed elsewhere: forget the flags and read them again.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct RefreshInventory;
-
-/// Why a claim was not answered with a ticket.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReserveRefusal {
-    /// The ledger said no.
-    #[error(transparent)]
-    Rejected(#[from] ClaimRejection),
-    /// There is no such product.
-    #[error("no such product")]
-    NoProduct,
-    /// The product is not on the shelf.
-    #[error("product is off the shelf")]
-    OffShelf,
-    /// Price times quantity is beyond what the shop handles.
-    #[error("total amount is too large")]
-    TotalTooLarge,
-    /// The ledger's answer was lost or it failed: whether units were taken is to be asked by ticket.
-    #[error("outcome unknown")]
-    OutcomeUnknown,
-    /// Units were taken, but neither the queue nor the database would have the ticket yet: the sweep brings it.
-    #[error("units taken, order not safe yet")]
-    NotSafe,
-}
-
-/// Why units were not moved.
-#[derive(Debug, thiserror::Error)]
-pub enum MoveStockError {
-    /// Not possible.
-    #[error(transparent)]
-    Refused(#[from] MoveRefusal),
-    /// The store failed; the sweep resumes the move if it was recorded.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// What every inventory actor shares.
 #[derive(Clone)]
 pub struct InventoryDeps {
@@ -129,12 +71,14 @@ pub struct InventoryDeps {
     pub writer: Directory<OrderWriterActor>,
     /// The other nodes, told when units moved here.
     pub peers: Peers,
+    /// What this node has heard of and its actors have not read.
+    pub news: News,
     /// Time.
     pub clock: Clock,
+    /// The limits in force.
+    pub limits: LiveLimits,
     /// Most claims in one ledger call.
     pub batch_claims_max: usize,
-    /// Units at or below which an alert is raised.
-    pub low_stock_units: i64,
 }
 
 /// The units of one product, as seen from this node.
@@ -144,10 +88,14 @@ pub struct InventoryActor {
     /// `None` if there is no such product.
     card: Option<ProductCard>,
     sales: Vec<SaleTerms>,
-    /// Units left as last heard, by pool; only for alerts and levels, never for promises.
+    /// Units left as last heard, by pool; only to be shown, never for promises.
     levels: HashMap<Pool, i64>,
     /// When the next claim may look again, by sold-out pool.
     sold_out_until_ms: HashMap<Pool, i64>,
+    /// Since when an administrator has every claim refused as sold out.
+    flagged_since_ms: Option<i64>,
+    /// Claims that wait for a read.
+    unread: Vec<Unread>,
     gathered: Vec<Gathered>,
     is_reserving: bool,
     /// Batches on their way to the queue.
@@ -160,6 +108,7 @@ pub struct InventoryActor {
 struct Gathered {
     claim: Claim,
     reply: oneshot::Sender<Result<Ticket, ReserveRefusal>>,
+    since: Instant,
     /// Of the request.
     span: tracing::Span,
 }
@@ -176,25 +125,27 @@ impl KitActor for InventoryActor {
     type Key = ProductId;
     type Deps = InventoryDeps;
     const KIND: &'static str = "inventory";
+    const KEY_IS: &'static str = "product_id";
 
     async fn load(product: ProductId, deps: InventoryDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
         failpoint::reach("inventory.load");
-        let card = products::card(&deps.db, product).await?;
-        let snapshot = deps.ledger.snapshot(product).await?;
+        let known = Known::read(&deps, product).await?;
         let mut actor = Self {
             product,
             deps,
-            card,
+            card: None,
             sales: Vec::new(),
             levels: HashMap::new(),
             sold_out_until_ms: HashMap::new(),
+            flagged_since_ms: None,
+            unread: Vec::new(),
             gathered: Vec::new(),
             is_reserving: false,
             publishing: 0,
             reads_begun: 0,
             read_adopted: 0,
         };
-        actor.adopt(&snapshot);
+        actor.adopt(known);
         Ok(actor)
     }
 
@@ -204,8 +155,8 @@ impl KitActor for InventoryActor {
         let sold_out: Vec<_> = self.sold_out_until_ms.keys().collect();
         json!({
             "name": self.card.as_ref().map(|card| &card.name), "sales": self.sales, "levels": levels,
-            "sold_out": sold_out, "claims_gathered": self.gathered.len(), "is_reserving": self.is_reserving,
-            "publishing": self.publishing,
+            "sold_out": sold_out, "flagged_since_ms": self.flagged_since_ms, "claims_gathered": self.gathered.len(),
+            "is_reserving": self.is_reserving, "publishing": self.publishing,
         })
     }
 }
@@ -218,18 +169,8 @@ impl Handler<ReserveUnits> for InventoryActor {
     type Result = ResponseFuture<Result<Ticket, ReserveRefusal>>;
 
     fn handle(&mut self, ReserveUnits { claim }: ReserveUnits, ctx: &mut Self::Context) -> Self::Result {
-        failpoint::reach("inventory.claim");
-        if let Err(refusal) = self.may_ask_ledger(&claim) {
-            return Box::pin(std::future::ready(Err(refusal)));
-        }
-        let (reply, answer) = oneshot::channel();
-        let claim = self.priced(claim);
-        if claim.unit_price.times(claim.quantity.units()).is_none() {
-            return Box::pin(std::future::ready(Err(ReserveRefusal::TotalTooLarge)));
-        }
-        self.gathered.push(Gathered { claim, reply, span: tracing::Span::current() });
-        self.reserve_gathered(ctx);
-        Box::pin(async move { answer.await.unwrap_or(Err(ReserveRefusal::OutcomeUnknown)) })
+        let since = clock::monotonic();
+        self.judge_fresh(ctx, move |actor, ctx| actor.gather(claim, since, ctx))
     }
 }
 
@@ -237,6 +178,52 @@ impl Handler<ReserveInSale> for InventoryActor {
     type Result = ResponseFuture<Result<Ticket, ReserveRefusal>>;
 
     fn handle(&mut self, request: ReserveInSale, ctx: &mut Self::Context) -> Self::Result {
+        self.judge_fresh(ctx, move |actor, ctx| actor.claim_in_sale(&request, ctx))
+    }
+}
+
+impl Handler<MoveStock> for InventoryActor {
+    type Result = ResponseActFuture<Self, Result<MoveDone, MoveStockError>>;
+
+    fn handle(&mut self, MoveStock { move_id, plan }: MoveStock, _ctx: &mut Self::Context) -> Self::Result {
+        let (deps, product) = (self.deps.clone(), self.product);
+        let moving = async move {
+            let now_ms = deps.clock.now_ms();
+            let moved = stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??;
+            deps.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
+            Ok(moved)
+        };
+        let moved = moving.into_actor(self);
+        Box::pin(moved.then(|outcome, actor, _| actor.refresh().map(move |_, _, _| outcome)))
+    }
+}
+
+impl Handler<RefreshInventory> for InventoryActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: RefreshInventory, _ctx: &mut Self::Context) -> Self::Result {
+        Box::pin(self.refresh().map(|_, _, _| ()))
+    }
+}
+
+impl Handler<LookAtSale> for InventoryActor {
+    type Result = ResponseActFuture<Self, Option<SaleSight>>;
+
+    fn handle(&mut self, _: LookAtSale, _ctx: &mut Self::Context) -> Self::Result {
+        if self.deps.news.has(self.product) {
+            return Box::pin(self.refresh().map(|_, actor, _| actor.sight()));
+        }
+        Box::pin(actix::fut::ready(self.sight()))
+    }
+}
+
+impl InventoryActor {
+    /// A claim on the current sale.
+    fn claim_in_sale(
+        &mut self,
+        request: &ReserveInSale,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<Result<Ticket, ReserveRefusal>> {
         let Some(terms) = self.current_sale(self.deps.clock.now_ms()) else {
             let refusal = match self.card {
                 Some(_) => ClaimRejection::PoolNotFound.into(),
@@ -254,69 +241,20 @@ impl Handler<ReserveInSale> for InventoryActor {
             kind: TicketKind::Owed,
             details: OrderDetails::default(),
         };
-        self.handle(ReserveUnits { claim }, ctx)
+        self.gather(claim, waiting_since(request.since), ctx)
     }
-}
 
-impl Handler<MoveStock> for InventoryActor {
-    type Result = ResponseActFuture<Self, Result<MoveDone, MoveStockError>>;
-
-    fn handle(&mut self, MoveStock { move_id, plan }: MoveStock, _ctx: &mut Self::Context) -> Self::Result {
-        let (deps, product) = (self.deps.clone(), self.product);
-        let moving = async move {
-            let now_ms = deps.clock.now_ms();
-            let moved = stock_moves::run(&deps.db, &*deps.ledger, &move_id, product, plan, now_ms).await??;
-            deps.peers.tell(&[NodeMessage::InventoryChanged { product }]).await;
-            Ok(moved)
+    fn sight(&self) -> Option<SaleSight> {
+        let is_sold_out = |terms: SaleTerms| {
+            self.flagged_since_ms.is_some() || self.sold_out_until_ms.contains_key(&Pool::Sale(terms.sale))
         };
-        let moved = moving.into_actor(self);
-        Box::pin(moved.then(|outcome, actor, _| actor.refresh().map(move |(), _, _| outcome)))
-    }
-}
-
-impl Handler<RefreshInventory> for InventoryActor {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, _: RefreshInventory, _ctx: &mut Self::Context) -> Self::Result {
-        Box::pin(self.refresh())
-    }
-}
-
-impl InventoryActor {
-    /// Reads card, terms and levels again; a failed read is repeated.
-    fn refresh(&mut self) -> impl ActorFuture<Self, Output = ()> + use<> {
-        self.reads_begun += 1;
-        let (deps, product, number) = (self.deps.clone(), self.product, self.reads_begun);
-        let reading =
-            async move { Ok((products::card(&deps.db, product).await?, deps.ledger.snapshot(product).await?)) };
-        reading.into_actor(self).map(move |read: Result<_, StoreError>, actor, ctx| match read {
-            Ok((card, snapshot)) if number > actor.read_adopted => {
-                actor.read_adopted = number;
-                actor.card = card;
-                actor.adopt(&snapshot);
-            }
-            Ok(_) => {} // a later read has been adopted
-            Err(error) => {
-                tracing::warn!(product = %actor.product, %error, "inventory not refreshed, trying again");
-                ctx.notify_later(RefreshInventory, REFRESH_AGAIN_AFTER);
-            }
-        })
-    }
-
-    fn adopt(&mut self, snapshot: &LedgerSnapshot) {
-        self.sales = snapshot.sales().copied().collect();
-        self.levels = snapshot.pools.iter().map(|pool| (pool.pool, pool.free)).collect();
-        self.sold_out_until_ms.clear();
+        let sight = |terms| SaleSight { terms, is_sold_out: is_sold_out(terms) };
+        self.current_sale(self.deps.clock.now_ms()).map(sight)
     }
 
     /// The open sale, else the next to open, else the last that ended.
     fn current_sale(&self, now_ms: i64) -> Option<SaleTerms> {
-        let rank = |terms: &SaleTerms| match terms.phase(now_ms) {
-            SalePhase::Open => (0, 0),
-            SalePhase::NotStarted => (1, terms.window.opens_at_ms),
-            SalePhase::Ended => (2, -terms.window.closes_at_ms),
-        };
-        self.sales.iter().copied().min_by_key(rank)
+        sale::current(&self.sales, now_ms)
     }
 
     fn terms_of(&self, pool: Pool) -> Option<&SaleTerms> {
@@ -344,6 +282,8 @@ impl InventoryActor {
             Some(SalePhase::Ended) if self.sold_out_until_ms.contains_key(&claim.pool) => {
                 return Err(ClaimRejection::Ended.into());
             }
+            Some(SalePhase::Ended) => {}
+            _ if self.flagged_since_ms.is_some() => return Err(ClaimRejection::SoldOut.into()),
             _ => {}
         }
         if let Some(next_probe_ms) = self.sold_out_until_ms.get_mut(&claim.pool) {
@@ -356,8 +296,52 @@ impl InventoryActor {
         Ok(())
     }
 
+    /// A claim whose buyer waits since `since` leaves for the ledger with the next batch.
+    fn gather(
+        &mut self,
+        claim: Claim,
+        since: Instant,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<Result<Ticket, ReserveRefusal>> {
+        failpoint::reach("inventory.claim");
+        if let Err(refusal) = self.may_ask_ledger(&claim) {
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
+        let (reply, answer) = oneshot::channel();
+        let claim = self.priced(claim);
+        if claim.unit_price.times(claim.quantity.units()).is_none() {
+            return Box::pin(std::future::ready(Err(ReserveRefusal::TotalTooLarge)));
+        }
+        self.gathered.push(Gathered { claim, reply, since, span: tracing::Span::current() });
+        self.turn_late_ones_away();
+        self.reserve_gathered(ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(ReserveRefusal::OutcomeUnknown)) })
+    }
+
+    /// Claims that have waited for too long are refused before the ledger is asked: their buyers are about to give up, and
+    /// work on them would only make the others late as well.
+    fn turn_late_ones_away(&mut self) {
+        let wait_max_ms = self.deps.limits.now().limits.queue_wait_max_ms;
+        let is_late = |gathered: &Gathered| gathered.since.elapsed() > Duration::from_millis(wait_max_ms);
+        // the first and the last have waited longest: here, or on their way
+        if wait_max_ms == 0 || ![self.gathered.first(), self.gathered.last()].into_iter().flatten().any(is_late) {
+            return;
+        }
+        let (late, in_time): (Vec<_>, Vec<_>) = std::mem::take(&mut self.gathered).into_iter().partition(is_late);
+        self.gathered = in_time;
+        metrics::counter!("rushmall_shed_total", "at" => "gate").increment(late.len() as u64);
+        tracing::debug!(product = %self.product, claims = late.len(), "claims waited for too long");
+        for gathered in late {
+            let _ = gathered.reply.send(Err(ReserveRefusal::Overloaded { retry_after_ms: wait_max_ms })); // he may have gone
+        }
+    }
+
     fn reserve_gathered(&mut self, ctx: &mut Context<Self>) {
         if self.is_reserving || self.gathered.is_empty() || self.publishing >= PUBLISHES_MAX {
+            return;
+        }
+        self.turn_late_ones_away();
+        if self.gathered.is_empty() {
             return;
         }
         self.is_reserving = true;
@@ -365,11 +349,15 @@ impl InventoryActor {
         let batch: Vec<Gathered> = self.gathered.drain(..count).collect();
         let claims: Vec<Claim> = batch.iter().map(|gathered| gathered.claim.clone()).collect();
         let (deps, product) = (self.deps.clone(), self.product);
+        // One call serves many clicks: it stands in the trace of the first of them, under that one's numbers.
+        let span = batch.first().map_or_else(tracing::Span::none, |Gathered { claim, span, .. }| {
+            trace_context::reserve(span, batch.len(), (claim.buyer.0, product.0, &claim.order_no))
+        });
         let reserving = async move {
             failpoint::reach("inventory.reserve");
             deps.ledger.reserve(product, &claims, deps.clock.now_ms()).await
         };
-        ctx.spawn(reserving.into_actor(self).map(move |outcome, actor, ctx| {
+        ctx.spawn(reserving.instrument(span).into_actor(self).map(move |outcome, actor, ctx| {
             actor.is_reserving = false;
             actor.answer(batch, outcome, ctx);
             actor.reserve_gathered(ctx);
@@ -403,7 +391,7 @@ impl InventoryActor {
         };
         metrics::histogram!("rushmall_ledger_batch_claims").record(batch.len() as u32);
         let mut accepted = Vec::new();
-        for (Gathered { claim, reply, span }, answer) in batch.into_iter().zip(answers) {
+        for (Gathered { claim, reply, span, .. }, answer) in batch.into_iter().zip(answers) {
             self.learn(&claim, &answer);
             match answer {
                 Ok(ticket) if ticket.claim.kind == TicketKind::Owed => accepted.push(Accepted { ticket, reply, span }),
@@ -441,13 +429,7 @@ impl InventoryActor {
         match answer {
             Ok(_) => {
                 self.sold_out_until_ms.remove(&claim.pool);
-                let level = self.levels.entry(claim.pool).or_insert(0);
-                let was_above = *level > self.deps.low_stock_units;
-                *level -= claim.quantity.units();
-                if was_above && *level <= self.deps.low_stock_units {
-                    tracing::warn!(product = %self.product, pool = %claim.pool, units_left = *level, "stock is low");
-                    metrics::counter!("rushmall_low_stock_alerts_total").increment(1);
-                }
+                *self.levels.entry(claim.pool).or_insert(0) -= claim.quantity.units();
             }
             Err(ClaimRejection::SoldOut) => {
                 self.levels.insert(claim.pool, 0);

@@ -103,6 +103,7 @@ impl KitActor for OrderSagaActor {
     type Key = OrderNo;
     type Deps = SagaDeps;
     const KIND: &'static str = "order_saga";
+    const KEY_IS: &'static str = "order_no";
 
     async fn load(order_no: OrderNo, deps: SagaDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
         failpoint::reach("saga.load");

@@ -105,6 +105,7 @@ impl KitActor for OrderWriterActor {
     type Key = u16;
     type Deps = WriterDeps;
     const KIND: &'static str = "order_writer";
+    const IS_PLUMBING: bool = true;
 
     async fn load(_: u16, deps: WriterDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
         Ok(Self { deps, gathered: VecDeque::new(), is_writing: false })

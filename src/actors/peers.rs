@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
@@ -15,11 +14,9 @@ use tokio::sync::mpsc;
 
 use super::control::{ActorAnswer, ActorCommand};
 use crate::domain::{BuyerId, ProductId};
-use crate::messaging::{Broadcast, Nodes};
+use crate::messaging::{Broadcast, NodeInfo, Nodes};
 use crate::persistence::outbox::OutboxRow;
 
-/// Longest wait for the answers of other nodes.
-pub const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// Answers that may wait for whoever asked.
 const ANSWERS_MAX: usize = 64;
 
@@ -107,20 +104,23 @@ impl Peers {
         }
     }
 
-    /// Asks all other live nodes and waits for their answers, [`ANSWERS_WITHIN`] at most. One entry a node, by slot.
+    /// Asks all other live nodes that the command is for and waits for their answers, as long as it says at most. One entry
+    /// a node, by slot.
     pub async fn ask_all(&self, command: ActorCommand) -> Vec<NodeAnswer> {
         let own_slot = self.nodes.this().map(|this| this.slot);
-        let roll = self.nodes.roll().await.nodes.into_iter().filter(|node| Some(node.slot) != own_slot);
+        let is_asked = |node: &NodeInfo| Some(node.slot) != own_slot && command.is_for(&node.name);
+        let roll = self.nodes.roll().await.nodes.into_iter().filter(is_asked);
         let mut answers: Vec<NodeAnswer> =
             roll.map(|node| NodeAnswer { node: node.name, slot: node.slot, answer: None }).collect();
         if answers.is_empty() {
             return answers;
         }
+        let within = command.answers_within();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, mut heard) = mpsc::channel(ANSWERS_MAX);
         self.waiting.insert(id, sender);
         let gathering = async {
-            let within_ms = u64::try_from(ANSWERS_WITHIN.as_millis()).unwrap_or(u64::MAX);
+            let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
             let reply_to = self.broadcast.address().to_owned();
             self.tell(&[NodeMessage::Question(Question { id, reply_to, within_ms, command })]).await;
             while answers.iter().any(|node| node.answer.is_none()) {
@@ -131,7 +131,7 @@ impl Peers {
                 }
             }
         };
-        let is_late = tokio::time::timeout(ANSWERS_WITHIN, gathering).await.is_err();
+        let is_late = tokio::time::timeout(within, gathering).await.is_err();
         self.waiting.remove(&id);
         if is_late {
             tracing::warn!(question = id, "not every node answered in time");

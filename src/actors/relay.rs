@@ -11,10 +11,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::Notify;
 
-use super::announcer::Announcer;
+use super::announcer::{self, Announcer};
 use super::background::Stop;
 use super::listener::Listener;
 use super::peers::NodeMessage;
+use super::webhooks::Webhooks;
+use crate::config::LiveSettings;
 use crate::persistence::outbox::{self, Leg, OutboxRow};
 use crate::persistence::{Db, StoreError};
 
@@ -46,6 +48,10 @@ pub struct Relay {
     pub listener: Listener,
     /// Tells other systems; on a cluster only.
     pub announcer: Option<Announcer>,
+    /// Told by HTTP.
+    pub webhooks: Webhooks,
+    /// The settings in effect: at how few units stock is low.
+    pub settings: LiveSettings,
     /// Rung when rows are ready for their second leg.
     pub second_leg: Arc<Notify>,
 }
@@ -69,6 +75,10 @@ impl Relay {
         Ok(())
     }
 
+    fn low_stock_units(&self) -> i64 {
+        self.settings.now().orders.low_stock_units
+    }
+
     /// False if nothing was there.
     async fn carry(&self) -> Result<bool, StoreError> {
         let leg = if self.announcer.is_some() { Leg::First } else { Leg::Whole };
@@ -81,6 +91,16 @@ impl Relay {
 
     /// The one place that every commit passes on its way to people.
     async fn tell_nodes(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
+        self.webhooks.owe(&rows, self.low_stock_units()).await?;
+        for event in rows.iter().flat_map(|row| &row.payload.events) {
+            let (kind, status) = (event.event.clone(), event.status.name());
+            metrics::counter!("rushmall_order_events_total", "event" => kind, "status" => status).increment(1);
+        }
+        // here and not at the gate: no node hears of each unit that the others sell, but the commit knows the level
+        for level in rows.iter().flat_map(|row| announcer::fallen(row, self.low_stock_units())) {
+            tracing::warn!(product = %level.product, pool = %level.pool, units_left = level.after, "stock is low");
+            metrics::counter!("rushmall_low_stock_alerts_total").increment(1);
+        }
         let messages: Vec<NodeMessage> = rows.into_iter().map(NodeMessage::Committed).collect();
         join_all(messages.iter().map(|message| self.listener.deliver(message))).await;
         self.listener.peers.tell(&messages).await;
@@ -111,7 +131,7 @@ impl Relay {
     async fn announce_some(&self, announcer: &Announcer) -> Result<bool, StoreError> {
         let mut failure = None;
         let carried = outbox::carry(&self.db, Leg::Second, ROWS_MAX, async |rows| {
-            let told = announcer.announce(&rows).await;
+            let told = announcer.announce(&rows, self.low_stock_units()).await;
             told.map_err(|error| {
                 failure = Some(error);
                 StoreError::Conflict { operation: "telling other systems" }

@@ -8,6 +8,8 @@
 //! purchases (read again at start). Revocation on any node arrives by message at once; an answer older than
 //! `ACCESS_FRESH_MS` is read again, so a revocation whose message was lost is seen within 5 s.
 
+mod messages;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,159 +19,29 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
+pub use self::messages::{
+    Authorize, BuyAnswer, BuyInSale, BuyRejection, Caller, CloseBucket, CloseSocket, DropSockets, OpenSocket,
+    PushEvents, SessionRejection, SessionsChanged, SocketSignal,
+};
 use super::gaps::Gaps;
 use super::inventory::{InventoryActor, ReserveInSale, ReserveRefusal};
-use super::kit::{AskError, Directory, KitActor, LoadError, Vitals};
-use super::token_bucket::TokenBucket;
+use super::kit::{AskError, Directory, KitActor, LoadError, Vitals, waiting_since};
+use super::token_bucket::{Rate, TokenBucket};
 use crate::clock::Clock;
+use crate::config::{LiveLimits, LiveSettings};
 use crate::domain::order::OrderStatus;
 use crate::domain::stock::{ClaimRejection, Ticket};
-use crate::domain::user::Role;
-use crate::domain::{BuyerId, OrderNo, Pool, ProductId, Quantity};
+use crate::domain::{BuyerId, OrderNo, Pool, ProductId};
 use crate::failpoint;
 use crate::persistence::StoreError;
 use crate::persistence::access::{AccessReads, Purchases, UserAccess};
 use crate::persistence::ledger::StockLedger;
 use crate::persistence::limits::SharedClicks;
-use crate::persistence::outbox::FeedEvent;
 
 /// Longest that a sign-in is trusted without looking again.
 const ACCESS_FRESH_MS: i64 = 5_000;
 /// When a claim's outcome is unknown, the ledger is asked after these pauses.
 const ASK_LEDGER_AFTER_MS: [u64; 3] = [20, 200, 800];
-
-/// Who is asking, with what right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The user.
-    pub buyer: BuyerId,
-    /// His name, for logs and the audit log.
-    pub username: String,
-    /// Buyer or administrator, from the database.
-    pub role: Role,
-    /// The sign-in that the token belongs to.
-    pub sid: String,
-}
-
-/// Is the sign-in `sid` of this user still good?
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Caller, SessionRejection>")]
-pub struct Authorize {
-    /// From the token.
-    pub sid: String,
-}
-
-/// Buys in the product's current sale.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Ticket, BuyRejection>")]
-pub struct BuyInSale {
-    /// What.
-    pub product: ProductId,
-    /// How many units.
-    pub quantity: Quantity,
-    /// Number of the order, made before the call so that a retry repeats it.
-    pub order_no: OrderNo,
-}
-
-/// A WebSocket of this user is open; answers false if he has too many.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "bool")]
-pub struct OpenSocket {
-    /// Different for every socket of the process.
-    pub socket: u64,
-    /// The sign-in it belongs to; revoked with it.
-    pub sid: String,
-    /// Where to push; full = too slow, and dropped.
-    pub sender: mpsc::Sender<SocketSignal>,
-}
-
-/// A WebSocket of this user is gone.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct CloseSocket {
-    /// As opened.
-    pub socket: u64,
-}
-
-/// Events of this user's orders, in commit order.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct PushEvents {
-    /// Sequence of the commit.
-    pub commit_no: i64,
-    /// What happened in it.
-    pub events: Vec<FeedEvent>,
-}
-
-/// Too many clicks over all nodes: nothing more is let in for a while.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct CloseBucket {
-    /// For so long.
-    pub for_ms: i64,
-}
-
-/// Sign-ins, role or status changed: read them again and drop the sockets of revoked ones.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct SessionsChanged;
-
-/// What a WebSocket is told.
-#[derive(Clone, Debug)]
-pub enum SocketSignal {
-    /// An order of the user moved.
-    Event {
-        /// Sequence of the commit.
-        commit_no: i64,
-        /// What happened.
-        event: FeedEvent,
-    },
-    /// The sign-in is gone: close.
-    Revoked,
-}
-
-/// Why a token does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SessionRejection {
-    /// Signed out, or signed out elsewhere by password change.
-    #[error("signed out")]
-    Revoked,
-    /// The account is switched off.
-    #[error("account disabled")]
-    Disabled,
-}
-
-/// Why a purchase in a sale was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BuyRejection {
-    /// More clicks than the user's bucket holds.
-    #[error("too frequent")]
-    TooFrequent {
-        /// When the next click is let in.
-        retry_after_ms: u64,
-    },
-    /// The ledger, or the flag it set, said no.
-    #[error(transparent)]
-    Claim(#[from] ClaimRejection),
-    /// The product is not on the shelf.
-    #[error("product is off the shelf")]
-    OffShelf,
-    /// There is no such product.
-    #[error("no such product")]
-    NoProduct,
-    /// Price times quantity is beyond what the shop handles.
-    #[error("total amount is too large")]
-    TotalTooLarge,
-    /// Not now; nothing was taken.
-    #[error(transparent)]
-    NotNow(#[from] AskError),
-    /// The answer was lost and no ticket was found; the order number tells later.
-    #[error("outcome of {order_no} unknown")]
-    OutcomeUnknown {
-        /// The number under which it would exist.
-        order_no: OrderNo,
-    },
-}
 
 /// What every session actor shares.
 #[derive(Clone)]
@@ -184,14 +56,12 @@ pub struct SessionDeps {
     pub gaps: Gaps,
     /// Time.
     pub clock: Clock,
-    /// Clicks of one user: refilled per second.
-    pub clicks_per_second: u32,
-    /// Clicks of one user: at once.
-    pub clicks_burst: u32,
+    /// The limits in force.
+    pub limits: LiveLimits,
     /// Clicks of one user on all nodes; `None` where there is only this one.
     pub shared_clicks: Option<Arc<SharedClicks>>,
-    /// Sockets of one user.
-    pub sockets_max: usize,
+    /// For the number of sockets of one user, which may change live.
+    pub settings: LiveSettings,
     /// Longest wait for another actor.
     pub ask_timeout: Duration,
 }
@@ -220,6 +90,7 @@ impl KitActor for SessionActor {
     type Key = BuyerId;
     type Deps = SessionDeps;
     const KIND: &'static str = "session";
+    const KEY_IS: &'static str = "user_id";
 
     async fn load(buyer: BuyerId, deps: SessionDeps, _vitals: Arc<Vitals>) -> Result<Self, LoadError> {
         let gaps_seen = deps.gaps.count();
@@ -231,7 +102,7 @@ impl KitActor for SessionActor {
             access_read_at_ms: now_ms,
             reads_begun: 0,
             read_adopted: 0,
-            clicks: TokenBucket::new(deps.clicks_per_second, deps.clicks_burst, now_ms),
+            clicks: TokenBucket::full(deps.click_rate(), now_ms),
             in_flight: HashMap::new(),
             purchases,
             gaps_seen,
@@ -274,22 +145,29 @@ impl Handler<Authorize> for SessionActor {
 }
 
 impl Handler<BuyInSale> for SessionActor {
-    type Result = ResponseActFuture<Self, Result<Ticket, BuyRejection>>;
+    type Result = ResponseActFuture<Self, BuyAnswer>;
 
     fn handle(&mut self, request: BuyInSale, _ctx: &mut Self::Context) -> Self::Result {
-        if let Err(retry_after_ms) = self.clicks.take(self.deps.clock.now_ms()) {
-            return Box::pin(actix::fut::ready(Err(BuyRejection::TooFrequent { retry_after_ms })));
+        let request = BuyInSale { since: waiting_since(request.since), ..request };
+        let clicks = self.clicks.take(self.deps.click_rate(), self.deps.clock.now_ms());
+        if !clicks.is_let_in {
+            let outcome = Err(BuyRejection::TooFrequent { retry_after_ms: clicks.reset_ms });
+            return Box::pin(actix::fut::ready(BuyAnswer { outcome, clicks }));
         }
         if let Some(shared) = &self.deps.shared_clicks {
             shared.note(self.buyer);
         }
         if let Some(waiting) = self.in_flight.get_mut(&request.product) {
-            return Box::pin(second_click(waiting).into_actor(self));
+            let answered = second_click(waiting).into_actor(self);
+            return Box::pin(answered.map(move |outcome, _, _| BuyAnswer { outcome, clicks }));
         }
         self.in_flight.insert(request.product, Vec::new());
         let (deps, buyer, product) = (self.deps.clone(), self.buyer, request.product);
         let buying = async move { deps.buy_in_sale(buyer, request).await }.in_current_span();
-        Box::pin(buying.into_actor(self).map(move |outcome, actor, _| actor.conclude(product, outcome)))
+        Box::pin(buying.into_actor(self).map(move |outcome, actor, _| {
+            let outcome = actor.conclude(product, outcome);
+            BuyAnswer { outcome, clicks }
+        }))
     }
 }
 
@@ -306,7 +184,7 @@ impl Handler<OpenSocket> for SessionActor {
 
     fn handle(&mut self, open: OpenSocket, _ctx: &mut Self::Context) -> Self::Result {
         self.sockets.retain(|_, (_, sender)| !sender.is_closed());
-        if self.sockets.len() >= self.deps.sockets_max {
+        if self.sockets.len() >= self.deps.settings.now().feed.sockets_per_user_max {
             return false;
         }
         self.sockets.insert(open.socket, (open.sid, open.sender));
@@ -322,6 +200,14 @@ impl Handler<CloseSocket> for SessionActor {
     }
 }
 
+impl Handler<DropSockets> for SessionActor {
+    type Result = usize;
+
+    fn handle(&mut self, _: DropSockets, _ctx: &mut Self::Context) -> Self::Result {
+        std::mem::take(&mut self.sockets).into_values().filter(|(_, sender)| !sender.is_closed()).count()
+    }
+}
+
 impl Handler<PushEvents> for SessionActor {
     type Result = ();
 
@@ -330,7 +216,7 @@ impl Handler<PushEvents> for SessionActor {
             if matches!(event.status, OrderStatus::Cancelled | OrderStatus::Failed | OrderStatus::Refunded) {
                 self.purchases.retain(|_, order_no| *order_no != event.order_no);
             }
-            let signal = SocketSignal::Event { commit_no: push.commit_no, event };
+            let signal = SocketSignal::Event { commit_no: push.commit_no, event, span: tracing::Span::current() };
             // A socket that is full is too slow: dropping its sender closes it, and the client resumes by sequence.
             self.sockets.retain(|_, (_, sender)| sender.try_send(signal.clone()).is_ok());
         }
@@ -378,14 +264,7 @@ impl SessionActor {
     }
 
     fn caller(&self, sid: String, now_ms: i64) -> Result<Caller, SessionRejection> {
-        let access = self.access.as_ref().ok_or(SessionRejection::Revoked)?;
-        if !access.active {
-            return Err(SessionRejection::Disabled);
-        }
-        if !is_live(access, &sid, now_ms) {
-            return Err(SessionRejection::Revoked);
-        }
-        Ok(Caller { buyer: self.buyer, username: access.username.clone(), role: access.role, sid })
+        caller_of(self.access.as_ref(), sid, now_ms)
     }
 
     /// Remembers the purchase, answers the clicks that waited, and names the buyer's own order in a refusal.
@@ -412,6 +291,21 @@ impl SessionActor {
         }
         outcome
     }
+}
+
+/// Who speaks for himself with the sign-in `sid`, by what the database says of him.
+///
+/// # Errors
+/// [`SessionRejection`].
+pub fn caller_of(access: Option<&UserAccess>, sid: String, now_ms: i64) -> Result<Caller, SessionRejection> {
+    let access = access.ok_or(SessionRejection::Revoked)?;
+    if !access.active {
+        return Err(SessionRejection::Disabled);
+    }
+    if !is_live(access, &sid, now_ms) {
+        return Err(SessionRejection::Revoked);
+    }
+    Ok(Caller { buyer: access.id, username: access.username.clone(), role: access.role, sid })
 }
 
 fn is_live(access: &UserAccess, sid: &str, now_ms: i64) -> bool {
@@ -441,10 +335,14 @@ fn second_click(
 }
 
 impl SessionDeps {
+    fn click_rate(&self) -> Rate {
+        Rate::of_seckill(&self.limits.now().limits)
+    }
+
     async fn buy_in_sale(&self, buyer: BuyerId, request: BuyInSale) -> Result<Ticket, BuyRejection> {
         failpoint::reach("session.buy");
-        let BuyInSale { product, quantity, order_no } = request;
-        let reserve = ReserveInSale { order_no, buyer, quantity };
+        let BuyInSale { product, quantity, order_no, since } = request;
+        let reserve = ReserveInSale { order_no, buyer, quantity, since };
         match self.inventory.ask(&product, reserve, self.ask_timeout).await {
             Ok(Ok(ticket)) => Ok(ticket),
             Ok(Err(ReserveRefusal::Rejected(rejection))) => Err(rejection.into()),
@@ -453,6 +351,7 @@ impl SessionDeps {
             Ok(Err(ReserveRefusal::TotalTooLarge)) => Err(BuyRejection::TotalTooLarge),
             // The ledger has the ticket, but that alone is no promise: the buyer is told to ask again.
             Ok(Err(ReserveRefusal::NotSafe)) => Err(BuyRejection::OutcomeUnknown { order_no }),
+            Ok(Err(ReserveRefusal::Overloaded { retry_after_ms })) => Err(AskError::Busy { retry_after_ms }.into()),
             Ok(Err(ReserveRefusal::OutcomeUnknown)) | Err(AskError::Died | AskError::TimedOut) => {
                 self.find_ticket(product, order_no).await.ok_or(BuyRejection::OutcomeUnknown { order_no })
             }

@@ -5,13 +5,14 @@
 //! meeting do no harm. Nothing here has a state that a crash could lose.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream;
+use futures::{FutureExt, StreamExt};
 
-use super::background::Stop;
+use super::background::{Stop, work_off};
 use super::inventory::{InventoryActor, MoveStock, RefreshInventory};
 use super::kit::Directory;
 use super::order_saga::{DriveOrder, OrderSagaActor, Party, RunEffect, SagaRejection};
@@ -24,14 +25,18 @@ use crate::domain::OrderNo;
 use crate::domain::order::{Command, ReviewReason};
 use crate::domain::stock::{Ticket, TicketKind};
 use crate::messaging::{OrderQueue, QueueError};
-use crate::persistence::effects::{self, OwedEffect};
+use crate::persistence::effects::{self, Lane, OwedEffect};
 use crate::persistence::ledger::{StockLedger, TicketRef};
 use crate::persistence::stock_moves::{self, StockPlan};
-use crate::persistence::{CartStore, Db, Lease, StoreError, idempotency, journal, notices, orders, sales, sessions};
+use crate::persistence::{
+    CartStore, Db, Lease, StoreError, idempotency, journal, notices, orders, sales, sessions, webhooks,
+};
 use crate::random::OrderNumbers;
 
 /// Orders driven at the same time.
 const CONCURRENCY: usize = 32;
+/// Effects that gateways are asked for at the same time.
+const GATEWAY_CONCURRENCY: usize = 64;
 /// Rows taken at once; what is left is taken in the next round, at once.
 const ROWS_MAX: u64 = 500;
 /// An effect is another node's after this.
@@ -109,7 +114,7 @@ impl SweepDeps {
         Ok(())
     }
 
-    /// Runs owed effects until `stop`.
+    /// Runs owed effects that are the orders' own until `stop`.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
@@ -120,6 +125,23 @@ impl SweepDeps {
             }
         }
         Ok(())
+    }
+
+    /// Asks gateways for what is owed to them until `stop`. One call does not wait for another: a gateway that hangs has
+    /// its calls in flight and no more (its breaker refuses the rest at once), and the others are asked as ever (R39).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read; the supervisor starts it again.
+    pub async fn sweep_gateways(self, stop: Stop) -> Result<(), StoreError> {
+        let claim = async |room: usize| self.claim(Lane::Gateways, room as u64).await;
+        let work = async |owed: OwedEffect| self.run_effect(owed).await;
+        let pause = async || tokio::time::sleep(Duration::from_millis(self.settings.sweep_interval_ms)).await;
+        work_off(GATEWAY_CONCURRENCY, stop, claim, work, pause).await
+    }
+
+    async fn claim(&self, lane: Lane, limit: u64) -> Result<Vec<OwedEffect>, StoreError> {
+        let lease = Lease { slot: self.slot, ms: EFFECT_LEASE_MS };
+        effects::claim_due(&self.db, lane, self.clock.now_ms(), lease, limit).await
     }
 
     /// Publishes tickets without an order and resumes moves until `stop`. At start every ticket is without an owner.
@@ -163,6 +185,7 @@ impl SweepDeps {
             sessions::purge(&self.db, now_ms).await?;
             stock_moves::purge(&self.db, now_ms).await?;
             notices::purge(&self.db, now_ms).await?;
+            webhooks::purge(&self.db, now_ms).await?;
             self.return_units_of_sales(now_ms).await?;
             stop.sleep(HOUSE_KEEPING_EVERY).await;
         }
@@ -191,17 +214,22 @@ impl SweepDeps {
     }
 
     async fn run_effects(&self) -> Result<usize, StoreError> {
-        let lease = Lease { slot: self.slot, ms: EFFECT_LEASE_MS };
-        let due = effects::claim_due(&self.db, self.clock.now_ms(), lease, ROWS_MAX).await?;
+        let due = self.claim(Lane::Orders, ROWS_MAX).await?;
+        let count = due.len();
         let results: Vec<Result<(), StoreError>> =
-            stream::iter(&due).map(|owed| self.run_effect(owed)).buffer_unordered(CONCURRENCY).collect().await;
+            stream::iter(due).map(|owed| self.run_effect(owed)).buffer_unordered(CONCURRENCY).collect().await;
         results.into_iter().collect::<Result<(), StoreError>>()?;
-        Ok(due.len())
+        Ok(count)
     }
 
-    async fn run_effect(&self, owed: &OwedEffect) -> Result<(), StoreError> {
-        let ran =
-            if PaymentDesk::owes(&owed.effect) { self.ask_gateway(owed).await } else { self.ask_order(owed).await };
+    async fn run_effect(&self, owed: OwedEffect) -> Result<(), StoreError> {
+        let ran = if owed.effect.asks_gateway() {
+            // One sweep serves all orders: an effect that brings out a bug must fail alone, not hold up the rest (R57).
+            let asking = AssertUnwindSafe(self.ask_gateway(&owed)).catch_unwind();
+            asking.await.unwrap_or_else(|_| Err("panicked".to_owned()))
+        } else {
+            self.ask_order(&owed).await
+        };
         let Err(error) = ran else { return Ok(()) };
         tracing::warn!(order_no = %owed.key.order_no, kind = owed.effect.kind(), attempts = owed.attempts, error, "effect failed");
         if owed.attempts == EFFECT_ATTEMPTS_BEFORE_REVIEW {

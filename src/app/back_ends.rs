@@ -55,7 +55,7 @@ async fn of_cluster(Setup { settings, data_dir }: &Setup, db: &Db, clock: &Clock
     let broker = Broker::connect(&settings.amqp, &settings.node.name, clock.clone());
     let Broker { queue, events } = broker.await.context("cannot reach RabbitMQ (amqp.url)")?;
     let queue: Arc<dyn OrderQueue> = queue;
-    let announcer = Announcer { publisher: events, low_stock_units: settings.orders.low_stock_units };
+    let announcer = Announcer { publisher: events };
     let ledger = Arc::new(RedisLedger::new(link.clone(), db.clone()));
     let is_quiet = is_empty(Arc::clone(&queue));
     let ledger: Arc<dyn StockLedger> = Arc::new(Recovering::new(ledger, db.clone(), clock.clone(), is_quiet));

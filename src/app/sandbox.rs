@@ -3,15 +3,17 @@
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
+use std::sync::Arc;
 
 use actix_web::web;
 use anyhow::Context as _;
 use tokio::net::TcpSocket;
 
+use super::reload::Account;
 use crate::clock::Clock;
-use crate::config::{PaymentSettings, Secret};
+use crate::config::{PaymentSettings, Settings};
 use crate::http::server::SANDBOX;
-use crate::payment::sandbox::{Background, Options, Sandbox, start_background};
+use crate::payment::sandbox::{Background, MOUNTED, Options, Sandbox, start_background};
 
 /// Connections that may wait to be accepted; what actix-web takes by itself.
 const BACKLOG: u32 = 2_048;
@@ -37,43 +39,36 @@ pub(super) struct Mounted {
 }
 
 impl Mounted {
-    /// Opens its books below the data directory and starts its deliveries.
-    pub(super) async fn open(data_dir: &Path, address: SocketAddr, clock: &Clock) -> anyhow::Result<Self> {
+    /// Opens its books below the data directory and starts its deliveries; `None` if it is not to be mounted.
+    pub(super) async fn open(
+        settings: &Settings,
+        data_dir: &Path,
+        address: SocketAddr,
+        clock: &Clock,
+    ) -> anyhow::Result<Option<Self>> {
+        if !settings.sandbox_payment() {
+            return Ok(None);
+        }
         let options = Options {
-            data_dir: data_dir.join("sandbox"),
+            data_dir: data_dir.join(MOUNTED),
             public_url: format!("{}{SANDBOX}", own_url(address)),
             time_scale: 1,
             control_token: None,
+            shows_cashier: true,
             clock: clock.clone(),
         };
         let sandbox = web::Data::new(Sandbox::open(options).await.context("cannot open the sandbox gateway")?);
         let background = start_background(sandbox.clone().into_inner());
-        Ok(Self { sandbox, background })
+        Ok(Some(Self { sandbox, background }))
     }
 
-    /// The settings of a shop that is this sandbox's merchant.
-    pub(super) fn account(&self, data_dir: &Path, address: SocketAddr, payment: &PaymentSettings) -> PaymentSettings {
-        let (merchant, files) = (self.sandbox.merchant(), data_dir.join("sandbox/merchant"));
-        let file = |name: &str| files.join(name).display().to_string();
-        let mut account = PaymentSettings { notify_base_url: own_url(address), ..payment.clone() };
-        let wechat = &mut account.wechat_v3;
-        wechat.enabled = true;
-        wechat.base_url.clone_from(&merchant.wechat.base_url);
-        wechat.mchid.clone_from(&merchant.wechat.mchid);
-        wechat.appid.clone_from(&merchant.wechat.appid);
-        wechat.serial.clone_from(&merchant.wechat.certificate_serial);
-        wechat.private_key_file = file(&merchant.wechat.private_key_file);
-        wechat.api_v3_key = Secret(merchant.wechat.api_v3_key.clone());
-        wechat.public_key_id.clone_from(&merchant.wechat.public_key_id);
-        wechat.public_key_file = file(&merchant.wechat.public_key_file);
-        let alipay = &mut account.alipay;
-        alipay.enabled = true;
-        alipay.gateway_url.clone_from(&merchant.alipay.gateway_url);
-        alipay.app_id.clone_from(&merchant.alipay.app_id);
-        alipay.seller_id.clone_from(&merchant.alipay.seller_id);
-        alipay.private_key_file = file(&merchant.alipay.private_key_file);
-        alipay.public_key_file = file(&merchant.alipay.alipay_public_key_file);
-        account
+    /// Makes of any settings those of a shop that is this sandbox's merchant.
+    pub(super) fn account(&self, data_dir: &Path, address: SocketAddr) -> Account {
+        let (sandbox, dir) = (self.sandbox.clone(), data_dir.join(MOUNTED));
+        Arc::new(move |payment| {
+            let account = sandbox.merchant().account(&dir, payment);
+            PaymentSettings { notify_base_url: own_url(address), sandbox: Some(true), ..account }
+        })
     }
 
     /// Ends its deliveries; what they owe stays in its books.

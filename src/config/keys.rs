@@ -4,9 +4,11 @@
 //! [`Settings`]: super::Settings
 
 use std::fmt;
-use std::net::IpAddr;
 
 use config::{Value, ValueKind};
+
+use super::networks::Network;
+use crate::domain::reconciliation::TimeOfDay;
 
 /// What a key accepts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,17 +23,21 @@ pub(super) enum Accepts {
     OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Switch,
-    /// A list of texts.
-    Texts,
-    /// A list of IP addresses.
-    Addresses,
+    /// A list of IP addresses and networks.
+    Networks,
+    /// A list of origins of web pages.
+    Origins,
     /// Empty, or a URL with one of these schemes.
     Url(&'static [&'static str]),
+    /// A list of webhook targets.
+    Targets,
     /// A filter of `tracing`.
     LogFilter,
+    /// Hour and minute.
+    Time,
 }
 
-use Accepts::{Addresses, LogFilter, OneOf, SomeText, Switch, Text, Texts, Url, Whole};
+use Accepts::{LogFilter, Networks, OneOf, Origins, SomeText, Switch, Targets, Text, Time, Url, Whole};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 const YEAR_MS: i64 = 366 * DAY_MS;
@@ -52,7 +58,10 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("http.drain_grace_ms", Whole(0, WAIT_MS_MAX)),
     ("http.shutdown_timeout_ms", Whole(0, WAIT_MS_MAX)),
     ("http.connections_per_worker_max", Whole(1, 1_000_000)),
-    ("http.allowed_origins", Texts),
+    ("http.allowed_origins", Origins),
+    ("http.tls_certificate_file", Text),
+    ("http.tls_key_file", Text),
+    ("http.trusted_proxies", Networks),
     ("database.url", Url(&["sqlite", "mysql", "postgres"])),
     ("database.read_url", Url(&["mysql", "postgres"])),
     ("database.synchronous", OneOf(&["full", "normal"])),
@@ -86,11 +95,21 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("orders.ticket_attempts_max", Whole(1, 100)),
     ("orders.cart_lines_max", Whole(1, 10_000)),
     ("orders.low_stock_units", Whole(0, 100_000_000)),
+    ("limits.address_per_second", Whole(1, 1_000_000)),
+    ("limits.address_burst", Whole(1, 1_000_000)),
+    ("limits.api_per_second", Whole(1, 1_000_000)),
+    ("limits.api_burst", Whole(1, 1_000_000)),
     ("limits.seckill_per_second", Whole(1, 1_000_000)),
     ("limits.seckill_burst", Whole(1, 1_000_000)),
+    ("limits.login_per_second", Whole(1, 1_000_000)),
+    ("limits.login_burst", Whole(1, 1_000_000)),
     ("limits.sign_ins_per_minute", Whole(1, 1_000)),
     ("limits.registrations_per_minute", Whole(1, 1_000)),
-    ("limits.exempt", Addresses),
+    ("limits.queue_wait_max_ms", Whole(0, WAIT_MS_MAX)),
+    ("limits.exempt", Networks),
+    ("waiting_room.admissions_per_second", Whole(0, 1_000_000)),
+    ("waiting_room.waiting_max", Whole(1, 1_000_000)),
+    ("waiting_room.turn_ms", Whole(1_000, WAIT_MS_MAX)),
     ("actors.arbiters", Whole(0, 1_024)),
     ("actors.inventory_in_flight_max", Whole(1, 10_000_000)),
     ("actors.session_in_flight_max", Whole(1, 1_000_000)),
@@ -109,6 +128,8 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("payment.breaker_failures_max", Whole(1, 1_000_000)),
     ("payment.breaker_pause_ms", Whole(1, WAIT_MS_MAX)),
     ("payment.certificate_refresh_ms", Whole(60_000, DAY_MS)),
+    ("payment.reconcile_at", Time),
+    ("payment.reconcile_days_max", Whole(1, 90)),
     ("payment.wechat_v3.enabled", Switch),
     ("payment.wechat_v3.base_url", Url(HTTP)),
     ("payment.wechat_v3.mchid", Text),
@@ -139,12 +160,44 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
     ("payment.alipay.app_certificate_file", Text),
     ("payment.alipay.alipay_certificate_file", Text),
     ("payment.alipay.root_certificates_file", Text),
+    ("webhooks.targets", Targets),
+    ("webhooks.request_timeout_ms", Whole(10, WAIT_MS_MAX)),
+    ("webhooks.in_flight_max", Whole(1, 1_000)),
+    ("webhooks.give_up_after_ms", Whole(1, YEAR_MS)),
+    ("audit.origin", SomeText),
+    ("audit.key_file", Text),
+    ("audit.head_every_s", Whole(1, 24 * 3_600)),
     ("feed.sockets_per_user_max", Whole(1, 10_000)),
+    ("feed.visitor_sockets_max", Whole(0, 1_000_000)),
     ("feed.frames_queued_max", Whole(1, 1_000_000)),
     ("feed.frame_bytes_max", Whole(128, 16 << 20)),
     ("feed.idle_timeout_ms", Whole(300, DAY_MS)),
     ("feed.ticket_ms", Whole(100, WAIT_MS_MAX)),
     ("feed.tickets_max", Whole(1, 100_000_000)),
+    ("alerts.check_every_ms", Whole(100, WAIT_MS_MAX)),
+    ("alerts.repeat_after_ms", Whole(1_000, YEAR_MS)),
+    ("alerts.dead_letters_per_minute", Whole(1, 1_000_000_000)),
+    ("alerts.reviews", Whole(1, 1_000_000_000)),
+    ("alerts.dead_tickets", Whole(1, 1_000_000_000)),
+    ("alerts.outbox_lag_ms", Whole(100, DAY_MS)),
+    ("alerts.queue_messages", Whole(1, 1_000_000_000)),
+    ("alerts.deadline_lag_ms", Whole(100, DAY_MS)),
+    ("alerts.effect_lag_ms", Whole(100, DAY_MS)),
+    ("alerts.drift_every_ms", Whole(0, DAY_MS)),
+    ("alerts.drift_products", Whole(1, 10_000)),
+    ("alerts.webhook_url", Url(HTTP)),
+    ("alerts.webhook_secret", Text),
+    ("alerts.webhook_timeout_ms", Whole(10, WAIT_MS_MAX)),
+    ("alerts.webhook_attempts_max", Whole(1, 100)),
+    ("uploads.file_bytes_max", Whole(1_024, 100 << 20)),
+    ("uploads.files_max", Whole(1, 100)),
+    ("uploads.pixels_max", Whole(10_000, 100_000_000)),
+    ("uploads.user_files_max", Whole(0, 1_000_000)),
+    ("uploads.user_bytes_max", Whole(0, 1 << 40)),
+    ("uploads.total_bytes_max", Whole(0, 1 << 50)),
+    ("uploads.requests_at_once", Whole(1, 1_000)),
+    ("uploads.request_timeout_ms", Whole(100, WAIT_MS_MAX)),
+    ("uploads.decoding_concurrency", Whole(1, 64)),
     ("telemetry.log", LogFilter),
     ("telemetry.log_format", OneOf(&["pretty", "json"])),
     ("telemetry.otlp_endpoint", Url(HTTP)),
@@ -154,6 +207,45 @@ pub(super) const KEYS: &[(&str, Accepts)] = &[
 /// What `key` accepts; `None` if there is no such key.
 pub(super) fn accepts(key: &str) -> Option<Accepts> {
     KEYS.iter().find(|(name, _)| *name == key).map(|(_, accepts)| *accepts)
+}
+
+/// Keys and sections (with a dot at the end) that a running server takes over. `config/change.rs` knows two cases more.
+const LIVE: &[&str] = &[
+    "http.allowed_origins",
+    "http.tls_certificate_file",
+    "http.tls_key_file",
+    "http.trusted_proxies",
+    "orders.low_stock_units",
+    "limits.",
+    "waiting_room.",
+    "payment.wechat_v3.serial",
+    "payment.wechat_v3.private_key",
+    "payment.wechat_v3.private_key_file",
+    "payment.wechat_v3.api_v3_key",
+    "payment.wechat_v3.api_v3_key_file",
+    "payment.wechat_v3.public_key_id",
+    "payment.wechat_v3.public_key_file",
+    "payment.wechat_v3.fetch_certificates",
+    "payment.wechat_v2.api_key",
+    "payment.wechat_v2.api_key_file",
+    "payment.wechat_v2.identity_file",
+    "payment.alipay.private_key",
+    "payment.alipay.private_key_file",
+    "payment.alipay.public_key_file",
+    "payment.alipay.app_certificate_file",
+    "payment.alipay.alipay_certificate_file",
+    "payment.alipay.root_certificates_file",
+    "webhooks.targets",
+    "feed.sockets_per_user_max",
+    "alerts.",
+    "telemetry.log",
+    "features.",
+];
+
+/// True if a running server takes over another value of `key`; any other change needs a restart.
+#[must_use]
+pub fn is_live(key: &str) -> bool {
+    LIVE.iter().any(|live| if live.ends_with('.') { key.starts_with(live) } else { key == *live })
 }
 
 /// The key that is spelled most like `key`, if any is close: at most a third of its letters differ.
@@ -186,10 +278,12 @@ impl fmt::Display for Accepts {
             Whole(min, max) => write!(f, "a whole number {min}..{max}"),
             OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Switch => f.write_str("true or false"),
-            Texts => f.write_str("a list of texts"),
-            Addresses => f.write_str("a list of IP addresses"),
+            Networks => f.write_str("a list of IP addresses and networks like 10.0.0.0/8"),
+            Origins => f.write_str("a list of origins like https://shop.example, or *"),
             Url(schemes) => write!(f, "a URL that begins with {}://, or an empty text", schemes.join("://, ")),
+            Targets => f.write_str("a list of {name, url, secret or secret_file, events}"),
             LogFilter => f.write_str("a log filter like info or info,rushmall=debug"),
+            Time => f.write_str("a time of day like 10:30"),
         }
     }
 }
@@ -204,10 +298,12 @@ impl Accepts {
             Whole(min, max) => ValueKind::I64(whole(value).filter(|number| (min..=max).contains(number))?),
             OneOf(words) => ValueKind::String(text(value).filter(|word| words.contains(&word.as_str()))?),
             Switch => ValueKind::Boolean(switch(value)?),
-            Texts => list(texts(value)?),
-            Addresses => list(texts(value).filter(|all| all.iter().all(|one| one.parse::<IpAddr>().is_ok()))?),
+            Networks => list(texts(value).filter(|all| all.iter().all(|one| one.parse::<Network>().is_ok()))?),
+            Origins => list(texts(value).filter(|all| all.iter().all(|one| is_origin(one)))?),
             Url(schemes) => ValueKind::String(text(value).filter(|url| is_url(url, schemes))?),
+            Targets => targets(value)?,
             LogFilter => ValueKind::String(text(value).filter(|filter| is_log_filter(filter))?),
+            Time => ValueKind::String(text(value).filter(|time| time.parse::<TimeOfDay>().is_ok())?),
         };
         Some(Value::new(None, kind))
     }
@@ -249,6 +345,26 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 
 fn list(texts: Vec<String>) -> ValueKind {
     ValueKind::Array(texts.into_iter().map(|text| Value::new(None, ValueKind::String(text))).collect())
+}
+
+fn targets(value: &Value) -> Option<ValueKind> {
+    let list = match &value.kind {
+        ValueKind::Array(_) => value.clone(),
+        ValueKind::String(text) => {
+            let table = config::File::from_str(&format!("targets = {text}"), config::FileFormat::Toml);
+            config::Source::collect(&table).ok()?.remove("targets")?
+        }
+        _ => return None,
+    };
+    list.clone().try_deserialize::<Vec<super::WebhookTarget>>().ok()?;
+    Some(list.kind)
+}
+
+/// `*`, or a scheme, a host and perhaps a port as a browser writes them: small letters, no path.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else { return text == super::ANY_ORIGIN };
+    let is_host = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ".-_:[]".contains(letter);
+    ["http", "https"].contains(&scheme) && !authority.is_empty() && authority.chars().all(is_host)
 }
 
 fn is_url(text: &str, schemes: &[&str]) -> bool {

@@ -16,6 +16,8 @@ use super::{Environment, Settings};
 const VARIABLE_PREFIX: &str = "RUSHMALL__";
 /// HS256 keys shorter than this can be guessed.
 const JWT_SECRET_BYTES_MIN: usize = 32;
+/// The two legs of the outbox hold one connection each while they tell; for webhooks they need another, and others wait.
+const SERVER_CONNECTIONS_MIN: u32 = 4;
 /// Words in keys that were copied from an example.
 const WELL_KNOWN: &[&str] = &["secret", "changeme", "change-me", "change_me", "password", "example", "your-", "gomall"];
 
@@ -253,16 +255,28 @@ fn cross_check(settings: &Settings, provenance: &Provenance) -> Vec<Problem> {
     if settings.database.url.is_empty() && !settings.database.read_url.is_empty() {
         refuse("database.read_url", "a URL".to_owned(), "a replica only beside database.url");
     }
+    let (url, connections_max) = (&settings.database.url, settings.database.connections_max);
+    if !url.is_empty() && !url.starts_with("sqlite") && connections_max < SERVER_CONNECTIONS_MIN {
+        refuse("database.connections_max", connections_max.to_string(), "at least 4 with a database server");
+    }
     if settings.auth.refresh_token_s < settings.auth.access_token_s {
         let got = settings.auth.refresh_token_s.to_string();
         refuse("auth.refresh_token_s", got, "at least auth.access_token_s");
     }
-    if settings.limits.seckill_burst < settings.limits.seckill_per_second {
-        let got = settings.limits.seckill_burst.to_string();
-        refuse("limits.seckill_burst", got, "at least limits.seckill_per_second");
+    for (key, got, expected) in settings.limits.lacks() {
+        refuse(key, got.to_string(), expected);
+    }
+    for (key, got, expected) in settings.http_lacks() {
+        refuse(key, got.to_owned(), expected);
+    }
+    for (key, got, expected) in settings.alerts.lacks(production) {
+        refuse(key, got, expected);
     }
     for (key, got, expected) in settings.payment.lacks(production) {
         refuse(key, got.to_owned(), expected);
+    }
+    for expected in settings.webhooks.lacks(production) {
+        refuse("webhooks.targets", "something else".to_owned(), &expected);
     }
     problems
 }

@@ -2,21 +2,38 @@
 //!
 //! Every field has a default that makes `rushmall serve` work on a bare machine; units and bounds stand in the names
 //! and docs. Unknown keys are errors, so that a typo is never silently ignored. The types stand here; `keys` says what
-//! each key accepts, `load` joins the layers, `show` prints them with their origins.
+//! each key accepts, `load` joins the layers, `show` prints them with their origins,
+//! `change` says what a running server takes over, and `live` is where it finds that.
 
+mod alerts;
+mod change;
+mod http;
 mod keys;
+mod limits;
+mod live;
 mod load;
+mod networks;
 mod payment;
 mod show;
+mod uploads;
+mod webhooks;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use alerts::AlertSettings;
+pub use change::{Change, changes};
+pub use http::{ANY_ORIGIN, HttpSettings};
+pub use keys::is_live;
+pub use limits::{LimitSettings, LimitTerms, LiveLimits, WaitingRoomSettings};
+pub use live::LiveSettings;
 pub use load::{Loaded, Origin, Problem, Problems, Provenance, Sources, load};
+pub use networks::Network;
 pub use payment::{AlipaySettings, PaymentSettings, Secret, V2SignType, WechatV2Settings, WechatV3Settings};
 pub use show::{Row, rows};
+pub use uploads::UploadSettings;
+pub use webhooks::{WebhookSettings, WebhookTarget};
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,12 +57,22 @@ pub struct Settings {
     pub orders: OrderSettings,
     /// How many requests are let in.
     pub limits: LimitSettings,
+    /// In front of sales that more want to enter than they can take.
+    pub waiting_room: WaitingRoomSettings,
     /// Supervised actors.
     pub actors: ActorSettings,
     /// Money.
     pub payment: PaymentSettings,
+    /// Other systems that are told by HTTP.
+    pub webhooks: WebhookSettings,
+    /// The transparency log of payments and refunds.
+    pub audit: AuditSettings,
     /// WebSocket pushes.
     pub feed: FeedSettings,
+    /// What operators are told.
+    pub alerts: AlertSettings,
+    /// Pictures that users upload.
+    pub uploads: UploadSettings,
     /// Logs, traces, metrics.
     pub telemetry: TelemetrySettings,
     /// Switches.
@@ -76,46 +103,6 @@ pub struct NodeSettings {
 impl Default for NodeSettings {
     fn default() -> Self {
         Self { name: "node-0".to_owned(), slot: 0 }
-    }
-}
-
-/// The HTTP server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HttpSettings {
-    /// Address to listen on.
-    pub host: String,
-    /// Port to listen on; 0 takes a free one.
-    pub port: u16,
-    /// Worker threads; 0 = one per core.
-    pub workers: usize,
-    /// Largest request body, bytes.
-    pub body_bytes_max: usize,
-    /// Longest that one request may take before 503.
-    pub request_timeout_ms: u64,
-    /// How long a node that stops says so before it takes no more requests.
-    pub drain_grace_ms: u64,
-    /// Longest that shutdown then waits for running requests.
-    pub shutdown_timeout_ms: u64,
-    /// Most connections per worker.
-    pub connections_per_worker_max: usize,
-    /// Origins of web clients served from elsewhere (CORS); `*` allows any, without cookies.
-    pub allowed_origins: Vec<String>,
-}
-
-impl Default for HttpSettings {
-    fn default() -> Self {
-        Self {
-            host: "127.0.0.1".to_owned(),
-            port: 8080,
-            workers: 0,
-            body_bytes_max: 1024 * 1024,
-            request_timeout_ms: 10_000,
-            drain_grace_ms: 2_000,
-            shutdown_timeout_ms: 15_000,
-            connections_per_worker_max: 25_000,
-            allowed_origins: vec!["*".to_owned()],
-        }
     }
 }
 
@@ -289,34 +276,6 @@ impl Default for OrderSettings {
     }
 }
 
-/// How many requests are let in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitSettings {
-    /// Flash-sale claims of one user: refilled per second.
-    pub seckill_per_second: u32,
-    /// Flash-sale claims of one user: at once.
-    pub seckill_burst: u32,
-    /// Tries to sign in to one account in any minute.
-    pub sign_ins_per_minute: u32,
-    /// Tries to register under one name in any minute.
-    pub registrations_per_minute: u32,
-    /// Addresses that per-address limits never apply to. Unset: the loopback outside production.
-    pub exempt: Option<Vec<IpAddr>>,
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            seckill_per_second: 5,
-            seckill_burst: 10,
-            sign_ins_per_minute: 10,
-            registrations_per_minute: 10,
-            exempt: None,
-        }
-    }
-}
-
 /// Supervised actors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -354,12 +313,33 @@ impl Default for ActorSettings {
     }
 }
 
+/// The transparency log of payments and refunds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditSettings {
+    /// Name of the log and of its key, for ever: a domain of the shop with a path, without scheme, spaces and `+`.
+    pub origin: String,
+    /// Ed25519 secret as 64 hex digits, the same on every node. Empty: `audit.key` in the data directory, made at first
+    /// start.
+    pub key_file: String,
+    /// A head is signed at most so often, and only if something was added.
+    pub head_every_s: i64,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { origin: "rushmall/money".to_owned(), key_file: String::new(), head_every_s: 60 }
+    }
+}
+
 /// WebSocket pushes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeedSettings {
     /// Sockets of one user at the same time.
     pub sockets_per_user_max: usize,
+    /// Sockets of `/ws/stock`, which ask for no account, on this node.
+    pub visitor_sockets_max: usize,
     /// Frames that wait for one slow socket before it is closed.
     pub frames_queued_max: usize,
     /// Largest frame from a client, bytes.
@@ -376,6 +356,7 @@ impl Default for FeedSettings {
     fn default() -> Self {
         Self {
             sockets_per_user_max: 10,
+            visitor_sockets_max: 5_000,
             frames_queued_max: 256,
             frame_bytes_max: 16 * 1024,
             idle_timeout_ms: 90_000,
@@ -428,6 +409,12 @@ impl Settings {
         !self.redis.url.is_empty() && !self.amqp.url.is_empty()
     }
 
+    /// Where the secret is that heads of the transparency log are signed with.
+    #[must_use]
+    pub fn audit_key_file(&self, data_dir: &std::path::Path) -> PathBuf {
+        if self.audit.key_file.is_empty() { data_dir.join("audit.key") } else { PathBuf::from(&self.audit.key_file) }
+    }
+
     /// True if simulated payment is offered.
     #[must_use]
     pub fn simulated_payment(&self) -> bool {
@@ -437,7 +424,7 @@ impl Settings {
     /// True if the sandbox gateway is mounted and used.
     #[must_use]
     pub fn sandbox_payment(&self) -> bool {
-        let is_alone = !self.is_cluster() && self.environment != Environment::Production;
+        let is_alone = !self.is_cluster() && self.environment != Environment::Production && !self.has_tls();
         self.payment.sandbox.unwrap_or(is_alone && !self.payment.has_gateway())
     }
 

@@ -8,14 +8,17 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::reconciliation::TimeOfDay;
+
 /// Money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PaymentSettings {
     /// Simulated payment (captured at once, no money moves). Unset: on outside production.
     pub simulated: Option<bool>,
-    /// The sandbox gateway, mounted in this server under `/sandbox` and used for all channels. Unset: on for a shop of one
-    /// node outside production that has no other gateway.
+    /// The sandbox gateway, mounted in this server under `/sandbox` and used for all channels: for a shop of one node, because
+    /// its books lie with the node; several share a `rushmall sandbox-pay`. Unset: on outside production and off a cluster
+    /// where there is no other gateway. Refused in production: whoever sees its cashier pays with nothing.
     pub sandbox: Option<bool>,
     /// This shop as the gateways reach it, e.g. `https://shop.example.cn`; their notifications go to paths below it.
     pub notify_base_url: String,
@@ -33,6 +36,10 @@ pub struct PaymentSettings {
     pub breaker_pause_ms: u64,
     /// Platform certificates older than this are fetched again.
     pub certificate_refresh_ms: i64,
+    /// When, in Beijing, the bill of the day before is compared with the books.
+    pub reconcile_at: TimeOfDay,
+    /// After a downtime so many days are caught up, and what could not be compared is tried for so long.
+    pub reconcile_days_max: u64,
     /// WeChat Pay v3.
     pub wechat_v3: WechatV3Settings,
     /// WeChat Pay v2.
@@ -54,6 +61,8 @@ impl Default for PaymentSettings {
             breaker_failures_max: 5,
             breaker_pause_ms: 10_000,
             certificate_refresh_ms: 12 * 3_600_000,
+            reconcile_at: TimeOfDay::new(10, 30),
+            reconcile_days_max: 7,
             wechat_v3: WechatV3Settings::default(),
             wechat_v2: WechatV2Settings::default(),
             alipay: AlipaySettings::default(),
@@ -228,6 +237,9 @@ impl PaymentSettings {
     /// What is missing or contradictory. Whether files can be read is seen when the gateways are built.
     pub(super) fn lacks(&self, production: bool) -> Vec<Lack> {
         let mut lacks = Vec::new();
+        if self.sandbox == Some(true) && production {
+            lacks.push(("payment.sandbox", "true", "false in production: the sandbox takes no money"));
+        }
         if self.sandbox == Some(true) && self.has_gateway() {
             lacks.push(("payment.sandbox", "true beside a gateway", "the sandbox, or gateways of your own"));
         }
@@ -323,7 +335,7 @@ fn add_url(key: &'static str, url: &str, production: bool, lacks: &mut Vec<Lack>
 }
 
 /// https anywhere, http to this machine outside production; neither user nor query.
-fn is_safe_url(text: &str, production: bool) -> bool {
+pub(super) fn is_safe_url(text: &str, production: bool) -> bool {
     let Ok(url) = reqwest::Url::parse(text) else { return false };
     let host = url.host_str().unwrap_or_default();
     let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();

@@ -1,5 +1,6 @@
 //! `rushmall config show`: every key, its value and its origin, with the secrets masked.
 
+use super::keys;
 use super::load::{Loaded, all_keys};
 
 /// What stands in place of a secret.
@@ -14,6 +15,8 @@ pub struct Row {
     pub value: String,
     /// `default`, a file, a variable or a flag.
     pub origin: String,
+    /// A running server takes over another value.
+    pub live: bool,
 }
 
 /// Every key in the order of the sections.
@@ -23,14 +26,20 @@ pub fn rows(loaded: &Loaded) -> Vec<Row> {
     all_keys()
         .map(|key| {
             let value = key.split('.').fold(&tree, |value, part| &value[part]);
-            Row { key, value: shown(key, value), origin: loaded.provenance.of(key).to_string() }
+            Row {
+                key,
+                value: shown(key, value),
+                origin: loaded.provenance.of(key).to_string(),
+                live: keys::is_live(key),
+            }
         })
         .collect()
 }
 
 /// Keys whose values are never shown.
 pub(super) fn is_secret(key: &str) -> bool {
-    const SECRETS: [&str; 5] = [
+    const SECRETS: [&str; 6] = [
+        "alerts.webhook_secret",
         "auth.jwt_secret",
         "payment.wechat_v3.private_key",
         "payment.wechat_v3.api_v3_key",
@@ -40,7 +49,7 @@ pub(super) fn is_secret(key: &str) -> bool {
     SECRETS.contains(&key)
 }
 
-fn shown(key: &str, value: &serde_json::Value) -> String {
+pub(super) fn shown(key: &str, value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => "(unset)".to_owned(),
         serde_json::Value::String(text) if is_secret(key) => {
@@ -51,8 +60,19 @@ fn shown(key: &str, value: &serde_json::Value) -> String {
             }
         }
         serde_json::Value::String(text) => format!("\"{}\"", without_password(text)),
-        other => other.to_string(),
+        other => without_secrets(other).to_string(),
     }
+}
+
+/// Within a list of sections.
+fn without_secrets(value: &serde_json::Value) -> serde_json::Value {
+    let mut shown = value.clone();
+    for section in shown.as_array_mut().into_iter().flatten() {
+        if section["secret"].as_str().is_some_and(|secret| !secret.is_empty()) {
+            section["secret"] = MASK.into();
+        }
+    }
+    shown
 }
 
 /// The text with the password of a URL (`scheme://user:password@host`, or `password=` in its query) masked.

@@ -164,6 +164,8 @@ codes! {
     SECKILL_TOO_FREQUENT = 60010;
     /// Busy.
     SECKILL_BUSY = 60011;
+    /// His turn is still to come.
+    SECKILL_WAITING = 60012;
     /// Upload empty.
     UPLOAD_EMPTY = 70001;
     /// Upload too large.

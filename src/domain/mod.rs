@@ -7,6 +7,7 @@ pub mod codes;
 pub mod ids;
 pub mod money;
 pub mod order;
+pub mod reconciliation;
 pub mod sale;
 pub mod stock;
 pub mod user;

@@ -90,6 +90,16 @@ impl SaleTerms {
     }
 }
 
+/// Of a product's sales the open one, else the next to open, else the last that ended.
+pub fn current<'a>(sales: impl IntoIterator<Item = &'a SaleTerms>, now_ms: i64) -> Option<SaleTerms> {
+    let rank = |terms: &SaleTerms| match terms.phase(now_ms) {
+        SalePhase::Open => (0, 0),
+        SalePhase::NotStarted => (1, terms.window.opens_at_ms),
+        SalePhase::Ended => (2, -terms.window.closes_at_ms),
+    };
+    sales.into_iter().copied().min_by_key(rank)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

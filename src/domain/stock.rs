@@ -219,6 +219,23 @@ pub enum ClaimRejection {
     Withdrawn,
 }
 
+impl ClaimRejection {
+    /// As figures name it.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::PoolNotFound => "no_sale",
+            Self::NotStarted { .. } => "not_started",
+            Self::Ended => "ended",
+            Self::AlreadyBought { .. } => "already_bought",
+            Self::OverLimit { .. } => "over_limit",
+            Self::SoldOut => "sold_out",
+            Self::StockShort { .. } => "stock_short",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// What the ledger already knows about a ticket number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {

@@ -1,32 +1,42 @@
 //! The live actors of all nodes, for administrators: see them, hold them, restart them, replay what they missed.
 //!
 //! Every question goes to every live node; one that did not answer within a second is named. What a shop of one node
-//! answers is the same, with the node's name added. Dead letters are those of the node that is asked.
+//! answers is the same, with the node's name added.
 
-use actix_web::web;
-use serde::Serialize;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::actor_commands::{self, ANY, Asked, CommandParams, NodeResult, state_if};
+use super::admin_settings::WhichNodes;
 use super::auth::Admin;
 use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
-use super::extract::{Query, from_path};
+use super::extract::{Params, Query, from_path};
 use super::fields::{Fields, FromFields};
+use super::i18n::Lang;
+use super::idempotent::{Turn, once};
+use super::looks;
+use super::notices::{Act, result_of};
 use super::pages::{PageOf, PageQuery};
 use super::problem::Problem;
 use super::state::AppState;
 use super::times::Time;
 use crate::actors::control::{ActorAnswer, ActorCommand, LISTED_MAX, Sort};
-use crate::actors::kit::{ActorState, ControlError, Order, ReplayError, Target};
+use crate::actors::kit::{ActorState, Selected};
 use crate::actors::peers::NodeAnswer;
 use crate::domain::codes::Code;
+
+/// An actor that would not take a letter may do so then.
+const RETRY_AFTER_REPLAY_MS: u64 = 1_000;
 
 /// Which actors.
 #[derive(Debug)]
 pub struct WhichActors {
     page: PageQuery,
     kind: Option<String>,
+    key: Option<String>,
     state: Option<ActorState>,
     node: Option<String>,
     sort: Sort,
@@ -36,25 +46,15 @@ impl FromFields for WhichActors {
     const CODE: Code = Code::BAD_REQUEST;
 
     fn from_fields(fields: &mut Fields) -> Self {
-        let state = fields.text_if("state", 1..=20).and_then(|word| {
-            let known = serde_json::from_value(Value::String(word)).ok();
-            if known.is_none() {
-                fields.refuse("state", Problem::Malformed);
-            }
-            known
-        });
-        let sort = match fields.text_if("sort", 1..=20).as_deref() {
-            None | Some("key") => Sort::Key,
-            Some("queued") => Sort::Queued,
-            Some("handled") => Sort::Handled,
-            Some("restarts") => Sort::Restarts,
-            Some(_) => {
-                fields.refuse("sort", Problem::NotOneOf("key, queued, handled, restarts"));
-                Sort::Key
-            }
-        };
-        let (kind, node) = (fields.text_if("kind", 1..=40), fields.text_if("node", 1..=100));
-        Self { page: PageQuery::read(fields), kind, state, node, sort }
+        let state = state_if(fields);
+        let sort = fields.text_if("sort", 1..=20).map_or(Some(Sort::Key), |word| Sort::from_word(&word));
+        if sort.is_none() {
+            fields.refuse("sort", Problem::NotOneOf("key, queued, handled, restarts"));
+        }
+        let named = |text: Option<String>| text.filter(|text| text != ANY);
+        let (kind, key) = (named(fields.text_if("kind", 1..=40)), named(fields.text_if("key", 1..=100)));
+        let (node, sort) = (named(fields.text_if("node", 1..=100)), sort.unwrap_or(Sort::Key));
+        Self { page: PageQuery::read(fields), kind, key, state, node, sort }
     }
 }
 
@@ -64,20 +64,6 @@ pub struct ActorPage {
     #[serde(flatten)]
     page: PageOf<Value>,
     no_answer: Vec<String>,
-}
-
-/// What a command reached on one node.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct NodeResult {
-    /// The node's name.
-    pub node: String,
-    /// Its slot.
-    pub slot: u8,
-    /// Actors that took the command.
-    pub reached: usize,
-    /// Why none did: `not_live`, `wrong_state`, `refused`, or `no_answer` within a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<&'static str>,
 }
 
 /// A live node.
@@ -105,6 +91,61 @@ pub struct NodeList {
     pub is_current: bool,
 }
 
+/// An actor as one node has it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct InspectedActor {
+    /// The node.
+    #[serde(default)]
+    pub node: String,
+    /// State, counts and times.
+    #[schema(value_type = Object)]
+    pub vitals: Value,
+    /// What it says of itself; null if it says nothing.
+    #[schema(value_type = Option<Object>)]
+    pub state_data: Value,
+    /// Why `state_data` is missing.
+    pub note: Option<String>,
+    /// The last 16 messages that ended, latest first; a node of an earlier release tells none.
+    #[serde(default)]
+    pub recent: Vec<RecentMessage>,
+}
+
+/// A message to an actor.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RecentMessage {
+    /// The name of its type, e.g. `ReserveUnits`.
+    pub message: String,
+    /// When the actor took it up, or when it was given up; milliseconds since 1970.
+    pub at_ms: i64,
+    /// How long it waited for the actor.
+    pub waited_us: u32,
+    /// From there to its end; null if it was never begun.
+    pub took_us: Option<u32>,
+    /// `answered` (be it with a refusal), `panicked`, `stuck`, `interrupted`, `expired` or `withdrawn`.
+    pub outcome: String,
+}
+
+/// An actor: the one on this node or else the first, and on every node where it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActorOnNodes {
+    /// The one on this node or else the first.
+    #[serde(flatten)]
+    pub first: InspectedActor,
+    /// All of them.
+    pub nodes: Vec<InspectedActor>,
+    /// Nodes that did not answer in time.
+    pub no_answer: Vec<String>,
+}
+
+impl InspectedActor {
+    /// What a node told; `None` if it cannot be read.
+    fn read(told: Value, node: &str) -> Option<Self> {
+        let read: Result<Self, _> = serde_json::from_value(told);
+        let noted = |error| tracing::warn!(node, %error, "a node told of an actor what cannot be read");
+        read.map_err(noted).ok().map(|actor| Self { node: node.to_owned(), ..actor })
+    }
+}
+
 /// Which nodes are alive.
 #[utoipa::path(get, path = "/api/admin/nodes", tag = "actors", security(("bearer" = [])),
     responses((status = 200, body = EnvelopeOf<NodeList>)))]
@@ -123,26 +164,113 @@ pub async fn list_nodes(state: web::Data<AppState>, _admin: Admin) -> ApiResult<
 
 /// Vital signs of live actors, of all nodes or of one.
 #[utoipa::path(get, path = "/api/admin/actors", tag = "actors", security(("bearer" = [])),
-    params(("kind" = Option<String>, Query), ("state" = Option<String>, Query), ("sort" = Option<String>, Query),
+    params(("kind" = Option<String>, Query), ("key" = Option<String>, Query), ("state" = Option<String>, Query), ("sort" = Option<String>, Query),
         ("node" = Option<String>, Query), ("page" = Option<u64>, Query), ("page_size" = Option<u64>, Query)),
     responses((status = 200, body = EnvelopeOf<PageOf<Object>>)))]
 pub async fn list_actors(
     state: web::Data<AppState>,
-    _admin: Admin,
+    Admin(admin): Admin,
     Query(wanted): Query<WhichActors>,
 ) -> ApiResult<ActorPage> {
-    let WhichActors { page, kind, state: actor_state, node: wanted_node, sort } = wanted;
+    let WhichActors { page, kind, key, state: actor_state, node: wanted_node, sort } = wanted;
+    let named = |part: &Option<String>| part.clone().unwrap_or_else(|| ANY.to_owned());
+    looks::note(&state, &admin, "actor.list", format!("{} {}", named(&kind), named(&key))).await;
     let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
     let size = usize::try_from(page.page_size).unwrap_or(usize::MAX);
     let limit = offset.saturating_add(size);
-    let answers = state.shop.ask_nodes(ActorCommand::List { kind, state: actor_state, sort, limit }).await;
+    let answers = state.shop.ask_nodes(ActorCommand::List { kind, state: actor_state, sort, limit, key }).await;
     if answers.len() > 1 && limit > LISTED_MAX {
         // A node tells others no more than that; a page beyond it could be wrong.
         return Err(ApiError::from(Code::BAD_REQUEST).with("actors_max", LISTED_MAX));
     }
+    let (mut listed, total, no_answer) = gathered(answers, wanted_node.as_deref());
+    sort.apply(&mut listed);
+    ok(ActorPage { page: page.of(listed.into_iter().skip(offset).take(size).collect(), total), no_answer })
+}
+
+/// One actor, from outside and, if it answers within 50 ms, from inside, with its last messages: the one on this node or else
+/// the first; `nodes` has it on every node where it is.
+#[utoipa::path(get, path = "/api/admin/actors/{kind}/{key}", tag = "actors", security(("bearer" = [])),
+    params(("kind" = String, Path), ("key" = String, Path)),
+    responses((status = 200, body = EnvelopeOf<ActorOnNodes>)))]
+pub async fn inspect_actor(
+    state: web::Data<AppState>,
+    Admin(admin): Admin,
+    path: web::Path<(String, String)>,
+) -> ApiResult<ActorOnNodes> {
+    let (kind, key) = path.into_inner();
+    looks::note(&state, &admin, "actor.inspect", format!("{kind} {key}")).await;
+    let answers = state.shop.ask_nodes(ActorCommand::Inspect { kind, key }).await;
+    let (mut found, mut no_answer, mut refusal) = (Vec::new(), Vec::new(), None);
+    for NodeAnswer { node, answer, .. } in answers {
+        match answer {
+            Some(ActorAnswer::Inspected(inspection)) => found.extend(InspectedActor::read(inspection, &node)),
+            Some(ActorAnswer::Refused(error)) => {
+                refusal.get_or_insert(error);
+            }
+            Some(_) => {}
+            None => no_answer.push(node),
+        }
+    }
+    let Some(first) = found.first().cloned() else {
+        return Err(refusal.map_or_else(|| Code::NOT_FOUND.into(), ApiError::from));
+    };
+    ok(ActorOnNodes { first, nodes: found, no_answer })
+}
+
+/// `pause`, `resume`, `restart`, `stop`, `drain`, `quarantine`, `lift` or `replay` (what they did not handle) on every node;
+/// kind and key `*` mean all in memory, `node` and `state` narrow it. All of a node (`*`, `*`) drained: the node says that it
+/// is not ready, until they are restarted. Kinds have commands of their own: docs/API.md.
+#[utoipa::path(post, path = "/api/admin/actors/{kind}/{key}/{command}", tag = "actors", security(("bearer" = [])),
+    params(("kind" = String, Path), ("key" = String, Path), ("command" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header)),
+    request_body = CommandParams, responses((status = 200, body = EnvelopeOf<Vec<NodeResult>>)))]
+pub async fn command_actor(
+    state: web::Data<AppState>,
+    Admin(admin): Admin,
+    lang: Lang,
+    request: HttpRequest,
+    path: web::Path<(String, String, String)>,
+    Params(params): Params<CommandParams>,
+) -> Result<HttpResponse, ApiError> {
+    let (kind, key, word) = path.into_inner();
+    let asked = Asked { kind, key, word, params };
+    once(&request, &state, admin.buyer, 1, async |turn: Turn| {
+        actor_commands::run(&state, &admin, lang, &turn, &asked).await
+    })
+    .await
+}
+
+fn with_node(mut actor: Value, node: &str) -> Value {
+    actor["node"] = json!(node);
+    actor
+}
+
+/// Messages that no actor handled, of all nodes, latest first.
+#[utoipa::path(get, path = "/api/admin/dead-letters", tag = "actors", security(("bearer" = [])),
+    params(("kind" = Option<String>, Query), ("key" = Option<String>, Query), ("node" = Option<String>, Query),
+        ("page" = Option<u64>, Query), ("page_size" = Option<u64>, Query)),
+    responses((status = 200, body = EnvelopeOf<PageOf<Object>>)))]
+pub async fn list_dead_letters(
+    state: web::Data<AppState>,
+    _admin: Admin,
+    Query(wanted): Query<WhichActors>,
+) -> ApiResult<ActorPage> {
+    let WhichActors { page, kind, key, node: wanted_node, .. } = wanted;
+    let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    let size = usize::try_from(page.page_size).unwrap_or(usize::MAX);
+    let selected = Selected { kind, key, state: None };
+    let question = ActorCommand::DeadLetters { selected, limit: offset.saturating_add(size) };
+    let (mut listed, total, no_answer) = gathered(state.shop.ask_nodes(question).await, wanted_node.as_deref());
+    listed.sort_by_key(|letter| std::cmp::Reverse(letter["at_ms"].as_i64()));
+    ok(ActorPage { page: page.of(listed.into_iter().skip(offset).take(size).collect(), total), no_answer })
+}
+
+/// What the nodes listed, each with the node's name; how many there are; who did not answer.
+fn gathered(answers: Vec<NodeAnswer>, wanted_node: Option<&str>) -> (Vec<Value>, u64, Vec<String>) {
     let (mut listed, mut total, mut no_answer) = (Vec::new(), 0, Vec::new());
     for NodeAnswer { node, answer, .. } in answers {
-        if wanted_node.as_ref().is_some_and(|wanted| *wanted != node) {
+        if wanted_node.is_some_and(|wanted| wanted != node) {
             continue;
         }
         match answer {
@@ -153,134 +281,65 @@ pub async fn list_actors(
             _ => no_answer.push(node),
         }
     }
-    sort.apply(&mut listed);
-    ok(ActorPage { page: page.of(listed.into_iter().skip(offset).take(size).collect(), total), no_answer })
+    (listed, total, no_answer)
 }
 
-/// One actor, from outside and, if it answers within 50 ms, from inside: the one on this node or else the first; `nodes`
-/// has it on every node where it is.
-#[utoipa::path(get, path = "/api/admin/actors/{kind}/{key}", tag = "actors", security(("bearer" = [])),
-    params(("kind" = String, Path), ("key" = String, Path)), responses((status = 200, body = EnvelopeOf<Object>)))]
-pub async fn inspect_actor(
-    state: web::Data<AppState>,
-    _admin: Admin,
-    path: web::Path<(String, String)>,
-) -> ApiResult<Value> {
-    let (kind, key) = path.into_inner();
-    let answers = state.shop.ask_nodes(ActorCommand::Inspect { kind, key }).await;
-    let (mut found, mut no_answer, mut refusal) = (Vec::new(), Vec::new(), None);
-    for NodeAnswer { node, answer, .. } in answers {
-        match answer {
-            Some(ActorAnswer::Inspected(inspection)) => found.push(with_node(inspection, &node)),
-            Some(ActorAnswer::Refused(error)) => {
-                refusal.get_or_insert(error);
-            }
-            Some(_) => {}
-            None => no_answer.push(node),
+/// The alerts of all nodes: those that stand, and those that ended lately.
+#[utoipa::path(get, path = "/api/admin/alerts", tag = "actors", security(("bearer" = [])),
+    responses((status = 200, body = EnvelopeOf<Object>)))]
+pub async fn list_alerts(state: web::Data<AppState>, _admin: Admin) -> ApiResult<Value> {
+    let (mut open, mut ended, mut no_answer) = (Vec::new(), Vec::new(), Vec::new());
+    for NodeAnswer { node, answer, .. } in state.shop.ask_nodes(ActorCommand::Alerts).await {
+        let Some(ActorAnswer::Alerts(alerts)) = answer else {
+            no_answer.push(node);
+            continue;
+        };
+        for (name, list) in [("open", &mut open), ("ended", &mut ended)] {
+            let alerts = alerts[name].as_array().cloned().unwrap_or_default();
+            list.extend(alerts.into_iter().map(|alert| with_node(alert, &node)));
         }
     }
-    let Some(mut first) = found.first().cloned() else {
-        return Err(refusal.map_or_else(|| Code::NOT_FOUND.into(), ApiError::from));
-    };
-    first["nodes"] = json!(found);
-    first["no_answer"] = json!(no_answer);
-    ok(first)
+    ended.sort_by_key(|alert| std::cmp::Reverse(alert["resolved_at_ms"].as_i64()));
+    ok(json!({"open": open, "ended": ended, "no_answer": no_answer}))
 }
 
-/// `pause`, `resume`, `restart`, `stop`, `drain`, `quarantine` or `lift`, on every node; key `*` means all of the kind.
-#[utoipa::path(post, path = "/api/admin/actors/{kind}/{key}/{command}", tag = "actors", security(("bearer" = [])),
-    params(("kind" = String, Path), ("key" = String, Path), ("command" = String, Path)),
-    responses((status = 200, body = EnvelopeOf<Vec<NodeResult>>)))]
-pub async fn command_actor(
-    state: web::Data<AppState>,
-    Admin(admin): Admin,
-    path: web::Path<(String, String, String)>,
-) -> ApiResult<Vec<NodeResult>> {
-    let (kind, key, word) = path.into_inner();
-    let order: Order =
-        serde_json::from_value(Value::String(word.clone())).map_err(|_| ApiError::from(Code::NOT_FOUND))?;
-    let target = if key == "*" { Target::All } else { Target::Key(key.clone()) };
-    let answers = state.shop.ask_nodes(ActorCommand::Order { kind: kind.clone(), target, order }).await;
-    let is_done = answers.iter().any(|node| matches!(node.answer, Some(ActorAnswer::Reached(_))));
-    if !is_done {
-        // Nobody took it: the refusal that says most, not that of nodes where the actor is not in memory.
-        let refusals = answers.into_iter().filter_map(|node| match node.answer {
-            Some(ActorAnswer::Refused(error)) => Some(error),
-            _ => None,
-        });
-        let refusal = refusals.min_by_key(|error| matches!(error, ControlError::NotLive));
-        return Err(refusal.map_or_else(|| Code::NOT_FOUND.into(), ApiError::from));
-    }
-    let results: Vec<NodeResult> = answers.into_iter().map(NodeResult::from).collect();
-    let detail = json!({"reached": results.iter().map(|node| node.reached).sum::<usize>(), "nodes": results});
-    state.record(&admin, &format!("actor.{word}"), format!("{kind} {key}"), detail).await?;
-    ok(results)
-}
-
-impl From<NodeAnswer> for NodeResult {
-    fn from(NodeAnswer { node, slot, answer }: NodeAnswer) -> Self {
-        let (reached, error) = match answer {
-            Some(ActorAnswer::Reached(reached)) => (reached, None),
-            Some(ActorAnswer::Refused(ControlError::NotLive)) => (0, Some("not_live")),
-            Some(ActorAnswer::Refused(ControlError::WrongState(_))) => (0, Some("wrong_state")),
-            Some(_) => (0, Some("refused")),
-            None => (0, Some("no_answer")),
-        };
-        Self { node, slot, reached, error }
-    }
-}
-
-fn with_node(mut actor: Value, node: &str) -> Value {
-    actor["node"] = json!(node);
-    actor
-}
-
-/// Messages that no actor handled, oldest first.
-#[utoipa::path(get, path = "/api/admin/dead-letters", tag = "actors", security(("bearer" = [])),
-    responses((status = 200, body = EnvelopeOf<PageOf<Object>>)))]
-pub async fn list_dead_letters(
-    state: web::Data<AppState>,
-    _admin: Admin,
-    Query(page): Query<PageQuery>,
-) -> ApiResult<PageOf<crate::actors::kit::DeadLetter>> {
-    let letters = state.shop.host.dead_letters().list();
-    let total = letters.len() as u64;
-    let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
-    let size = usize::try_from(page.page_size).unwrap_or(usize::MAX);
-    ok(page.of(letters.into_iter().skip(offset).take(size).collect(), total))
-}
-
-/// Asks the actor again.
+/// Asks the actor again. Each node numbers its letters itself: `node` says whose letter it is, the asked node's if absent.
+/// 503 if it was not handled this time either; it is kept then, as this letter or as a new one.
 #[utoipa::path(post, path = "/api/admin/dead-letters/{id}/replay", tag = "actors", security(("bearer" = [])),
-    params(("id" = u64, Path)), responses((status = 200)))]
+    params(("id" = u64, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = WhichNodes,
+    responses((status = 200)))]
 pub async fn replay_dead_letter(
     state: web::Data<AppState>,
     Admin(admin): Admin,
+    request: HttpRequest,
     path: web::Path<String>,
-) -> ApiResult<()> {
-    let id: u64 = from_path(&path, Code::NOT_FOUND)?;
-    state.shop.host.dead_letters().replay(id).await?;
-    state.record(&admin, "dead_letter.replay", format!("letter {id}"), json!({})).await?;
-    ok(())
+    Params(WhichNodes { node }): Params<WhichNodes>,
+) -> Result<HttpResponse, ApiError> {
+    let node = node.unwrap_or_else(|| state.settings.node.name.clone());
+    once(&request, &state, admin.buyer, 0, async |_: Turn| {
+        let outcome = handle_after_all(&state, &node, &path).await;
+        let (target, result) = (format!("letter {path}"), result_of(&outcome));
+        let act = Act { action: "dead_letter.replay", target, detail: json!({"node": node}), result };
+        state.record_outcome(&admin, &act).await;
+        outcome
+    })
+    .await
 }
 
-impl From<ControlError> for ApiError {
-    fn from(error: ControlError) -> Self {
-        match error {
-            ControlError::BadKey(_) | ControlError::NotLive => Code::NOT_FOUND.into(),
-            ControlError::WrongState(actor) => {
-                Self::from(Code::CONFLICT).with("state", serde_json::to_value(actor).unwrap_or_default())
-            }
-            ControlError::Refused(error) => error.into(),
-        }
+async fn handle_after_all(state: &AppState, node: &str, id: &str) -> Result<(), ApiError> {
+    let id: u64 = from_path(id, Code::NOT_FOUND)?;
+    let question = ActorCommand::Replay { node: Some(node.to_owned()), id: Some(id), selected: Selected::default() };
+    let answers = state.shop.ask_nodes(question).await;
+    if answers.is_empty() {
+        return Err(ApiError::from(Code::NOT_FOUND).with("node", node));
     }
-}
-
-impl From<ReplayError> for ApiError {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Unknown => Code::NOT_FOUND.into(),
-            ReplayError::Failed(error) => error.into(),
-        }
+    let sums = answers.into_iter().fold((0, 0, 0), |(handled, failed, silent), one| match one.answer {
+        Some(ActorAnswer::Replayed { handled: more, failed: fewer }) => (handled + more, failed + fewer, silent),
+        _ => (handled, failed, silent + 1),
+    });
+    match sums {
+        (0, 0, 0) => Err(Code::NOT_FOUND.into()),
+        (0, ..) => Err(ApiError::from(Code::UNAVAILABLE).retry_after_ms(RETRY_AFTER_REPLAY_MS)),
+        _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Messages of the order queue that were given up, for administrators: look at them, have them delivered again.
 
-use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -9,6 +9,8 @@ use super::auth::Admin;
 use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::Query;
+use super::idempotent::{Turn, once};
+use super::notices::{Act, result_of};
 use super::pages::{PageOf, PageQuery};
 use super::state::AppState;
 use super::times::Time;
@@ -62,18 +64,28 @@ pub async fn list_dead_messages(
 
 /// Has the message delivered again, as if for the first time; harmless if its orders exist.
 #[utoipa::path(post, path = "/api/admin/dead-messages/{id}/replay", tag = "admin", security(("bearer" = [])),
-    params(("id" = String, Path)), responses((status = 200)))]
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), responses((status = 200)))]
 pub async fn replay_dead_message(
     state: web::Data<AppState>,
     Admin(admin): Admin,
+    request: HttpRequest,
     path: web::Path<String>,
-) -> ApiResult<()> {
-    let id = path.into_inner();
-    if !state.shop.queue.replay_dead(&id).await? {
-        return Err(Code::NOT_FOUND.into());
-    }
-    state.record_done(&admin, "dead_message.replay", format!("message {id}"), json!({})).await;
-    ok(())
+) -> Result<HttpResponse, ApiError> {
+    once(&request, &state, admin.buyer, 0, async |turn: Turn| {
+        let outcome = deliver_again(&state, &turn, &path).await;
+        let (target, result) = (format!("message {path}"), result_of(&outcome));
+        let act = Act { action: "dead_message.replay", target, detail: json!({}), result };
+        state.record_outcome(&admin, &act).await;
+        outcome
+    })
+    .await
+}
+
+async fn deliver_again(state: &AppState, turn: &Turn, id: &str) -> Result<(), ApiError> {
+    // A try under this key that was cut off may have taken it from the dead ones; had it not been there, its answer would be
+    // kept.
+    let is_done = state.shop.queue.replay_dead(id).await? || turn.is_repeat;
+    if is_done { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
 }
 
 impl From<QueueError> for ApiError {

@@ -5,9 +5,10 @@
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use futures::future::{LocalBoxFuture, Ready, ready};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
@@ -114,6 +115,32 @@ impl Tokens {
         self.life_s
     }
 
+    /// `iss` of every token.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Any claims, signed.
+    ///
+    /// # Errors
+    /// `INTERNAL` if signing fails, which it does not for an HMAC key.
+    pub fn sign<T: Serialize>(&self, claims: &T) -> Result<String, ApiError> {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.encoding).map_err(|error| {
+            tracing::error!(%error, "token could not be signed");
+            Code::INTERNAL.into()
+        })
+    }
+
+    /// What a text says that [`Tokens::sign`] has made, of whatever type and time.
+    ///
+    /// # Errors
+    /// [`TokenRejection::Invalid`].
+    pub fn open<T: DeserializeOwned>(&self, token: &str) -> Result<T, TokenRejection> {
+        let opened = jsonwebtoken::decode::<T>(token, &self.decoding, &self.validation);
+        opened.map(|token| token.claims).map_err(|_| TokenRejection::Invalid)
+    }
+
     /// A token for `subject`, valid from now.
     ///
     /// # Errors
@@ -131,10 +158,7 @@ impl Tokens {
             iat,
             exp: iat + self.life_s,
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).map_err(|error| {
-            tracing::error!(%error, "token could not be signed");
-            Code::INTERNAL.into()
-        })
+        self.sign(&claims)
     }
 
     /// What a token says, if we made it as an access token and its time is not over.
@@ -142,9 +166,7 @@ impl Tokens {
     /// # Errors
     /// [`TokenRejection`]; only a token that is valid otherwise is called expired.
     pub fn verify(&self, token: &str, now_ms: i64) -> Result<Claims, TokenRejection> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|_| TokenRejection::Invalid)?
-            .claims;
+        let claims: Claims = self.open(token)?;
         if claims.typ != ACCESS || claims.user_id <= 0 || claims.sub.parse() != Ok(claims.user_id) {
             return Err(TokenRejection::Invalid);
         }
@@ -182,15 +204,24 @@ fn app_state(request: &HttpRequest) -> Result<web::Data<AppState>, ApiError> {
     request.app_data::<web::Data<AppState>>().cloned().ok_or_else(|| Code::INTERNAL.into())
 }
 
-/// The token's claims; `None` without an Authorization header.
-fn claims(request: &HttpRequest) -> Result<Option<Claims>, ApiError> {
+/// Claims that were verified for this request already, as are those of the door's look at it.
+#[derive(Clone)]
+struct Verified(Claims);
+
+/// The token's claims; `None` without an Authorization header. Verified once a request.
+pub(super) fn claims(request: &HttpRequest) -> Result<Option<Claims>, ApiError> {
     let Some(header) = request.headers().get(AUTHORIZATION) else { return Ok(None) };
+    if let Some(Verified(claims)) = request.extensions().get::<Verified>() {
+        return Ok(Some(claims.clone()));
+    }
     let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(TokenRejection::Invalid)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(TokenRejection::Invalid.into());
     }
     let state = app_state(request)?;
-    Ok(Some(state.tokens.verify(token.trim(), state.clock.now_ms())?))
+    let claims = state.tokens.verify(token.trim(), state.clock.now_ms())?;
+    request.extensions_mut().insert(Verified(claims.clone()));
+    Ok(Some(claims))
 }
 
 fn required_claims(request: &HttpRequest) -> Result<Claims, ApiError> {
@@ -223,11 +254,30 @@ impl FromRequest for Admin {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let caller = Caller::from_request(request, payload);
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
         Box::pin(async move {
-            let caller = caller.await?;
-            if caller.role == Role::Admin { Ok(Self(caller)) } else { Err(Code::NOT_ADMINISTRATOR.into()) }
+            let claims = required_claims(&request)?;
+            let state = app_state(&request)?;
+            state.authorize_admin(BuyerId(claims.user_id), &claims.sid).await.map(Self)
+        })
+    }
+}
+
+/// A guest, or a signed-in administrator; a token that is there must be an administrator's.
+#[derive(Clone, Debug)]
+pub struct MaybeAdmin(pub Option<Caller>);
+
+impl FromRequest for MaybeAdmin {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let Some(claims) = claims(&request)? else { return Ok(Self(None)) };
+            let state = app_state(&request)?;
+            state.authorize_admin(BuyerId(claims.user_id), &claims.sid).await.map(|admin| Self(Some(admin)))
         })
     }
 }

@@ -15,6 +15,7 @@ use super::envelope::{ApiResult, Envelope, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::Params;
 use super::fields::{Fields, FromFields};
+use super::origins;
 use super::state::AppState;
 use crate::domain::codes::Code;
 use crate::domain::money::Yuan;
@@ -147,7 +148,15 @@ impl FromRequest for Guest {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let header = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let token = header.or_else(|| request.cookie(COOKIE).map(|cookie| cookie.value().to_owned()));
+        let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned()).filter(|_| header.is_none());
+        // A browser sends the cookie whichever page asks; `SameSite` keeps out other sites, not other hosts of this one.
+        if cookie.is_some()
+            && let Some(state) = request.app_data::<web::Data<AppState>>()
+            && let Err(refusal) = origins::check(request, state)
+        {
+            return ready(Err(refusal));
+        }
+        let token = header.or(cookie);
         let is_ours = |token: &String| {
             token.len() == TOKEN_CHARS && token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };

@@ -61,6 +61,7 @@ pub struct AddCategory {
 
 impl FromFields for AddCategory {
     const CODE: Code = Code::PRODUCT_PARAMETER;
+    const STRICT: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
@@ -82,6 +83,7 @@ pub struct UpdateCategory {
 
 impl FromFields for UpdateCategory {
     const CODE: Code = Code::PRODUCT_PARAMETER;
+    const STRICT: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Self {
         Self {

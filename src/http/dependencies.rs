@@ -1,8 +1,9 @@
 //! What a node stands on, asked when somebody wants to know: each at the same time and within a time of its own.
 //!
-//! The database and Redis are *required*: without either nothing can be sold. RabbitMQ is not: while it is away the node
-//! writes its orders itself. So a node must not be taken out of service because RabbitMQ is slow to answer either, and
-//! its time is shorter than the second that balancers commonly wait for a check.
+//! The database and Redis are *required*: without either nothing can be sold, nor if one of them answers and takes no
+//! writes. RabbitMQ is not: while it is away the node writes its orders itself. So a node must not be taken out of
+//! service because RabbitMQ is slow to answer either, and its time is shorter than the second that balancers commonly
+//! wait for a check.
 
 use std::time::Duration;
 
@@ -14,8 +15,13 @@ use crate::clock;
 
 /// Longest that what is required may take to answer.
 const REQUIRED_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest that an actor that is on nothing may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest that RabbitMQ may take to answer.
 const BROKER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// It answers, and takes nothing.
+const REFUSES_WRITES: &str = "refuses_writes";
 
 /// One thing that the node needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -28,7 +34,8 @@ pub struct Dependency {
     pub latency_us: u64,
     /// True if nothing can be sold without it.
     pub required: bool,
-    /// Why it is down: `timeout`, `unreachable` or `blocked` (it takes no messages).
+    /// Why it is down: `timeout`, `unreachable`, `refuses_writes` (its disk or memory is full, or it is read-only) or
+    /// `blocked` (it takes no messages).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
 }
@@ -53,16 +60,43 @@ impl Dependency {
     }
 }
 
+/// One kind of actors of this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ActorKind {
+    /// `session`, `inventory`, `order_writer` or `order_saga`.
+    pub kind: &'static str,
+    /// `up`, or `down` if none that is free answers.
+    pub status: &'static str,
+}
+
+/// Why Redis did not take the write of a probe: no memory, no disk, too few replicas, or it is one itself.
+fn outage(error: &redis::RedisError) -> &'static str {
+    match error.code() {
+        Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY") => REFUSES_WRITES,
+        _ => "unreachable",
+    }
+}
+
+/// Asks every kind of actors for a sign of life, all at the same time.
+pub async fn ping_actors(state: &AppState) -> Vec<ActorKind> {
+    let asking = state.shop.controls.kinds.all().map(|kind| async move {
+        let status = if kind.answers(PING_TIMEOUT).await { "up" } else { "down" };
+        ActorKind { kind: kind.kind(), status }
+    });
+    futures::future::join_all(asking).await
+}
+
 /// Asks everything that this node stands on, the database first.
 pub async fn probe_all(state: &AppState) -> Vec<Dependency> {
     let (required, optional) = ((true, REQUIRED_TIMEOUT), (false, BROKER_TIMEOUT));
     let shop = &state.shop;
     let database = Dependency::probe("database", required, async {
-        state.db.reader().execute_unprepared("SELECT 1").await.map(drop).map_err(|_| "unreachable")
+        state.db.reader().execute_unprepared("SELECT 1").await.map_err(|_| "unreachable")?;
+        if state.db.takes_writes() { Ok(()) } else { Err(REFUSES_WRITES) }
     });
     let redis = async {
         let link = shop.redis.as_ref()?;
-        let asking = async { link.probe().await.map_err(|_| "unreachable") };
+        let asking = async { link.probe().await.map_err(|error| outage(&error)) };
         Some(Dependency::probe("redis", required, asking).await)
     };
     let broker = async {

@@ -10,10 +10,12 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value};
 
+use super::door;
 use super::envelope::Unsent;
 use super::fields::FieldError;
-use super::i18n::{self, Lang};
+use super::i18n::{self, Lang, Words};
 use super::trace::RequestContext;
+use crate::actors::token_bucket::Standing;
 use crate::domain::codes::Code;
 use crate::passwords::PasswordError;
 use crate::persistence::StoreError;
@@ -28,15 +30,18 @@ pub struct ApiError(Box<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     code: Code,
+    words: Option<Words>,
     fields: Vec<FieldError>,
     data: Map<String, Value>,
     retry_after_ms: Option<u64>,
     is_spent: bool,
+    standing: Option<Standing>,
 }
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        Self(Box::new(Inner { code, fields: Vec::new(), data: Map::new(), retry_after_ms: None, is_spent: false }))
+        let (fields, data) = (Vec::new(), Map::new());
+        Self(Box::new(Inner { code, words: None, fields, data, retry_after_ms: None, is_spent: false, standing: None }))
     }
 }
 
@@ -47,6 +52,13 @@ impl ApiError {
         let mut error = Self::from(code);
         error.0.fields = fields;
         error
+    }
+
+    /// Says it in these words instead of the code's, where the code alone would mislead.
+    #[must_use]
+    pub fn saying(mut self, words: Words) -> Self {
+        self.0.words = Some(words);
+        self
     }
 
     /// Adds a detail to `data`.
@@ -60,6 +72,13 @@ impl ApiError {
     #[must_use]
     pub fn retry_after_ms(mut self, ms: u64) -> Self {
         self.0.retry_after_ms = Some(ms);
+        self
+    }
+
+    /// Which limit was met: told in the headers.
+    #[must_use]
+    pub fn standing(mut self, standing: Standing) -> Self {
+        self.0.standing = Some(standing);
         self
     }
 
@@ -91,7 +110,7 @@ impl ApiError {
     /// The text for people; names the first field that is wrong.
     #[must_use]
     pub fn message(&self, lang: Lang) -> String {
-        let text = i18n::text(self.0.code, lang);
+        let text = self.0.words.map_or_else(|| i18n::text(self.0.code, lang), |words| words.text(lang));
         match (self.0.fields.first(), lang) {
             (None, _) => text.to_owned(),
             (Some(first), Lang::Zh) => format!("{text}：{} {}", first.field, first.problem.text(lang)),
@@ -131,6 +150,9 @@ impl ApiError {
             headers.insert(RETRY_AFTER, seconds.clone());
             headers.insert(HeaderName::from_static("ratelimit-remaining"), HeaderValue::from_static("0"));
             headers.insert(HeaderName::from_static("ratelimit-reset"), seconds);
+        }
+        if let Some(standing) = self.0.standing {
+            door::tell(standing, response.headers_mut());
         }
         response
     }
@@ -174,8 +196,10 @@ const fn status_of(code: Code) -> StatusCode {
         Code::PAYLOAD_TOO_LARGE | Code::UPLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UNSUPPORTED_MEDIA_TYPE | Code::UPLOAD_TYPE => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::UNPROCESSABLE => StatusCode::UNPROCESSABLE_ENTITY,
-        Code::TOO_MANY_REQUESTS | Code::SECKILL_TOO_FREQUENT => StatusCode::TOO_MANY_REQUESTS,
-        Code::INTERNAL | Code::UPLOAD_SAVE | Code::UPLOAD_SERVER => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::TOO_MANY_REQUESTS | Code::SECKILL_TOO_FREQUENT | Code::SECKILL_WAITING => StatusCode::TOO_MANY_REQUESTS,
+        Code::INTERNAL | Code::UPLOAD_SAVE | Code::UPLOAD_DELETE | Code::UPLOAD_SERVER => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         Code::UNAVAILABLE | Code::SECKILL_BUSY => StatusCode::SERVICE_UNAVAILABLE,
         // Success and business refusals. WRONG_CREDENTIALS is one: old clients take any 401 for an ended session.
         _ => StatusCode::OK,
@@ -199,7 +223,7 @@ impl From<StoreError> for ApiError {
     /// Logged here, once: callers see only whether trying again may help.
     fn from(error: StoreError) -> Self {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        if error.is_transient() {
+        if error.is_transient() || error.refuses_writes() {
             tracing::warn!(%error, cause, "store is not available");
             return Self::from(Code::UNAVAILABLE);
         }

@@ -54,7 +54,13 @@ impl<T: FromFields + 'static> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move { read(&request, payload, Fields::default()).await?.parse().map(Self) })
+        Box::pin(async move {
+            let mut fields = read(&request, payload, Fields::default()).await?;
+            if T::STRICT {
+                fields.refuse_query(request.query_string());
+            }
+            fields.parse().map(Self)
+        })
     }
 }
 
@@ -137,6 +143,12 @@ async fn collect(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut
 #[must_use]
 pub fn fingerprint_without_body(request: &HttpRequest) -> Fingerprint {
     fingerprint(request, b"")
+}
+
+/// For a command that is no HTTP request.
+#[must_use]
+pub fn fingerprint_of_text(content: &str) -> Fingerprint {
+    Fingerprint(hex::encode(Sha256::digest(content.as_bytes())))
 }
 
 fn fingerprint(request: &HttpRequest, body: &[u8]) -> Fingerprint {

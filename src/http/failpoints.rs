@@ -31,6 +31,7 @@ pub struct ArmFailpoint {
 
 impl FromFields for ArmFailpoint {
     const CODE: Code = Code::BAD_REQUEST;
+    const STRICT: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Self {
         Self { arm: fields.text("arm", 1..=200) }

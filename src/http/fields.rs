@@ -5,7 +5,7 @@
 //! [`Fields::parse`] hands the value out only if no field was wrong, so a stand-in never leaves it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use serde_json::value::RawValue;
@@ -17,12 +17,14 @@ use crate::domain::codes::Code;
 use crate::domain::money::MoneyError;
 use crate::domain::stock::QUANTITY_MAX;
 use crate::domain::{Money, ProductId, Quantity};
+use crate::persistence::orders::NumberStart;
 
 /// A request type that knows how to read itself.
 pub trait FromFields: Sized {
     /// The resource's parameter code, e.g. `SECKILL_PARAMETER`.
     const CODE: Code;
-    /// Refuse names in the body that are not read. Off where old clients send more than they need.
+    /// Refuse names in body and query that are not read: a misspelled one would be as good as absent, and a command that is
+    /// narrowed by it would do more than was asked. Off where old clients send more than they need.
     const STRICT: bool = false;
 
     /// Reads every field; wrong ones are noted in `fields`.
@@ -67,10 +69,21 @@ impl Fields {
         }
         let value = T::from_fields(&mut self);
         if T::STRICT {
-            let unread = std::mem::take(&mut self.body).into_keys();
-            self.errors.extend(unread.map(|name| FieldError::new(name, Problem::Unknown)));
+            self.refuse_unread();
         }
         if self.errors.is_empty() { Ok(value) } else { Err(ApiError::fields(T::CODE, self.errors)) }
+    }
+
+    /// Notes every name that nobody has read.
+    fn refuse_unread(&mut self) {
+        let unread: BTreeSet<String> =
+            std::mem::take(&mut self.body).into_keys().chain(std::mem::take(&mut self.query).into_keys()).collect();
+        self.errors.extend(unread.into_iter().map(|name| FieldError::new(name, Problem::Unknown)));
+    }
+
+    /// Notes every name in a query string as unknown, for requests that are read from their body alone.
+    pub fn refuse_query(&mut self, text: &str) {
+        self.errors.extend(pairs(text).into_keys().map(|name| FieldError::new(name, Problem::Unknown)));
     }
 
     /// Notes that a field is wrong, for rules of the request's own.
@@ -192,6 +205,25 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// One of these words as what it stands for; `words` are all of them, for the message. `None` if absent or wrong.
+    pub fn one_of_if<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)], words: &'static str) -> Option<T> {
+        let word = self.text_if(name, 1..=40)?;
+        let chosen = choices.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning);
+        if chosen.is_none() {
+            self.refuse(name, Problem::NotOneOf(words));
+        }
+        chosen
+    }
+
+    /// The beginning of an order number; `None` if absent or wrong.
+    pub fn number_start_if(&mut self, name: &'static str) -> Option<NumberStart> {
+        let start = NumberStart::read(&self.text_if(name, 1..=26)?);
+        if start.is_none() {
+            self.refuse(name, Problem::NotOrderNo);
+        }
+        start
     }
 
     /// A time in milliseconds since 1970; `None` if absent or wrong.
@@ -317,10 +349,20 @@ mod tests {
 
     #[test]
     fn the_body_wins_over_the_query() {
-        let mut fields = Fields::from_query("product_id=7&quantity=2&other=%E6%89%8B");
+        let mut fields = Fields::from_query("product_id=7&quantity=2");
         fields.add_json(br#"{"quantity": 3}"#);
         let bought: Buy = fields.parse().unwrap();
         assert_eq!((bought.product, bought.quantity.units()), (ProductId(7), 3));
+    }
+
+    #[test]
+    fn names_in_the_query_are_known_or_refused_as_those_in_the_body_are() {
+        let mut fields = Fields::from_query("product_id=7&quantty=2&other=%E6%89%8B");
+        fields.add_json(br#"{"other": 3}"#);
+        let error = fields.parse::<Buy>().unwrap_err();
+        let blamed =
+            error.data(Lang::En)["errors"].as_array().unwrap().iter().map(|e| e["field"].clone()).collect::<Vec<_>>();
+        assert_eq!(blamed, ["other", "quantty"]);
     }
 
     #[test]

@@ -1,11 +1,9 @@
-//! For those who run the server: is it alive, may it get requests, which build is it, its figures.
+//! For those who run the server: is it alive, may it get requests, which build is it.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use serde::Serialize;
 
-use super::dependencies::{Dependency, probe_all};
+use super::dependencies::{ActorKind, Dependency, ping_actors, probe_all};
 use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::state::AppState;
@@ -22,6 +20,8 @@ pub struct Health {
     pub uptime_ms: u64,
     /// What the server needs.
     pub dependencies: Vec<Dependency>,
+    /// Every kind of actors.
+    pub actors: Vec<ActorKind>,
 }
 
 /// This node may get requests.
@@ -37,6 +37,8 @@ pub struct Readiness {
     pub degraded: Vec<&'static str>,
     /// What the server needs.
     pub dependencies: Vec<Dependency>,
+    /// Every kind of actors.
+    pub actors: Vec<ActorKind>,
 }
 
 /// Which build it is.
@@ -53,36 +55,46 @@ pub struct Version {
 /// Is the process alive, and what does it see of its dependencies? 200 as long as it can answer.
 #[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, body = EnvelopeOf<Health>)))]
 pub async fn health(state: web::Data<AppState>) -> ApiResult<Health> {
-    let dependencies = probe_all(&state).await;
-    let all_up = dependencies.iter().all(Dependency::is_up);
+    let (dependencies, actors) = futures::join!(probe_all(&state), ping_actors(&state));
+    let all_up = dependencies.iter().all(Dependency::is_up) && actors.iter().all(|kind| kind.status == "up");
     ok(Health {
         status: if all_up { "up" } else { "degraded" },
         node: state.settings.node.name.clone(),
         uptime_ms: u64::try_from(state.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         dependencies,
+        actors,
     })
 }
 
-/// May this node get requests? 503 while it starts, stops or cannot sell: `data.reason` is `stopping` or the name of
-/// what is required and away.
+/// May this node get requests? 503 while it starts, stops or cannot sell: `data.reason` is `stopping`, `drained`, the name of
+/// what is required and away, or `actors` if a kind of them is silent.
 #[utoipa::path(get, path = "/ready", tag = "operations",
     responses((status = 200, body = EnvelopeOf<Readiness>), (status = 503, description = "not ready")))]
 pub async fn ready(state: web::Data<AppState>) -> ApiResult<Readiness> {
     if state.is_stopping() {
         return Err(ApiError::from(Code::UNAVAILABLE).with("reason", "stopping"));
     }
-    readiness(probe_all(&state).await)
+    if state.shop.controls.is_drained() {
+        return Err(ApiError::from(Code::UNAVAILABLE).with("reason", "drained"));
+    }
+    let (dependencies, actors) = futures::join!(probe_all(&state), ping_actors(&state));
+    readiness(dependencies, actors)
 }
 
 /// The answer to [`ready`] by what was found.
-fn readiness(dependencies: Vec<Dependency>) -> ApiResult<Readiness> {
+fn readiness(dependencies: Vec<Dependency>, actors: Vec<ActorKind>) -> ApiResult<Readiness> {
     let away: Vec<&Dependency> = dependencies.iter().filter(|dependency| !dependency.is_up()).collect();
     let Some(missing) = away.iter().find(|dependency| dependency.required) else {
+        if actors.iter().any(|kind| kind.status != "up") {
+            // Cannot fail: names.
+            let found = serde_json::to_value(&actors).unwrap_or_default();
+            return Err(ApiError::from(Code::UNAVAILABLE).with("reason", "actors").with("actors", found));
+        }
         let degraded = away.iter().map(|dependency| dependency.name).collect();
         let Some(&Dependency { name, status, latency_us, .. }) = dependencies.first() else {
             return Err(Code::UNAVAILABLE.into());
         };
-        return ok(Readiness { name, status, latency_us, degraded, dependencies });
+        return ok(Readiness { name, status, latency_us, degraded, dependencies, actors });
     };
     // Cannot fail: names, numbers and flags.
     let found = serde_json::to_value(&dependencies).unwrap_or_default();
@@ -97,14 +109,4 @@ pub async fn version() -> ApiResult<Version> {
         profile: if cfg!(debug_assertions) { "debug" } else { "release" },
         failpoints: cfg!(feature = "failpoints"),
     })
-}
-
-/// The figures in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain")))]
-pub async fn metrics(state: web::Data<AppState>) -> HttpResponse {
-    let text = state.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render);
-    let mut response = HttpResponse::build(StatusCode::OK).body(text.unwrap_or_default());
-    let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, format);
-    response
 }

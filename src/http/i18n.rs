@@ -54,6 +54,37 @@ impl FromRequest for Lang {
     }
 }
 
+/// A text in both languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    zh: &'static str,
+    en: &'static str,
+}
+
+impl Words {
+    /// In one of them.
+    #[must_use]
+    pub const fn text(self, lang: Lang) -> &'static str {
+        match lang {
+            Lang::Zh => self.zh,
+            Lang::En => self.en,
+        }
+    }
+}
+
+/// Why a ledger that lies in the database is not written anew.
+pub const LEDGER_DIFFERS: Words = Words {
+    zh: "账目就在数据库里，没有可供重建的另一份；它与订单和库存表不一致，未作任何改动，请停机后核对（rushmall check）",
+    en: "the ledger lies in the database itself, so nothing else is there to rebuild it from; it differs from orders and \
+         stock, and nothing was changed: look into it (rushmall check)",
+};
+
+/// Why a command is not carried out that its actor's state does not fit; `data.state` names the state.
+pub const WRONG_STATE: Words = Words {
+    zh: "Actor 当前的状态不能执行此命令",
+    en: "the actor is not in a state that this command fits",
+};
+
 /// The text of an order's status (`status_text`).
 #[must_use]
 pub const fn status_text(status: OrderStatus, lang: Lang) -> &'static str {
@@ -209,6 +240,7 @@ fn seckill(code: Code) -> Option<(&'static str, &'static str)> {
         Code::SECKILL_NOT_RUNNING => ("秒杀活动未在进行", "the sale is not running"),
         Code::SECKILL_TOO_FREQUENT => ("操作过于频繁，请稍后再试", "too frequent, try again later"),
         Code::SECKILL_BUSY => ("系统繁忙，请稍后再试", "busy, try again later"),
+        Code::SECKILL_WAITING => ("排队中，请等待轮到您", "in the queue, wait for your turn"),
         _ => return None,
     })
 }

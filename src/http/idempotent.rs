@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::envelope::Unsent;
 use super::error::ApiError;
-use super::extract::{Fingerprint, IDEMPOTENCY_KEY, fingerprint_without_body};
+use super::extract::{Fingerprint, IDEMPOTENCY_KEY, fingerprint_of_text, fingerprint_without_body};
 use super::problem::{FieldError, Problem};
 use super::state::AppState;
 use super::trace::RequestContext;
@@ -111,20 +111,64 @@ async fn once_under<T: Serialize>(
     work: impl AsyncFn(Turn) -> Result<T, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let context = RequestContext::of(request);
-    let Some(key) = key_of(request, user)? else {
-        let data = work(first).await?;
-        return Ok(Unsent::success(StatusCode::OK, &data)?.send(context));
-    };
+    let key = key_of(request, user)?;
     let fingerprint = request.extensions().get::<Fingerprint>().cloned();
-    let Fingerprint(fingerprint) = fingerprint.unwrap_or_else(|| fingerprint_without_body(request));
-    let claimed = Work { fingerprint: &fingerprint, fresh: &first.order_nos, lines: &first.lines, lease: lease(state) };
+    let fingerprint = fingerprint.unwrap_or_else(|| fingerprint_without_body(request));
+    let Answered { unsent, is_repeat } = keyed(state, key, &fingerprint, first, context, work).await?;
+    let mut response = unsent.send(context);
+    if is_repeat {
+        let replayed = HeaderName::from_static("idempotent-replayed");
+        response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// The same for a command that came over a WebSocket: its key stands in the frame, `content` is what it asks for.
+///
+/// # Errors
+/// As [`once`].
+pub async fn once_over_socket<T: Serialize>(
+    state: &AppState,
+    user: BuyerId,
+    (key, content): (Option<&str>, &str),
+    context: RequestContext,
+    work: impl AsyncFn(Turn) -> Result<T, ApiError>,
+) -> Result<Answered, ApiError> {
+    let key = key.map(|text| valid_key(text, user)).transpose()?;
+    let order_nos = vec![state.shop.numbers.next()];
+    let first = Turn { order_nos, lines: Vec::new(), is_repeat: false };
+    keyed(state, key, &fingerprint_of_text(content), first, context, work).await
+}
+
+/// An answer, and whether it was given before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Lacks only its trace id.
+    pub unsent: Unsent,
+    /// The work was done before.
+    pub is_repeat: bool,
+}
+
+async fn keyed<T: Serialize>(
+    state: &AppState,
+    key: Option<IdempotencyKey>,
+    Fingerprint(fingerprint): &Fingerprint,
+    first: Turn,
+    context: RequestContext,
+    work: impl AsyncFn(Turn) -> Result<T, ApiError>,
+) -> Result<Answered, ApiError> {
+    let Some(key) = key else {
+        let data = work(first).await?;
+        return Ok(Answered { unsent: Unsent::success(StatusCode::OK, &data)?, is_repeat: false });
+    };
+    let claimed = Work { fingerprint, fresh: &first.order_nos, lines: &first.lines, lease: lease(state) };
     match idempotency::begin(&state.db, &key, claimed, state.clock.now_ms()).await? {
         Begun::OtherRequest => Err(Code::UNPROCESSABLE.into()),
         Begun::Running { lease_left_ms } => {
             let wait_ms = u64::try_from(lease_left_ms).unwrap_or_default().min(1_000);
             Err(ApiError::from(Code::CONFLICT).retry_after_ms(wait_ms))
         }
-        Begun::Answered(answer) => Ok(repeat(answer, context)),
+        Begun::Answered(answer) => Ok(repeat(answer)),
         Begun::Work { order_nos, lines, is_repeat, lease_until_ms } => {
             let held = Held { key, lease_until_ms };
             let mut outcome = work(Turn { order_nos: order_nos.clone(), lines, is_repeat }).await;
@@ -135,7 +179,8 @@ async fn once_under<T: Serialize>(
                     outcome = work(next).await;
                 }
             }
-            conclude(state, &held, outcome, context).await
+            let unsent = conclude(state, &held, outcome, context).await?;
+            Ok(Answered { unsent, is_repeat: false })
         }
     }
 }
@@ -233,20 +278,21 @@ async fn renumbered(state: &AppState, held: &Held, old: &[OrderNo], fresh: &Turn
 /// The user's key; `None` without the header.
 fn key_of(request: &HttpRequest, user: BuyerId) -> Result<Option<IdempotencyKey>, ApiError> {
     let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
+    valid_key(value.to_str().unwrap_or_default(), user).map(Some)
+}
+
+fn valid_key(text: &str, user: BuyerId) -> Result<IdempotencyKey, ApiError> {
     let is_valid = (1..=KEY_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_valid {
         let error = FieldError::new("Idempotency-Key", Problem::Length { min: 1, max: KEY_CHARS_MAX });
         return Err(ApiError::fields(Code::BAD_REQUEST, vec![error]));
     }
-    Ok(Some(IdempotencyKey { user, key: text.to_owned() }))
+    Ok(IdempotencyKey { user, key: text.to_owned() })
 }
 
-fn repeat(answer: StoredAnswer, context: RequestContext) -> HttpResponse {
+fn repeat(answer: StoredAnswer) -> Answered {
     let status = StatusCode::from_u16(answer.http_status).unwrap_or(StatusCode::OK);
-    let mut response = Unsent { status, text: answer.text }.send(context);
-    response.headers_mut().insert(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
-    response
+    Answered { unsent: Unsent { status, text: answer.text }, is_repeat: true }
 }
 
 async fn conclude<T: Serialize>(
@@ -254,7 +300,7 @@ async fn conclude<T: Serialize>(
     Held { key, lease_until_ms }: &Held,
     outcome: Result<T, ApiError>,
     context: RequestContext,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Unsent, ApiError> {
     let unsent = match &outcome {
         Ok(data) => Unsent::success(StatusCode::OK, data)?,
         Err(error) => Unsent::refusal(error, context),
@@ -269,7 +315,7 @@ async fn conclude<T: Serialize>(
         // The work is done and stays done under its numbers; only the repetition has to find that out by itself.
         tracing::warn!(%error, "answer not stored under its idempotency key");
     }
-    outcome.map(|_| unsent.send(context))
+    outcome.map(|_| unsent)
 }
 
 /// False for "not now".

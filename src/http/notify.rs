@@ -56,7 +56,7 @@ async fn receive(
     let headers = request.headers().iter();
     let headers = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
     let received = state.shop.desk.receive(wire, &RawNotice { headers, body }).await;
-    received.map(|received| answered(received.answer)).map_err(|_| Code::NOT_FOUND.into())
+    received.map(answered).map_err(|_| Code::NOT_FOUND.into())
 }
 
 fn answered(NoticeAnswer { status, content_type, body }: NoticeAnswer) -> HttpResponse {

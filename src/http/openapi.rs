@@ -4,8 +4,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    addresses, admin, admin_actors, admin_messages, admin_orders, carts, categories, health, notify, orders, payments,
-    photos, products, rehearsal, sales, seckill, sessions, users, ws,
+    addresses, admin, admin_actors, admin_daily, admin_messages, admin_order_detail, admin_orders, admin_payments,
+    admin_products, admin_reconciliation, admin_rooms, admin_sales, admin_settings, admin_stock, admin_users,
+    admin_webhooks, audit, audit_log, carts, categories, figures, health, notify, orders, pay_channels, payments,
+    photos, products, rehearsal, sales, seckill, sessions, uploads, users, waiting_room, ws, ws_admin, ws_stock,
 };
 
 /// `/openapi.json`.
@@ -17,7 +19,7 @@ use super::{
         health::health,
         health::ready,
         health::version,
-        health::metrics,
+        figures::metrics,
         orders::place_order,
         orders::list_orders,
         orders::checkout,
@@ -26,6 +28,7 @@ use super::{
         orders::cancel_order,
         orders::confirm_order,
         orders::ship_order,
+        pay_channels::list_channels,
         payments::unified_order,
         payments::query_payment,
         payments::close_payment,
@@ -33,31 +36,59 @@ use super::{
         notify::wechat_v2,
         notify::wechat_v3,
         notify::alipay,
+        audit::order_proofs,
+        audit::latest_head,
+        audit::consistency,
         seckill::list_sales,
         seckill::buy,
         seckill::buy_result,
+        waiting_room::queue_place,
         sales::open_ad_hoc_sale,
         sales::plan_sale,
         sales::change_sale,
         sales::close_sale,
         admin::statistics,
-        admin::list_acts,
+        admin_daily::daily_statistics,
+        audit_log::list_acts,
+        audit_log::search_acts,
+        audit_log::export_acts,
         admin_orders::list_all_orders,
         admin_orders::command_order,
+        admin_order_detail::show_order,
+        admin_products::list_category_rows,
+        admin_products::list_all_products,
+        admin_stock::show_stock,
+        admin_sales::list_all_sales,
+        admin_sales::show_sale,
+        admin_rooms::command_room,
+        admin_payments::list_payments,
+        admin_payments::list_refunds,
+        admin_reconciliation::list_runs,
+        admin_reconciliation::run_day,
+        admin_reconciliation::list_differences,
         admin_orders::list_dead_tickets,
         admin_orders::replay_dead_ticket,
         admin_actors::list_nodes,
         admin_messages::list_dead_messages,
         admin_messages::replay_dead_message,
+        admin_settings::show_settings,
+        admin_settings::reload_settings,
+        admin_webhooks::list_webhooks,
+        admin_webhooks::list_dead_webhooks,
+        admin_webhooks::replay_dead_webhook,
+        admin_webhooks::replay_webhooks,
         admin_actors::list_actors,
         admin_actors::inspect_actor,
         admin_actors::command_actor,
+        admin_actors::list_alerts,
         admin_actors::list_dead_letters,
         admin_actors::replay_dead_letter,
         rehearsal::make_buyers,
         rehearsal::reconcile,
         ws::issue_ticket,
         ws::open_socket,
+        ws_stock::open_stock_socket,
+        ws_admin::open_admin_socket,
         users::register_user,
         users::log_in,
         users::get_profile,
@@ -72,8 +103,15 @@ use super::{
         sessions::log_out,
         sessions::list_sessions,
         sessions::revoke_session,
-        users::list_users,
+        admin_users::list_users,
+        admin_users::show_user,
+        admin_users::list_sessions_of,
         users::change_user,
+        uploads::upload,
+        uploads::list_uploads,
+        uploads::upload_multi,
+        uploads::delete_upload,
+        uploads::serve_upload,
         photos::photo,
         products::list_products,
         products::get_product,
@@ -101,6 +139,14 @@ impl Modify for BearerToken {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         openapi.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
+}
+
+/// The description as `/openapi.json` shows it, for people to read.
+///
+/// # Errors
+/// Never in practice: the description is plain data.
+pub fn description() -> Result<String, serde_json::Error> {
+    ApiDoc::openapi().to_pretty_json()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Caller;
+use super::client_address::ClientAddress;
 use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Params, Query};
@@ -95,6 +96,7 @@ pub struct AskRefund {
 
 impl FromFields for AskRefund {
     const CODE: Code = Code::PAYMENT_PARAMETER;
+    const STRICT: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Self {
         let order_no = order_no(fields);
@@ -114,7 +116,9 @@ fn order_no(fields: &mut Fields) -> Option<OrderNo> {
 
 /// A number that could not be read was refused before.
 fn named(order_no: Option<OrderNo>) -> Result<OrderNo, ApiError> {
-    order_no.ok_or(Code::ORDER_NOT_FOUND.into())
+    let order_no = order_no.ok_or(Code::ORDER_NOT_FOUND)?;
+    tracing::Span::current().record("order_no", tracing::field::display(order_no));
+    Ok(order_no)
 }
 
 /// A charge that waits for its buyer.
@@ -217,7 +221,7 @@ pub(super) async fn open_charge(
         description: description(state, order_no).await?,
         notify_url,
         trade_type,
-        buyer_ip: request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default(),
+        buyer_ip: ClientAddress::text_of(request),
     };
     let opened = desk.open(order_no, buyer, channel, terms).await.map_err(|error| of_payment(Wish::Pay, error))?;
     Ok(shown(opened))
@@ -316,10 +320,9 @@ pub async fn close_payment(
     path: web::Path<String>,
     Params(wanted): Params<WhichOrder>,
 ) -> Result<HttpResponse, ApiError> {
-    channel(&path)?;
-    let order_no = named(wanted.order_no)?;
+    let (channel, order_no) = (channel(&path)?, named(wanted.order_no)?);
     once(&request, &state, caller.buyer, 0, async |_: Turn| {
-        let stopped = state.shop.desk.stop(order_no, caller.buyer).await;
+        let stopped = state.shop.desk.stop(order_no, caller.buyer, channel).await;
         stopped.map_err(|error| of_payment(Wish::Pay, error))?;
         order_reads::order(&state, Viewer::Buyer(caller.buyer), order_no, lang).await
     })

@@ -72,6 +72,8 @@ pub enum Problem {
     NotJson,
     /// Not in the required form (e-mail, phone, …).
     Malformed,
+    /// Not a day that is over.
+    NotPastDay,
     /// Not one of the allowed values.
     NotOneOf(&'static str),
 }
@@ -103,6 +105,7 @@ impl Problem {
             Self::Unknown => "是未知字段".to_owned(),
             Self::NotJson => "不是有效的 JSON 对象".to_owned(),
             Self::Malformed => "格式不正确".to_owned(),
+            Self::NotPastDay => "必须是已经结束的日期，格式为 2006-01-02".to_owned(),
             Self::NotOneOf(values) => format!("必须是以下之一：{values}"),
         }
     }
@@ -124,6 +127,7 @@ impl Problem {
             Self::Unknown => "is not a known field".to_owned(),
             Self::NotJson => "is not a JSON object".to_owned(),
             Self::Malformed => "is not in the required form".to_owned(),
+            Self::NotPastDay => "must be a day that is over, like 2006-01-02".to_owned(),
             Self::NotOneOf(values) => format!("must be one of: {values}"),
         }
     }

@@ -16,15 +16,15 @@ const DESCRIPTION_CHARS_MAX: usize = 20_000;
 const URL_CHARS_MAX: usize = 255;
 const IMAGES_MAX: usize = 20;
 const ATTRIBUTES_BYTES_MAX: usize = 10_000;
-const KEYWORD_CHARS_MAX: usize = 100;
+pub(super) const KEYWORD_CHARS_MAX: usize = 100;
 const SORTS: &str = "default, newest, price_asc, price_desc, sales, rating";
 
 /// Which products in which order.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListProducts {
-    /// From 1; beside it `page_size`, 1..=100.
-    #[param(value_type = Option<u64>)]
+    /// `page` from 1 and `page_size`, 1..=100.
+    #[param(ignore)]
     pub(super) page: PageQuery,
     /// Name or id; includes all categories below it.
     #[param(value_type = Option<String>)]
@@ -90,6 +90,7 @@ pub struct AddProduct {
 
 impl FromFields for AddProduct {
     const CODE: Code = Code::PRODUCT_PARAMETER;
+    const STRICT: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
@@ -130,6 +131,7 @@ pub struct UpdateProduct {
 
 impl FromFields for UpdateProduct {
     const CODE: Code = Code::PRODUCT_PARAMETER;
+    const STRICT: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Self {
         let price = fields.money_if("price");
@@ -163,7 +165,7 @@ impl UpdateProduct {
 }
 
 /// `category_id`, or `category` as an id or name.
-fn category_if(fields: &mut Fields) -> Option<CategoryFilter> {
+pub(super) fn category_if(fields: &mut Fields) -> Option<CategoryFilter> {
     let id = fields.whole_if("category_id", 0..=i64::MAX).map(CategoryFilter::Id);
     let named = fields.text_if("category", 0..=50).map(|text| match text.parse() {
         Ok(id) => CategoryFilter::Id(id),

@@ -77,7 +77,8 @@ impl From<Product> for ProductView {
 ///
 /// # Errors
 /// `PRODUCT_PARAMETER`.
-#[utoipa::path(get, path = "/api/product", tag = "product", params(ListProducts),
+#[utoipa::path(get, path = "/api/product", tag = "product",
+    params(ListProducts, ("page" = Option<u64>, Query), ("page_size" = Option<u64>, Query)),
     responses((status = 200, body = EnvelopeOf<PageOf<ProductView>>)))]
 pub async fn list_products(
     state: web::Data<AppState>,
@@ -91,6 +92,7 @@ pub async fn list_products(
         keyword: query.keyword,
         price_min: query.min_price,
         price_max: query.max_price,
+        ..ProductFilter::default()
     };
     let page = Page::new(query.page.page, query.page.page_size);
     let (found, total) = product_list::list(&state.db, &filter, query.sort, page).await?;
@@ -138,7 +140,7 @@ async fn add(state: &AppState, admin: &Caller, turn: &Turn, form: AddProduct) ->
     let (move_id, units) = (turn.order_no()?.to_string(), form.stock);
     let first = FirstUnits { move_id: &move_id, units };
     let id = products::insert_once(&state.db, &new, first, state.clock.now_ms()).await?.map_err(refused)?;
-    state.end_move(move_id, id, StockPlan::SetFree { units }).await?;
+    state.end_move_by(admin, "", move_id, (id, StockPlan::SetFree { units })).await?;
     let detail = serde_json::json!({"name": new.name, "price_fen": new.price.fen(), "stock": units});
     state.record(admin, "product.create", format!("product {id}"), detail).await?;
     Ok(found(state, id).await?.into())
@@ -171,7 +173,7 @@ pub async fn update_product(
     };
     products::update(&state.db, id, &changes, state.clock.now_ms()).await?.map_err(refused)?;
     if let Some(units) = form.stock {
-        state.set_free_stock(id, units).await?;
+        state.set_free_stock(&admin, id, units).await?;
     }
     state.product_changed(id).await;
     state.record(&admin, "product.update", format!("product {id}"), detail).await?;

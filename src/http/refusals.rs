@@ -101,6 +101,7 @@ fn from_shelf(refusal: ReserveRefusal) -> ApiError {
         ReserveRefusal::OffShelf => Code::PRODUCT_OFF_SHELF.into(),
         ReserveRefusal::TotalTooLarge => ApiError::from(Code::ORDER_PARAMETER).with("reason", "total too large"),
         ReserveRefusal::OutcomeUnknown | ReserveRefusal::NotSafe => Code::UNAVAILABLE.into(),
+        ReserveRefusal::Overloaded { retry_after_ms } => AskError::Busy { retry_after_ms }.into(),
         ReserveRefusal::Rejected(ClaimRejection::SoldOut | ClaimRejection::PoolNotFound) => {
             ApiError::from(Code::PRODUCT_STOCK_SHORT).with("stock", 0)
         }

@@ -17,6 +17,7 @@ use super::state::AppState;
 use crate::domain::codes::Code;
 use crate::domain::user::is_username;
 use crate::domain::{BuyerId, ProductId, Role};
+use crate::persistence::rehearsal::Counted;
 use crate::persistence::users::NewUser;
 use crate::persistence::{rehearsal, stock, users};
 
@@ -122,7 +123,7 @@ pub struct LedgerBook {
 }
 
 fn must_be_on(state: &AppState) -> Result<(), ApiError> {
-    if state.settings.rehearsal() { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
+    if state.in_effect().rehearsal() { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
 }
 
 /// Makes buyers with access tokens; they share one password that nobody knows.
@@ -178,7 +179,7 @@ pub async fn reconcile(
         .map(|pool| LedgerBook { pool: pool.pool.into(), free: pool.free, unsettled: pool.unsettled })
         .collect();
     let stock = stock::of_product(&state.db, product).await?;
-    let counts = rehearsal::orders_by_status(&state.db, Some(product)).await?;
+    let counts = rehearsal::orders_by_status(&state.db, Counted::Product(product)).await?;
     let name = |status| serde_json::to_value(status).ok().and_then(|name| name.as_str().map(str::to_owned));
     ok(Books {
         unsettled: ledger.iter().map(|pool| pool.unsettled).sum(),

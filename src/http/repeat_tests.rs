@@ -3,11 +3,17 @@
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
+use super::auth::Caller;
 use super::testing::{Answer, Shop, shop};
 use crate::domain::stock::{Claim, OrderDetails, Pool, TicketKind};
-use crate::domain::{BuyerId, Money, OrderNo, ProductId, Quantity};
+use crate::domain::{BuyerId, Money, OrderNo, ProductId, Quantity, Role};
 use crate::persistence::ledger::TicketRef;
 use crate::persistence::{StoreError, journal};
+
+/// Signs moves of units that a test makes by itself.
+fn root() -> Caller {
+    Caller { buyer: BuyerId(1), username: "root".to_owned(), role: Role::Admin, sid: String::new() }
+}
 
 impl Shop {
     async fn once(&self, token: &str, uri: &str, body: &Value) -> Answer {
@@ -145,7 +151,7 @@ async fn a_restock_that_is_repeated_does_not_put_back_what_was_sold_since() {
     let shop = shop().await;
     let (admin, li) = (shop.admin().await, shop.user("li_na").await);
     let product = shop.sale(&admin, 5).await;
-    shop.state.set_free_stock(ProductId(product), 20).await.unwrap();
+    shop.state.set_free_stock(&root(), ProductId(product), 20).await.unwrap();
     let restock = json!({"product_id": product, "stock": 9});
     let first = shop.once(&admin, "/api/seckill/init", &restock).await;
     shop.ask(&li, "POST", "/api/seckill", json!({"product_id": product})).await.data();
@@ -186,7 +192,7 @@ async fn an_order_whose_units_went_back_can_be_placed_under_the_same_key() {
     let Refused { token: li, wanted, product, claim } = Refused::order(&shop).await;
     let withdrawn = TicketRef::from(&claim);
     shop.state.shop.ledger.release(&[withdrawn]).await.unwrap();
-    shop.state.set_free_stock(ProductId(product), 5).await.unwrap();
+    shop.state.set_free_stock(&root(), ProductId(product), 5).await.unwrap();
 
     let placed = shop.once(&li, "/api/order", &wanted).await;
     assert_ne!(placed.data()["order_no"], withdrawn.order_no.to_string());
@@ -204,11 +210,11 @@ async fn a_checkout_that_was_given_back_can_be_made_under_the_same_key() {
     for product in [cup, pot] {
         shop.ask(&li, "POST", "/api/cart", json!({"product_id": product, "quantity": 2})).await.data();
     }
-    shop.state.set_free_stock(ProductId(pot), 1).await.unwrap();
+    shop.state.set_free_stock(&root(), ProductId(pot), 1).await.unwrap();
     let short = shop.once(&li, "/api/order/checkout", &json!({})).await;
     assert_eq!((short.code(), &short.json["data"]["product_id"]), (20003, &json!(pot)), "{}", short.json);
     shop.lose_answers().await;
-    shop.state.set_free_stock(ProductId(pot), 2).await.unwrap();
+    shop.state.set_free_stock(&root(), ProductId(pot), 2).await.unwrap();
     let placed = shop.once(&li, "/api/order/checkout", &json!({})).await;
     assert_eq!(placed.data().as_array().map(Vec::len), Some(2), "{}", placed.json);
     assert_eq!((shop.stock_of(cup).await, shop.stock_of(pot).await), (3, 0));
@@ -218,7 +224,7 @@ async fn a_checkout_that_was_given_back_can_be_made_under_the_same_key() {
 async fn units_that_were_held_too_long_are_taken_anew() {
     let shop = shop().await;
     let Refused { token: li, wanted, product, claim: stale } = Refused::order(&shop).await;
-    shop.state.set_free_stock(ProductId(product), 5).await.unwrap();
+    shop.state.set_free_stock(&root(), ProductId(product), 5).await.unwrap();
     let too_long_ms = shop.state.settings.orders.prepared_expires_ms * 2 / 3;
     let held_since_ms = shop.state.clock.now_ms() - too_long_ms;
     let held = shop.state.shop.ledger.reserve(ProductId(product), &[stale], held_since_ms).await.unwrap();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::admin_rooms::admissions;
 use super::auth::{Admin, Caller};
 use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
@@ -44,6 +45,9 @@ pub struct PlanSale {
     end_at: i64,
     /// 1..=999; 1 if absent.
     per_user_limit: Option<i64>,
+    /// Buyers that its waiting room admits in a second, 0..=1,000,000; 0: nobody waits; as the settings say if absent.
+    #[schema(value_type = Option<i64>)]
+    admissions_per_second: Option<u32>,
 }
 
 impl FromFields for PlanSale {
@@ -58,6 +62,7 @@ impl FromFields for PlanSale {
             start_at: fields.time("start_at"),
             end_at: fields.time("end_at"),
             per_user_limit: fields.whole_if("per_user_limit", 1..=QUANTITY_MAX),
+            admissions_per_second: admissions(fields),
         };
         if SaleWindow::new(sale.start_at, sale.end_at).is_err() {
             fields.refuse("end_at", Problem::NotTime);
@@ -115,6 +120,7 @@ pub struct OpenAdHocSale {
 
 impl FromFields for OpenAdHocSale {
     const CODE: Code = Code::SECKILL_PARAMETER;
+    const STRICT: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Self {
         Self { product_id: fields.product("product_id"), stock: fields.whole("stock", 1..=POOL_UNITS_MAX) }
@@ -151,8 +157,14 @@ pub async fn plan_sale(
         units_per_buyer_max: wanted.per_user_limit.unwrap_or(1),
         closed: false,
     };
+    let plan = Plan {
+        product: wanted.product_id,
+        terms,
+        units: wanted.stock,
+        admissions_per_second: wanted.admissions_per_second,
+    };
     once(&request, &state, admin.buyer, 1, async |turn: Turn| {
-        let sale = plan(&state, &admin, &turn, wanted.product_id, terms, wanted.stock).await?;
+        let sale = carry_out(&state, &admin, &turn, plan).await?;
         shown(&state, sale).await
     })
     .await
@@ -177,10 +189,10 @@ pub async fn change_sale(
     let product = known.sale.product;
     if terms != known.sale.terms {
         sales::check_change(&state.db, &terms).await??;
-        state.move_stock(product, StockPlan::ChangeTerms { terms }).await?;
+        state.move_stock(&admin, product, StockPlan::ChangeTerms { terms }).await?;
     }
     if let Some(units) = wanted.stock {
-        state.move_stock(product, StockPlan::SetSale { sale: terms.sale, units }).await?;
+        state.move_stock(&admin, product, StockPlan::SetSale { sale: terms.sale, units }).await?;
     }
     let detail = json!({"terms": terms, "stock": wanted.stock});
     state.record(&admin, "sale.change", format!("sale {}", terms.sale), detail).await?;
@@ -197,7 +209,7 @@ pub async fn close_sale(
 ) -> ApiResult<SaleJson> {
     let known = known_sale(&state, &path).await?;
     let sale = known.sale.terms.sale;
-    let done = state.move_stock(known.sale.product, StockPlan::CloseSale { sale }).await?;
+    let done = state.move_stock(&admin, known.sale.product, StockPlan::CloseSale { sale }).await?;
     state.record(&admin, "sale.close", format!("sale {sale}"), json!({"units_back": done.units})).await?;
     ok(shown(&state, sale).await?)
 }
@@ -242,7 +254,7 @@ async fn open_or_restock(
         _ => None,
     };
     if let Some(sale) = restocked {
-        state.end_move(move_id, product, StockPlan::SetSale { sale, units: stock }).await?;
+        state.end_move_by(admin, "", move_id, (product, StockPlan::SetSale { sale, units: stock })).await?;
         state.record(admin, "sale.restock", format!("sale {sale}"), json!({"stock": stock})).await?;
         return Ok(sale);
     }
@@ -250,24 +262,35 @@ async fn open_or_restock(
         SaleWindow::new(now_ms, now_ms + AD_HOC_SALE_MS).map_err(|_| ApiError::from(Code::SECKILL_PARAMETER))?;
     let (sale, unit_price) = (SaleId(0), card.price);
     let terms = SaleTerms { sale, window, unit_price, units_per_buyer_max: 1, closed: false };
-    plan(state, admin, turn, product, terms, stock).await
+    let plan = Plan { product, terms, units: stock, admissions_per_second: None };
+    carry_out(state, admin, turn, plan).await
+}
+
+/// A sale as it is to be planned.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    product: ProductId,
+    terms: SaleTerms,
+    units: i64,
+    admissions_per_second: Option<u32>,
 }
 
 /// Of a repeat the move that was begun counts, with its terms.
-async fn plan(
-    state: &AppState,
-    admin: &Caller,
-    turn: &Turn,
-    product: ProductId,
-    mut terms: SaleTerms,
-    units: i64,
-) -> Result<SaleId, ApiError> {
+async fn carry_out(state: &AppState, admin: &Caller, turn: &Turn, plan: Plan) -> Result<SaleId, ApiError> {
+    let Plan { product, mut terms, units, admissions_per_second } = plan;
     products::card(&state.db, product).await?.ok_or(ApiError::from(Code::PRODUCT_NOT_FOUND))?;
     let move_id = turn.order_no()?.to_string();
-    let new = NewSale { move_id: &move_id, product, terms, units_planned: units };
+    let new = NewSale { move_id: &move_id, product, terms, units_planned: units, admissions_per_second };
     terms = sales::insert(&state.db, new, state.clock.now_ms()).await??.terms;
-    state.end_move(move_id, product, StockPlan::PlanSale { terms, units }).await?;
-    let detail = json!({"product_id": product, "terms": terms, "stock": units});
+    if admissions_per_second.is_some() {
+        // before its units lie at the gate
+        state.shop.waiting_room.of_sales.refresh(&state.db, &state.clock).await;
+    }
+    state.end_move_by(admin, "", move_id, (product, StockPlan::PlanSale { terms, units })).await?;
+    let mut detail = json!({"product_id": product, "terms": terms, "stock": units});
+    if let Some(rate) = admissions_per_second {
+        detail["admissions_per_second"] = rate.into();
+    }
     state.record(admin, "sale.plan", format!("sale {}", terms.sale), detail).await?;
     Ok(terms.sale)
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Caller;
+use super::door::{Arrived, Closer};
 use super::envelope::{ApiResult, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::{Params, Query, from_path};
@@ -18,7 +19,8 @@ use super::pages::PageQuery;
 use super::sale_json::{SaleJson, SaleList};
 use super::state::AppState;
 use super::times::Time;
-use crate::actors::session::BuyInSale;
+use super::waiting_room::{self, TICKET_BYTES_MAX};
+use crate::actors::session::{BuyAnswer, BuyInSale};
 use crate::domain::codes::Code;
 use crate::domain::money::{Money, Yuan};
 use crate::domain::order::OrderStatus;
@@ -36,13 +38,19 @@ pub struct BuyRequest {
     /// How many; 1 if absent.
     #[schema(value_type = Option<i64>)]
     quantity: Quantity,
+    /// From an earlier answer 60012, where buyers have to wait for their turn.
+    queue_ticket: Option<String>,
 }
 
 impl FromFields for BuyRequest {
     const CODE: Code = Code::SECKILL_PARAMETER;
 
     fn from_fields(fields: &mut Fields) -> Self {
-        Self { product_id: fields.product("product_id"), quantity: fields.quantity("quantity", Some(Quantity::ONE)) }
+        Self {
+            product_id: fields.product("product_id"),
+            quantity: fields.quantity("quantity", Some(Quantity::ONE)),
+            queue_ticket: fields.text_if("queue_ticket", 1..=TICKET_BYTES_MAX),
+        }
     }
 }
 
@@ -82,13 +90,28 @@ pub struct BuyResult {
     pub reason: Option<&'static str>,
 }
 
-/// Sales that are open or to come.
+/// Which sales.
+#[derive(Debug)]
+pub struct SaleQuery {
+    page: PageQuery,
+    product: Option<ProductId>,
+}
+
+impl FromFields for SaleQuery {
+    const CODE: Code = Code::BAD_REQUEST;
+
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { page: PageQuery::read(fields), product: fields.whole_if("product_id", 1..=i64::MAX).map(ProductId) }
+    }
+}
+
+/// Sales that are open or to come, of all products or one.
 #[utoipa::path(get, path = "/api/seckill", tag = "seckill",
-    params(("page" = Option<u64>, Query), ("page_size" = Option<u64>, Query)),
+    params(("product_id" = Option<i64>, Query), ("page" = Option<u64>, Query), ("page_size" = Option<u64>, Query)),
     responses((status = 200, body = EnvelopeOf<SaleList>)))]
-pub async fn list_sales(state: web::Data<AppState>, Query(page): Query<PageQuery>) -> ApiResult<SaleList> {
-    let now_ms = state.clock.now_ms();
-    let (known, total) = sales::list(&state.db, Some(now_ms), page.offset(), page.page_size).await?;
+pub async fn list_sales(state: web::Data<AppState>, Query(wanted): Query<SaleQuery>) -> ApiResult<SaleList> {
+    let (now_ms, SaleQuery { page, product }) = (state.clock.now_ms(), wanted);
+    let (known, total) = sales::list(&state.db, (Some(now_ms), product), page.offset(), page.page_size).await?;
     let products: Vec<ProductId> = known.iter().map(|known| known.sale.product).collect();
     let cards: HashMap<ProductId, _> =
         products::cards(&state.db, &products).await?.into_iter().map(|card| (card.id, card)).collect();
@@ -108,7 +131,7 @@ pub async fn list_sales(state: web::Data<AppState>, Query(page): Query<PageQuery
 #[utoipa::path(post, path = "/api/seckill", tag = "seckill", security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "1..=100 visible ASCII characters")),
     request_body = BuyRequest, responses((status = 200, body = EnvelopeOf<Bought>),
-        (status = 429, description = "60010, too many clicks"), (status = 503, description = "60011, busy")))]
+        (status = 429, description = "60010, too many clicks; 60012, others are first: `queue_ticket`, `position`, `eta_ms`"), (status = 503, description = "60011, busy")))]
 pub async fn buy(
     state: web::Data<AppState>,
     caller: Caller,
@@ -116,23 +139,41 @@ pub async fn buy(
     request: HttpRequest,
     Params(wanted): Params<BuyRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    waiting_room::pass(&state, wanted.product_id, caller.buyer, wanted.queue_ticket.as_deref()).await?;
     once(&request, &state, caller.buyer, 1, async |turn: Turn| {
-        let outcome = claim(&state, caller.buyer, &wanted, &turn).await;
+        let outcome = claim(&state, &request, (caller.buyer, &wanted), &turn).await;
         let accepted = unless_undecided(&state, &turn, wanted.product_id, outcome).await?;
         Ok(bought(&state, accepted, lang).await)
     })
     .await
 }
 
-async fn claim(state: &AppState, buyer: BuyerId, wanted: &BuyRequest, turn: &Turn) -> Result<Accepted, ApiError> {
+async fn claim(
+    state: &AppState,
+    request: &HttpRequest,
+    (buyer, wanted): (BuyerId, &BuyRequest),
+    turn: &Turn,
+) -> Result<Accepted, ApiError> {
     let order_no = turn.order_no()?;
+    let span = tracing::Span::current();
+    span.record("product_id", wanted.product_id.0).record("order_no", tracing::field::display(order_no));
     if turn.is_repeat
         && let Some(accepted) = accepted_before(state, buyer, order_no).await?
     {
         return Ok(accepted);
     }
-    let message = BuyInSale { product: wanted.product_id, quantity: wanted.quantity, order_no };
-    match state.shop.sessions.ask(&buyer, message, state.ask_timeout()).await? {
+    let since = Arrived::of(request);
+    let message = BuyInSale { product: wanted.product_id, quantity: wanted.quantity, order_no, since };
+    let asked = state.shop.sessions.ask(&buyer, message, state.ask_timeout()).await;
+    let outcome = match &asked {
+        Ok(BuyAnswer { outcome: Ok(_), .. }) => "accepted",
+        Ok(BuyAnswer { outcome: Err(rejection), .. }) => rejection.label(),
+        Err(_) => "busy",
+    };
+    metrics::counter!("rushmall_seckill_total", "outcome" => outcome).increment(1);
+    let BuyAnswer { outcome, clicks } = asked?;
+    request.extensions_mut().insert(Closer(clicks));
+    match outcome {
         Ok(ticket) => Ok(Accepted::from(&ticket)),
         Err(rejection) => {
             // A repeat may be refused because of the first one's own claim, or by a flag instead of the ledger.

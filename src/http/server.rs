@@ -1,4 +1,4 @@
-//! The actix application: limits, middleware in their order, routes, documentation.
+//! The actix application: limits, middleware in their order, routes, documentation, the web client.
 
 use std::time::Duration;
 
@@ -9,14 +9,12 @@ use actix_web::{App, Error, web};
 use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::error::ApiError;
 use super::extract::BodyLimit;
 use super::openapi::ApiDoc;
 use super::routes::routes;
 use super::state::AppState;
-use super::trace::TimeLimit;
-use super::{headers, trace};
-use crate::domain::codes::Code;
+use super::trace::{TimeLimit, UploadTimeLimit};
+use super::{door, headers, trace, web_client};
 use crate::payment::sandbox::{self, Sandbox};
 
 /// Where the sandbox gateway is mounted, if it is.
@@ -37,6 +35,7 @@ pub fn app(
     App::new()
         .configure(mount)
         .configure(|config| configure(config, state))
+        .wrap(from_fn(door::keep))
         .wrap(from_fn(headers::add))
         .wrap(from_fn(trace::root))
 }
@@ -47,6 +46,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: web::Data<AppState>) {
     config
         .app_data(web::Data::new(BodyLimit(http.body_bytes_max)))
         .app_data(web::Data::new(TimeLimit(Duration::from_millis(http.request_timeout_ms))))
+        .app_data(web::Data::new(UploadTimeLimit(Duration::from_millis(state.settings.uploads.request_timeout_ms))))
         .app_data(state);
     routes().serve(config);
     #[cfg(feature = "failpoints")]
@@ -54,18 +54,27 @@ pub fn configure(config: &mut web::ServiceConfig, state: web::Data<AppState>) {
     config
         .service(web::redirect("/swagger", "/swagger/"))
         .service(SwaggerUi::new("/swagger/{_:.*}").url("/openapi.json", ApiDoc::openapi()))
-        .default_service(web::to(|| async { Err::<&str, ApiError>(Code::NOT_FOUND.into()) }));
+        .configure(web_client::configure);
 }
 
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
-    use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+    use actix_web::http::header::{
+        ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_SECURITY_POLICY, ORIGIN, STRICT_TRANSPORT_SECURITY,
+        X_CONTENT_TYPE_OPTIONS,
+    };
     use actix_web::test::{TestRequest, call_service, init_service, read_body, read_body_json, try_call_service};
     use serde_json::Value;
 
     use super::*;
     use crate::http::state::for_tests;
+
+    fn share_with_shop_example(state: &AppState) {
+        let mut settings = state.settings.clone();
+        settings.http.allowed_origins = Some(vec!["https://shop.example".to_owned()]);
+        state.shop.in_effect.replace(settings);
+    }
 
     #[actix_rt::test]
     async fn a_bare_server_answers_its_operators() {
@@ -103,8 +112,8 @@ mod tests {
 
     #[actix_rt::test]
     async fn other_origins_may_read_what_the_settings_allow() {
-        let (mut state, _dir) = for_tests().await;
-        state.settings.http.allowed_origins = vec!["https://shop.example".to_owned()];
+        let (state, _dir) = for_tests().await;
+        share_with_shop_example(&state);
         let app = init_service(app(web::Data::new(state), None)).await;
         // refusals as well: a browser shows its page none that it may not read
         for path in ["/version", "/nowhere", "/api/order", "/api/product/x"] {
@@ -116,10 +125,33 @@ mod tests {
             }
         }
     }
+
+    #[actix_rt::test]
+    async fn every_page_says_what_it_may_load_and_hsts_is_told_over_tls_only() {
+        for has_tls in [false, true] {
+            let (mut state, _dir) = for_tests().await;
+            if has_tls {
+                state.settings.http.tls_certificate_file = "shop.crt".to_owned();
+            }
+            let app = init_service(app(web::Data::new(state), None)).await;
+            for path in ["/", "/swagger/", "/swagger/index.html", "/version"] {
+                let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+                let headers = response.headers();
+                let policy = headers.get(CONTENT_SECURITY_POLICY).map(|policy| policy.to_str().unwrap());
+                assert_eq!(policy.is_some(), path != "/version", "{path}");
+                let is_tight =
+                    |policy: &str| policy.contains("default-src 'none'") && !policy.contains("script-src 'unsafe");
+                assert!(policy.is_none_or(is_tight), "{path}: {policy:?}");
+                let lasts = headers.get(STRICT_TRANSPORT_SECURITY).map(|lasts| lasts.to_str().unwrap());
+                assert_eq!(lasts, has_tls.then_some("max-age=31536000"), "{path}");
+            }
+        }
+    }
+
     #[actix_rt::test]
     async fn an_answer_at_the_time_limit_carries_what_every_answer_does() {
         let (mut state, _dir) = for_tests().await;
-        state.settings.http.allowed_origins = vec!["https://shop.example".to_owned()];
+        share_with_shop_example(&state);
         state.settings.http.request_timeout_ms = 20;
         let endless = web::get().to(std::future::pending::<&'static str>);
         let app = init_service(app(web::Data::new(state), None).route("/endless", endless)).await;

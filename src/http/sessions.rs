@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::auth::{Caller, Subject};
 use super::carts::Guest;
+use super::client_address::ClientAddress;
 use super::envelope::{ApiResult, Envelope, EnvelopeOf, ok};
 use super::error::ApiError;
 use super::extract::Body;
@@ -53,7 +54,7 @@ pub(super) async fn sign_in(
     user: User,
 ) -> Result<CustomizeResponder<Envelope<SignedIn>>, ApiError> {
     let device = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let address = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let address = ClientAddress::text_of(request);
     let auth = &state.settings.auth;
     let sign_in = SignIn {
         user: user.id,
@@ -212,6 +213,22 @@ pub struct SessionView {
     pub expires_at: Time,
 }
 
+impl SessionView {
+    /// A live session as the holder of `own_sid` sees it.
+    #[must_use]
+    pub fn of(session: sessions::Session, own_sid: &str) -> Self {
+        Self {
+            current: session.sid == own_sid,
+            sid: session.sid,
+            device: session.device,
+            address: session.address,
+            created_at: Time(session.created_at_ms),
+            last_seen_at: Time(session.last_seen_ms),
+            expires_at: Time(session.expires_at_ms),
+        }
+    }
+}
+
 /// The devices signed in.
 ///
 /// # Errors
@@ -220,16 +237,7 @@ pub struct SessionView {
     responses((status = 200, body = EnvelopeOf<Vec<SessionView>>)), security(("bearer" = [])))]
 pub async fn list_sessions(state: web::Data<AppState>, caller: Caller) -> ApiResult<Vec<SessionView>> {
     let live = sessions::list(&state.db, caller.buyer, state.clock.now_ms()).await?;
-    let view = |session: sessions::Session| SessionView {
-        current: session.sid == caller.sid,
-        sid: session.sid,
-        device: session.device,
-        address: session.address,
-        created_at: Time(session.created_at_ms),
-        last_seen_at: Time(session.last_seen_ms),
-        expires_at: Time(session.expires_at_ms),
-    };
-    ok(live.into_iter().map(view).collect())
+    ok(live.into_iter().map(|session| SessionView::of(session, &caller.sid)).collect())
 }
 
 /// Signs a device out.

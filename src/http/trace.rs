@@ -10,11 +10,12 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceState};
 use tracing::Instrument;
+use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::envelope::REQUEST_ID;
@@ -71,6 +72,20 @@ impl RequestContext {
 #[derive(Clone, Copy, Debug)]
 pub struct TimeLimit(pub Duration);
 
+/// The same for requests that bring files.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadTimeLimit(pub Duration);
+
+/// Below it are the requests that bring files.
+const UPLOADS: &str = "/api/upload";
+
+fn time_limit(request: &ServiceRequest) -> Duration {
+    let usual = request.app_data::<web::Data<TimeLimit>>().map_or(Duration::from_secs(30), |limit| limit.0);
+    let is_upload = request.method() == Method::POST && request.path().starts_with(UPLOADS);
+    let longer = request.app_data::<web::Data<UploadTimeLimit>>().filter(|_| is_upload);
+    longer.map_or(usual, |longer| usual.max(longer.0))
+}
+
 /// The caller's trace and span from `traceparent` (`00-{32 hex}-{16 hex}-{2 hex}`), if valid.
 fn incoming(headers: &HeaderMap) -> Option<(TraceId, SpanId)> {
     let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
@@ -112,10 +127,15 @@ pub async fn root(
         method = request.method().as_str(),
         path = request.path(),
         trace_id = trace_id.as_str(),
-        status = tracing::field::Empty,
+        "otel.kind" = "server",
+        user_id = Empty,
+        product_id = Empty,
+        order_no = Empty,
+        route = Empty,
+        status = Empty,
     );
     link(&span, trace_id, caller.map(|(_, span)| span));
-    let limit = request.app_data::<web::Data<TimeLimit>>().map_or(Duration::from_secs(30), |limit| limit.0);
+    let limit = time_limit(&request);
     let method = method_name(request.method());
     let carried = Carried::by_answer_to(&request);
 
@@ -129,20 +149,27 @@ pub async fn root(
         }
     };
     let (status, route) = match &answer {
-        Ok(response) => (response.status(), response.request().match_pattern()),
+        Ok(response) => {
+            if let Some(order_no) = response.request().match_info().get("order_no") {
+                span.record("order_no", order_no);
+            }
+            (response.status(), response.request().match_pattern())
+        }
         Err(error) => (error.as_response_error().status_code(), None),
     };
-    span.record("status", status.as_u16());
     let route = route.unwrap_or_else(|| "none".to_owned());
+    span.record("status", status.as_u16());
+    span.record("route", route.as_str());
+    tracing::debug!(parent: &span, took_us = started.elapsed().as_micros(), "answered");
     metrics::histogram!("rushmall_http_request_seconds", "method" => method, "route" => route, "status" => class(status))
         .record(started.elapsed().as_secs_f64());
     answer
 }
 
-/// The last answer on its connection, if the node stops.
+/// The last answer on its connection, if the node stops or was drained.
 fn with_goodbye(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    let is_stopping = response.request().app_data::<web::Data<AppState>>().is_some_and(|state| state.is_stopping());
-    if is_stopping && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let is_leaving = response.request().app_data::<web::Data<AppState>>().is_some_and(|state| state.is_leaving());
+    if is_leaving && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     response

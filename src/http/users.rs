@@ -1,4 +1,4 @@
-//! Registering, signing in and the own profile; administrators list users and change their access.
+//! Registering, signing in and the own profile; administrators change users' access.
 
 use actix_web::CustomizeResponder;
 use actix_web::{HttpRequest, web};
@@ -9,9 +9,8 @@ use super::auth::{Admin, Caller};
 use super::carts::Guest;
 use super::envelope::{ApiResult, Envelope, EnvelopeOf, ok};
 use super::error::ApiError;
-use super::extract::{Body, Query, from_path};
+use super::extract::{Body, from_path};
 use super::fields::{Fields, FromFields, Problem};
-use super::pages::{PageOf, PageQuery};
 use super::sessions::{SignedIn, sign_in};
 use super::state::AppState;
 use super::times::Time;
@@ -21,7 +20,6 @@ use crate::domain::user::{
     is_mobile, is_reserved, is_username,
 };
 use crate::domain::{BuyerId, Role};
-use crate::persistence::Page;
 use crate::persistence::limits::{Limit, LimitClass};
 use crate::persistence::users::{self, AccessChanges, NewUser, ProfileChanges, User, UserRejection};
 
@@ -169,7 +167,7 @@ pub async fn register_user(
     if is_reserved(&form.username) {
         return Err(taken(UserRejection::UsernameTaken));
     }
-    let limit = Limit::per_minute(state.settings.limits.registrations_per_minute);
+    let limit = Limit::per_minute(state.shop.limits.now().limits.registrations_per_minute);
     state.let_in(LimitClass::Registration, &form.username.to_lowercase(), limit).await?;
     let new = NewUser {
         username: form.username,
@@ -239,40 +237,6 @@ pub async fn update_profile(
     ok(updated.map_err(taken)?.into())
 }
 
-/// Which users an administrator wants to see.
-#[derive(Debug, utoipa::IntoParams)]
-pub struct ListUsers {
-    #[param(inline, value_type = Option<u64>)]
-    page: PageQuery,
-    /// Part of the username, email or phone.
-    #[param(value_type = Option<String>)]
-    keyword: String,
-}
-
-impl FromFields for ListUsers {
-    const CODE: Code = Code::USER_PARAMETER;
-
-    fn from_fields(fields: &mut Fields) -> Self {
-        Self { page: PageQuery::read(fields), keyword: fields.text_if("keyword", 0..=100).unwrap_or_default() }
-    }
-}
-
-/// All users, newest first.
-///
-/// # Errors
-/// `NOT_ADMINISTRATOR`.
-#[utoipa::path(get, path = "/api/admin/users", tag = "admin",
-    responses((status = 200, body = EnvelopeOf<PageOf<UserView>>)), security(("bearer" = [])))]
-pub async fn list_users(
-    state: web::Data<AppState>,
-    _admin: Admin,
-    Query(query): Query<ListUsers>,
-) -> ApiResult<PageOf<UserView>> {
-    let page = Page::new(query.page.page, query.page.page_size);
-    let (found, total) = users::list(&state.db, page, &query.keyword).await?;
-    ok(query.page.of(found.into_iter().map(UserView::from).collect(), total))
-}
-
 /// What an administrator changes of a user; an absent field stays as it is.
 #[derive(Debug, ToSchema)]
 pub struct ChangeUser {
@@ -329,7 +293,7 @@ pub(super) fn account(id: BuyerId) -> String {
 /// # Errors
 /// `TOO_MANY_REQUESTS`.
 pub(super) async fn let_try_password(state: &AppState, account: &str) -> Result<(), ApiError> {
-    let limit = Limit::per_minute(state.settings.limits.sign_ins_per_minute);
+    let limit = Limit::per_minute(state.shop.limits.now().limits.sign_ins_per_minute);
     state.let_in(LimitClass::SignIn, account, limit).await
 }
 

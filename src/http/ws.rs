@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::extract::Query;
 use super::fields::{Fields, FromFields};
 use super::i18n::Lang;
+use super::origins;
 use super::state::AppState;
 use super::ws_connection::Connection;
 use crate::actors::session::{Authorize, OpenSocket};
@@ -36,6 +37,14 @@ pub struct Handshake {
     ticket: Option<String>,
 }
 
+impl Handshake {
+    /// The ticket, if there is one.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&str> {
+        self.ticket.as_deref()
+    }
+}
+
 impl FromFields for Handshake {
     const CODE: Code = Code::BAD_REQUEST;
 
@@ -57,7 +66,7 @@ pub async fn issue_ticket(state: web::Data<AppState>, caller: Caller) -> ApiResu
 #[utoipa::path(get, path = "/ws", tag = "feed", security((), ("bearer" = [])),
     params(("ticket" = Option<String>, Query, description = "from POST /api/ws/ticket")),
     responses((status = 101, description = "a WebSocket"), (status = 401, description = "no valid ticket or token"),
-        (status = 429, description = "too many sockets of this user")))]
+        (status = 403, description = "a page from elsewhere"), (status = 429, description = "too many sockets of this user")))]
 pub async fn open_socket(
     state: web::Data<AppState>,
     MaybeCaller(by_token): MaybeCaller,
@@ -66,6 +75,7 @@ pub async fn open_socket(
     body: web::Payload,
     Query(handshake): Query<Handshake>,
 ) -> Result<HttpResponse, ApiError> {
+    origins::check(&request, &state)?;
     let caller = match handshake.ticket {
         None => by_token.ok_or(ApiError::from(Code::SIGN_IN_NEEDED))?,
         Some(ticket) => redeem(&state, &ticket).await?,
@@ -80,7 +90,9 @@ pub async fn open_socket(
     let socket = NEXT_SOCKET.fetch_add(1, Ordering::Relaxed);
     let open = OpenSocket { socket, sid: caller.sid.clone(), sender };
     if !state.shop.sessions.ask(&caller.buyer, open, state.ask_timeout()).await? {
-        return Err(ApiError::from(Code::TOO_MANY_REQUESTS).with("sockets_max", feed.sockets_per_user_max));
+        return Err(
+            ApiError::from(Code::TOO_MANY_REQUESTS).with("sockets_max", state.in_effect().feed.sockets_per_user_max)
+        );
     }
     let frame_bytes_max = feed.frame_bytes_max;
     let frames =

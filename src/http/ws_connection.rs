@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
 
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use super::auth::Caller;
 use super::error::ApiError;
@@ -24,13 +25,16 @@ use super::order_reads::{self, Viewer};
 use super::pages::{PAGE_SIZE_MAX, PageQuery};
 use super::state::AppState;
 use super::ws_frames::{self, ClientFrame, Selection};
+use super::ws_stock::StockWatch;
+use super::ws_waiting::Watched;
 use crate::actors::session::{CloseSocket, SocketSignal};
 use crate::clock;
-use crate::domain::OrderNo;
 use crate::domain::codes::Code;
+use crate::domain::{BuyerId, OrderNo};
 use crate::persistence::journal::PastEvent;
 use crate::persistence::outbox::FeedEvent;
 use crate::persistence::{journal, positions};
+use crate::trace_context;
 
 /// Malformed frames before the socket is closed.
 const MALFORMED_MAX: u32 = 10;
@@ -53,6 +57,7 @@ pub struct Connection {
     socket: u64,
     session: Session,
     selection: Option<Selection>,
+    stock: StockWatch,
     /// The version last told, by order.
     told: BTreeMap<OrderNo, u32>,
     /// Of older orders than this it is not known what the client was told.
@@ -61,6 +66,8 @@ pub struct Connection {
     seq: i64,
     /// When the journal is to be read for what was missed.
     make_up_at: Option<tokio::time::Instant>,
+    /// The place in a waiting room that the client asked to be told of.
+    place: Option<Watched>,
     malformed: u32,
     last_heard: Instant,
 }
@@ -91,10 +98,12 @@ impl Connection {
             socket,
             session,
             selection: None,
+            stock: StockWatch::default(),
             told: BTreeMap::new(),
             told_from: None,
             seq: 0,
             make_up_at: None,
+            place: None,
             malformed: 0,
             last_heard: clock::monotonic(),
         }
@@ -137,13 +146,18 @@ impl Connection {
             tokio::select! {
                 () = closing.wait() => return Err(End::Close(CloseCode::Away, "server is stopping")),
                 signal = signals.recv() => match signal {
-                    Some(SocketSignal::Event { commit_no, event }) => self.tell(commit_no, &event).await?,
+                    Some(SocketSignal::Event { commit_no, event, span }) => {
+                        let span = push_span(&span, self.caller.buyer, &event);
+                        self.tell(commit_no, &event).instrument(span).await?;
+                    }
                     Some(SocketSignal::Revoked) => return Err(End::Close(REVOKED, "signed out")),
                     // Too slow, or the session actor died: the client resumes by `since`.
                     None => return Err(End::Close(CloseCode::Again, "resume by since")),
                 },
                 Ok(()) = gaps.changed() => self.make_up_soon(),
                 () = due(self.make_up_at) => self.make_up().await?,
+                level = self.stock.news() => self.send(ws_frames::stock(&level, self.state.clock.now_ms())).await?,
+                () = due(self.place.map(|place| place.due)) => self.tell_place().await?,
                 frame = frames.recv() => self.hear(frame).await?,
                 _ = pings.tick() => self.ping(idle_ms).await?,
             }
@@ -173,9 +187,34 @@ impl Connection {
             Some(Ok(AggregatedMessage::Binary(_))) => self.refuse_malformed().await,
             Some(Ok(AggregatedMessage::Text(text))) => match ws_frames::read(&text) {
                 Some(ClientFrame::Ping) => self.send(ws_frames::pong(self.state.clock.now_ms())).await,
+                Some(ClientFrame::Watch { products }) => {
+                    let chosen = self.stock.choose(&self.state, &products).await;
+                    self.send(ws_frames::watching(chosen, self.lang)).await
+                }
                 Some(ClientFrame::Subscribe { orders, since, known }) => self.subscribe(orders, since, known).await,
+                Some(ClientFrame::Queue { ticket }) => self.watch_place(&ticket).await,
                 None => self.refuse_malformed().await,
             },
+        }
+    }
+
+    async fn watch_place(&mut self, ticket: &str) -> Result<(), End> {
+        match Watched::new(&self.state, ticket, self.caller.buyer) {
+            Ok(place) => {
+                self.place = Some(place);
+                Ok(())
+            }
+            Err(error) => self.send(ws_frames::error(&error, self.lang)).await,
+        }
+    }
+
+    async fn tell_place(&mut self) -> Result<(), End> {
+        let Some(place) = self.place.take() else { return Ok(()) };
+        let (frame, next) = place.tell(&self.state).await;
+        self.place = next;
+        match frame {
+            Some(frame) => self.send(frame).await,
+            None => Ok(()),
         }
     }
 
@@ -368,6 +407,24 @@ impl Connection {
     }
 }
 
+/// The last step of a purchase: the frame to the buyer.
+fn push_span(pushed: &tracing::Span, buyer: BuyerId, event: &FeedEvent) -> tracing::Span {
+    if pushed.is_disabled() {
+        return tracing::Span::none();
+    }
+    tracing::info_span!(
+        target: trace_context::DETAIL,
+        parent: pushed,
+        "push",
+        "otel.name" = "websocket push",
+        "otel.kind" = "producer",
+        event = event.event,
+        user_id = buyer.0,
+        product_id = event.product.0,
+        order_no = %event.order_no,
+    )
+}
+
 fn written<E>(outcome: Result<Result<(), E>, tokio::time::error::Elapsed>) -> Result<(), End> {
     match outcome {
         Ok(Ok(())) => Ok(()),
@@ -411,49 +468,4 @@ fn skip_told(missed: &mut Vec<PastEvent>, since: Option<i64>, known: &BTreeMap<O
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::order::OrderStatus;
-    use crate::domain::stock::Quantity;
-    use crate::domain::{BuyerId, Money, ProductId};
-
-    const A: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAA";
-    const B: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAB";
-
-    fn past(commit_no: i64, order_no: &str, version: u32) -> PastEvent {
-        let event = FeedEvent {
-            order_no: order_no.parse().unwrap(),
-            buyer: BuyerId(1),
-            version,
-            status: OrderStatus::Paid,
-            event: "payment_captured".to_owned(),
-            at_ms: 0,
-            product: ProductId(1),
-            quantity: Quantity::ONE,
-            total: Money::from_fen(1),
-            pay_deadline_ms: 0,
-        };
-        PastEvent { commit_no, event }
-    }
-
-    fn told(known: &[(&str, u32)]) -> Vec<(String, u32)> {
-        let mut missed = vec![past(8, A, 1), past(9, B, 1), past(10, B, 2), past(10, B, 3), past(11, B, 4)];
-        let known = known.iter().map(|(order_no, version)| (order_no.parse().unwrap(), *version)).collect();
-        skip_told(&mut missed, Some(10), &known);
-        missed.iter().map(|past| (past.event.order_no.to_string(), past.event.version)).collect()
-    }
-
-    #[test]
-    fn a_client_without_versions_is_told_the_last_step_again_and_what_is_later() {
-        assert_eq!(told(&[]), [(A.to_owned(), 1), (B.to_owned(), 3), (B.to_owned(), 4)]);
-    }
-
-    #[test]
-    fn a_client_that_says_what_it_knows_is_told_exactly_the_rest() {
-        assert_eq!(told(&[(A, 1), (B, 4)]), []);
-        assert_eq!(
-            told(&[(A, 0), (B, 1)]),
-            [A, B, B, B].map(str::to_owned).into_iter().zip([1, 2, 3, 4]).collect::<Vec<_>>()
-        );
-    }
-}
+mod tests;

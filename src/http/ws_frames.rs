@@ -9,17 +9,49 @@ use super::error::ApiError;
 use super::i18n::{Lang, status_text};
 use super::order_json::{OrderJson, shown_status};
 use super::times::Time;
-use crate::domain::OrderNo;
+use super::waiting_room::TICKET_BYTES_MAX;
+use crate::actors::stock_board::Level;
 use crate::domain::codes::Code;
 use crate::domain::money::Yuan;
+use crate::domain::{OrderNo, ProductId};
 use crate::persistence::outbox::FeedEvent;
 
 /// Most orders that one subscription may name, and of which it may say the version it knows.
 pub const ORDERS_NAMED_MAX: usize = 100;
 
+/// Most products that one socket may watch.
+pub const PRODUCTS_WATCHED_MAX: usize = 20;
+
+/// What somebody says who wants to know of units left.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum StockFrame {
+    /// Tell me of these products, and of no others.
+    Watch {
+        /// At most [`PRODUCTS_WATCHED_MAX`].
+        products: Vec<ProductId>,
+    },
+    /// Are you there?
+    Ping,
+}
+
+/// Reads a frame of a socket that is told of units left only; `None` if it is not one.
+#[must_use]
+pub fn read_stock(text: &str) -> Option<StockFrame> {
+    match serde_json::from_str(text).ok()? {
+        StockFrame::Watch { products } if products.len() > PRODUCTS_WATCHED_MAX => None,
+        frame => Some(frame),
+    }
+}
+
 /// What a client says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ClientFrame {
+    /// Tell me how many units are left of these products, and of no others.
+    Watch {
+        /// At most [`PRODUCTS_WATCHED_MAX`].
+        products: Vec<ProductId>,
+    },
     /// Tell me about these orders; from `since` on, if I was here before.
     Subscribe {
         /// Which.
@@ -28,6 +60,11 @@ pub enum ClientFrame {
         since: Option<i64>,
         /// The versions it knows, of the orders it was told of lately.
         known: BTreeMap<OrderNo, u32>,
+    },
+    /// Tell me how far my place in the waiting room is.
+    Queue {
+        /// From an answer 60012.
+        ticket: String,
     },
     /// Are you there?
     Ping,
@@ -64,6 +101,12 @@ enum Wire {
         #[serde(default)]
         known: BTreeMap<OrderNo, u32>,
     },
+    Watch {
+        products: Vec<ProductId>,
+    },
+    Queue {
+        ticket: String,
+    },
     Ping,
 }
 
@@ -79,6 +122,10 @@ enum Wanted {
 pub fn read(text: &str) -> Option<ClientFrame> {
     Some(match serde_json::from_str(text).ok()? {
         Wire::Ping => ClientFrame::Ping,
+        Wire::Watch { products } if products.len() > PRODUCTS_WATCHED_MAX => return None,
+        Wire::Watch { products } => ClientFrame::Watch { products },
+        Wire::Queue { ticket } if ticket.len() > TICKET_BYTES_MAX => return None,
+        Wire::Queue { ticket } => ClientFrame::Queue { ticket },
         Wire::Subscribe { known, .. } if known.len() > ORDERS_NAMED_MAX => return None,
         Wire::Subscribe { orders, since, known } => {
             let orders = match orders {
@@ -128,6 +175,32 @@ pub fn order(seq: i64, event: &FeedEvent, lang: Lang) -> Option<String> {
     let mut text = rest.to_string();
     text.pop();
     Some(format!(r#"{text},"total_price":{total}}}"#))
+}
+
+/// The first frame to somebody whom nobody asked for his name.
+#[must_use]
+pub fn stock_welcome(now_ms: i64, idle_timeout_ms: u64) -> String {
+    let server_time = Time(now_ms).with_millis();
+    frame(&json!({"type": "welcome", "server_time": server_time, "idle_timeout_ms": idle_timeout_ms}))
+}
+
+/// The answer to `watch`: the products that are watched from now on, or why none is.
+#[must_use]
+pub fn watching(outcome: Result<Vec<ProductId>, ApiError>, lang: Lang) -> String {
+    match outcome {
+        Ok(products) => frame(&json!({"type": "watching", "products": products})),
+        Err(refused) => error(&refused, lang),
+    }
+}
+
+/// How many units are left.
+#[must_use]
+pub fn stock(level: &Level, now_ms: i64) -> String {
+    let Level { product, sale, left, free, state } = level;
+    frame(&json!({
+        "type": "stock", "product_id": product, "sale_id": sale, "left": left, "free": free, "state": state.word(),
+        "at": Time(now_ms).with_millis(),
+    }))
 }
 
 /// The answer to `ping`.
@@ -180,6 +253,12 @@ mod tests {
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }
+        let watch = ClientFrame::Watch { products: vec![ProductId(7), ProductId(8)] };
+        assert_eq!(read(r#"{"type":"watch","products":[7,8]}"#), Some(watch));
+        let many = (0..=PRODUCTS_WATCHED_MAX).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+        let many = format!(r#"{{"type":"watch","products":[{many}]}}"#);
+        assert_eq!((read(&many), read_stock(&many)), (None, None));
+        assert_eq!(read_stock(r#"{"type":"subscribe"}"#), None);
         let many = vec![format!("\"{named}\""); ORDERS_NAMED_MAX + 1].join(",");
         assert_eq!(read(&format!(r#"{{"type":"subscribe","orders":[{many}]}}"#)), None);
     }

@@ -11,10 +11,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::order_queue::{DEAD_CONTENT_CHARS_MAX, DeadMessage, Delivery, OrderQueue, QueueError, Receipt};
+use super::order_queue::{DEAD_CONTENT_CHARS_MAX, DeadMessage, Delivery, OrderQueue, QueueError, Receipt, TRACES_MAX};
 use super::ticket_message;
 use crate::clock::Clock;
 use crate::domain::stock::Ticket;
+use crate::trace_context;
 
 /// Batches that wait for the order writer; each holds at most `orders.batch_tickets_max` tickets.
 const BATCHES_MAX: usize = 4_096;
@@ -24,6 +25,8 @@ const DEAD_MAX: usize = 1_000;
 struct Batch {
     tickets: Vec<Ticket>,
     attempts: u32,
+    /// Of whoever published it.
+    traceparent: Option<String>,
 }
 
 /// The queue inside one process.
@@ -83,7 +86,7 @@ impl InProcessQueue {
         self.last_tag.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn bury(&self, Batch { tickets, attempts }: Batch, reason: &str) {
+    fn bury(&self, Batch { tickets, attempts, .. }: Batch, reason: &str) {
         tracing::error!(tickets = tickets.len(), attempts, reason, "message moved to the dead messages");
         let text = String::from_utf8_lossy(&ticket_message::write(&tickets)).into_owned();
         let dead = DeadMessage {
@@ -106,22 +109,26 @@ impl InProcessQueue {
 #[async_trait]
 impl OrderQueue for InProcessQueue {
     async fn publish(&self, tickets: &[Ticket]) -> Result<(), QueueError> {
-        self.send(Batch { tickets: tickets.to_vec(), attempts: 0 })
+        self.send(Batch { tickets: tickets.to_vec(), attempts: 0, traceparent: trace_context::current() })
     }
 
     async fn receive(&self, tickets_max: usize) -> Result<Delivery, QueueError> {
         self.forget_delivery();
         let mut receiver = self.receiver.lock().await;
-        let Batch { mut tickets, mut attempts } = receiver.recv().await.ok_or(QueueError::Closed)?;
+        let Batch { mut tickets, mut attempts, traceparent } = receiver.recv().await.ok_or(QueueError::Closed)?;
+        let mut traceparents: Vec<String> = traceparent.into_iter().collect();
         self.out.fetch_add(1, Ordering::AcqRel);
         while tickets.len() < tickets_max {
             let Ok(more) = receiver.try_recv() else { break };
             self.out.fetch_add(1, Ordering::AcqRel);
             attempts = attempts.max(more.attempts);
             tickets.extend(more.tickets);
+            if traceparents.len() < TRACES_MAX {
+                traceparents.extend(more.traceparent);
+            }
         }
         let receipt = Receipt { session: 0, tag: self.next_tag(), attempts };
-        Ok(Delivery { tickets, receipt, traceparents: Vec::new() })
+        Ok(Delivery { tickets, receipt, traceparents })
     }
 
     async fn acknowledge(&self, _receipt: Receipt) -> Result<(), QueueError> {
@@ -130,7 +137,7 @@ impl OrderQueue for InProcessQueue {
     }
 
     async fn give_back(&self, receipt: Receipt, tickets: Vec<Ticket>, reason: &str) -> Result<(), QueueError> {
-        let batch = Batch { tickets, attempts: receipt.attempts + 1 };
+        let batch = Batch { tickets, attempts: receipt.attempts + 1, traceparent: None };
         let outcome = if batch.attempts >= self.deliveries_max {
             self.bury(batch, reason);
             Ok(())
@@ -157,7 +164,7 @@ impl OrderQueue for InProcessQueue {
     async fn replay_dead(&self, id: &str) -> Result<bool, QueueError> {
         let mut all = lock(&self.dead);
         let Some(index) = all.iter().position(|(dead, _)| dead.id == id) else { return Ok(false) };
-        self.send(Batch { tickets: all[index].1.clone(), attempts: 0 })?;
+        self.send(Batch { tickets: all[index].1.clone(), attempts: 0, traceparent: None })?;
         all.remove(index);
         Ok(true)
     }

@@ -30,8 +30,8 @@ pub fn text(base: &str, demo: bool) -> String {
 }
 
 /// Prints [`text`] for a running shop and, on a first start, the administrator's password: the only time it is seen.
-pub fn print(address: SocketAddr, first_admin: Option<&Credentials>, demo: bool) {
-    output::line(text(&base(address), demo));
+pub fn print(address: SocketAddr, scheme: &str, first_admin: Option<&Credentials>, demo: bool) {
+    output::line(text(&base(scheme, address), demo));
     if let Some(Credentials { username, password, .. }) = first_admin {
         output::line(format_args!(
             "First start: administrator \"{username}\", password \"{password}\" (shown only this once;"
@@ -43,10 +43,10 @@ pub fn print(address: SocketAddr, first_admin: Option<&Credentials>, demo: bool)
 }
 
 /// A listening address as a browser on this machine can reach it.
-fn base(address: SocketAddr) -> String {
+fn base(scheme: &str, address: SocketAddr) -> String {
     match address.ip() {
-        ip if ip.is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
-        _ => format!("http://{address}"),
+        ip if ip.is_unspecified() => format!("{scheme}://127.0.0.1:{}", address.port()),
+        _ => format!("{scheme}://{address}"),
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
             ("[::]:80", "http://127.0.0.1:80"),
             ("[::1]:9000", "http://[::1]:9000"),
         ] {
-            assert_eq!(base(address.parse().unwrap()), url);
+            assert_eq!(base("http", address.parse().unwrap()), url);
         }
     }
 }

@@ -8,7 +8,7 @@
 mod rest;
 mod shared;
 mod stock;
-mod stream;
+pub(super) mod stream;
 
 use std::fmt;
 
@@ -45,19 +45,19 @@ pub struct Invariant {
 }
 
 impl Invariant {
-    const fn new(name: &'static str) -> Self {
+    pub(super) const fn new(name: &'static str) -> Self {
         Self { name, rows: 0, violations: 0, told: Vec::new() }
     }
 
     /// Counts a row, and a violation if `holds` is false.
-    fn expect(&mut self, holds: bool, told: impl FnOnce() -> String) {
+    pub(super) fn expect(&mut self, holds: bool, told: impl FnOnce() -> String) {
         self.rows += 1;
         if !holds {
             self.violate(told());
         }
     }
 
-    fn violate(&mut self, told: String) {
+    pub(super) fn violate(&mut self, told: String) {
         self.violations += 1;
         if self.told.len() < VIOLATIONS_TOLD_MAX {
             self.told.push(told);

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::actors::ActorsCommand;
 use super::drill::DrillArgs;
+use super::sale::SaleCommand;
+use crate::domain::reconciliation::BillDay;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (or the finding is bad), 2 wrong usage or settings.\n\
 Settings: defaults < --config file < environment RUSHMALL__SECTION__KEY < flags; see `rushmall config show`.";
@@ -31,18 +34,38 @@ pub enum Command {
     Migrate(NodeArgs),
     /// Put the demo catalogue into an empty shop; does nothing if any product exists
     Seed(NodeArgs),
-    /// Create administrators and reset passwords
+    /// Create administrators, reset passwords, export the audit log
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// See and control the actors of a running shop, on all its nodes
+    ///
+    /// Exit code 1 if a command was refused, or if a node gave no answer within its time.
+    #[command(subcommand)]
+    Actors(ActorsCommand),
+    /// See and control the flash sales of a running shop
+    #[command(subcommand)]
+    Sale(SaleCommand),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the OpenAPI description of the HTTP interface, as the server gives it at /openapi.json
+    Openapi,
     /// Ask a running shop whether it is healthy: exit code 0 or 1
     Healthcheck(HealthcheckArgs),
     /// Check the shop's books: no unit oversold or lost, every order's history unbroken
     ///
-    /// Reads the database of a running or stopped shop and changes nothing. Exit code 1 if anything is violated.
+    /// Reads the database of a running or stopped shop and changes nothing, unless --repair is given: then accounts in Redis
+    /// that disagree with the database are written anew, and everything is checked again. Exit code 1 if anything is violated.
     Check(CheckArgs),
+    /// Audit the log of payments and refunds
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Compare the gateways' bill of a day with the books, and tell the orders what they missed
+    ///
+    /// Works on the database of a running or stopped shop, through the same rules as the shop itself; compared twice, a
+    /// day changes nothing. Exit code 1 if something is left for a human, or the bill could not be had. A bill that is
+    /// not there yet is no failure.
+    Reconcile(ReconcileArgs),
     /// Rehearse a flash sale against a running shop and reconcile every answer with its books
     ///
     /// Makes a product, a sale and buyers of its own, opens their WebSockets, fires the clicks at their planned
@@ -88,6 +111,28 @@ pub enum AdminCommand {
     Create(AdminArgs),
     /// Set a new password for a user and end all his sessions; the password is the first line of standard input
     ResetPassword(AdminArgs),
+    /// Write the audit log to standard output: who did what, oldest first
+    AuditExport(AuditExportArgs),
+}
+
+/// Flags of `admin audit-export`.
+#[derive(Clone, Debug, Args)]
+pub struct AuditExportArgs {
+    /// Files and settings.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// One JSON object a line, or CSV with a header line
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = ["jsonl", "csv"])]
+    pub format: String,
+    /// Only this action, e.g. actor.pause; all that begin alike with an asterisk, e.g. 'actor.*'
+    #[arg(long, value_name = "ACTION")]
+    pub action: Option<String>,
+    /// From this time on (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
 }
 
 /// Flags of `admin create` and `admin reset-password`.
@@ -162,6 +207,65 @@ pub struct SandboxPayArgs {
     pub control_token: Option<String>,
 }
 
+/// `rushmall audit …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Prove that no payment or refund was changed, removed or slipped in: exit code 1 and a list of what differs if not
+    ///
+    /// Reads the database of a running or stopped shop and changes nothing. A head that was saved earlier, outside the
+    /// shop's reach, also proves that history was not rewritten as a whole.
+    Verify(AuditVerifyArgs),
+    /// Print the latest signed head; save it where nobody who can write the database can write
+    Head(NodeArgs),
+}
+
+/// Flags of `audit verify`.
+#[derive(Clone, Debug, Args)]
+pub struct AuditVerifyArgs {
+    /// Files and settings.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// A head that `rushmall audit head` or GET /api/audit/head (its note) gave earlier
+    #[arg(long, value_name = "FILE")]
+    pub head: Option<PathBuf>,
+    /// Verifier key of the heads (name+id+key) [default: that of audit.key_file]
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A gateway that has bills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BillChannel {
+    /// WeChat Pay.
+    Wechat,
+    /// Alipay.
+    Alipay,
+}
+
+/// Flags of `reconcile`.
+#[derive(Clone, Debug, Args)]
+pub struct ReconcileArgs {
+    /// Files and settings.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Which day in Beijing, e.g. 2026-11-20; it must be over
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: BillDay,
+    /// Only this gateway [default: all that are switched on]
+    #[arg(long, value_enum)]
+    pub channel: Option<BillChannel>,
+    /// Only say what differs: nothing is written and no order is told
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write the differences into this file, as CSV if it ends in .csv, else as JSON; with several gateways their
+    /// names are put before the ending
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -195,6 +299,16 @@ mod tests {
             "rushmall admin create --username boss",
             "rushmall healthcheck --timeout-ms 0",
             "rushmall sandbox-pay --time-scale 0",
+            "rushmall actors list --sort size",
+            "rushmall actors inspect --kind inventory",
+            "rushmall actors replay --kind inventory --id 7",
+            "rushmall actors pause --token abc",
+            "rushmall sale room",
+            "rushmall sale room 7 --per-second 5 --off",
+            "rushmall sale room 7 --per-second 0",
+            "rushmall reconcile",
+            "rushmall reconcile --date 2026-02-30",
+            "rushmall reconcile --date 2026-11-20 --channel card",
             "rushmall drill --pay 1.5",
             "rushmall drill --rate 5 --burst",
         ] {

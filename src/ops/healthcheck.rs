@@ -13,8 +13,9 @@ pub async fn run(args: &HealthcheckArgs) -> Result<(), OpsError> {
     let base = match &args.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => {
-            let http = settings::loaded(args.config.as_deref(), Vec::new())?.settings.http;
-            format!("http://{}:{}", reachable(&http.host), http.port)
+            let settings = settings::loaded(args.config.as_deref(), Vec::new())?.settings;
+            let scheme = if settings.has_tls() { "https" } else { "http" };
+            format!("{scheme}://{}:{}", reachable(&settings.http.host), settings.http.port)
         }
     };
     let url = format!("{base}/health");

@@ -186,7 +186,8 @@ async fn planned(
         units_per_buyer_max: UNITS_PER_BUYER_MAX,
         closed: false,
     };
-    let inserted = sales::insert(db, NewSale { move_id, product, terms, units_planned: sale.units }, now_ms).await?;
+    let new = NewSale { move_id, product, terms, units_planned: sale.units, admissions_per_second: None };
+    let inserted = sales::insert(db, new, now_ms).await?;
     Ok(inserted.map_err(|refusal| refused(demo, &refusal))?.terms)
 }
 

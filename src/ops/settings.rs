@@ -12,15 +12,21 @@ use super::{OpsError, output};
 use crate::config::{Loaded, Setup, Sources, load, rows};
 use crate::persistence::Db;
 
-/// The settings for `serve`, with `--port` on top, and the data directory, made if it is missing.
+/// The layers of the settings for `serve`, with `--port` on top: to be read at the start, and again while it serves.
+#[must_use]
+pub fn sources_for_serving(args: &ServeArgs) -> Sources {
+    let flags = args.port.map(|port| ("--port", "http.port", port.to_string())).into_iter().collect();
+    sources(args.node.config.as_deref(), flags)
+}
+
+/// What these layers say, and the data directory, made if it is missing.
 ///
 /// # Errors
 /// [`OpsError::Settings`] with every problem, [`OpsError::Io`] for the directory.
-pub fn for_serving(args: &ServeArgs) -> Result<Setup, OpsError> {
-    let flags = args.port.map(|port| ("--port", "http.port", port.to_string())).into_iter().collect();
-    let Loaded { settings, .. } = loaded(args.node.config.as_deref(), flags)?;
+pub fn for_serving(args: &ServeArgs, sources: &Sources) -> Result<(Setup, Loaded), OpsError> {
+    let loaded = load(sources)?;
     make_data_dir(&args.node.data_dir)?;
-    Ok(Setup { settings, data_dir: args.node.data_dir.clone() })
+    Ok((Setup { settings: loaded.settings.clone(), data_dir: args.node.data_dir.clone() }, loaded))
 }
 
 /// The settings for a command that works on the data directory, made if it is missing.
@@ -82,9 +88,10 @@ pub async fn migrate(args: &NodeArgs) -> Result<(), OpsError> {
 pub fn show(args: &NodeArgs) -> Result<(), OpsError> {
     let loaded = loaded(args.config.as_deref(), Vec::new())?;
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["key", "value", "origin"]);
+    table.load_preset(NOTHING).set_header(["key", "value", "origin", "live"]);
     for row in rows(&loaded) {
-        table.add_row([row.key.to_owned(), row.value, row.origin]);
+        let live = if row.live { "live" } else { "" };
+        table.add_row([row.key, &row.value, &row.origin, live]);
     }
     output::line(table.trim_fmt());
     Ok(())
@@ -95,10 +102,14 @@ pub fn show(args: &NodeArgs) -> Result<(), OpsError> {
 /// # Errors
 /// [`OpsError::Settings`].
 pub fn loaded(file: Option<&Path>, flags: Vec<(&'static str, &'static str, String)>) -> Result<Loaded, OpsError> {
+    Ok(load(&sources(file, flags))?)
+}
+
+fn sources(file: Option<&Path>, flags: Vec<(&'static str, &'static str, String)>) -> Sources {
     // names and values that are not UTF-8 cannot be settings of ours
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(load(&Sources { file: file.map(Path::to_owned), environment: environment.collect(), flags })?)
+    Sources { file: file.map(Path::to_owned), environment: environment.collect(), flags }
 }
 
 /// Readable by its owner alone: it holds keys and personal data.
@@ -137,7 +148,8 @@ mod tests {
     fn the_port_flag_reaches_the_settings() {
         let dir = tempfile::tempdir().unwrap();
         let node = NodeArgs { data_dir: dir.path().to_owned(), config: None };
-        let setup = for_serving(&ServeArgs { node, port: Some(0), no_demo: false }).unwrap();
+        let args = ServeArgs { node, port: Some(0), no_demo: false };
+        let (setup, _) = for_serving(&args, &sources_for_serving(&args)).unwrap();
         assert_eq!(setup.settings.http.port, 0);
     }
 }

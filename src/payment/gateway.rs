@@ -11,10 +11,11 @@ use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
 use super::error::PaymentError;
-use super::facts::{BillLine, PayerId, RefundReport, Trade};
+use super::facts::{BillLine, RefundReport, Trade};
 use super::notice::{Notice, NoticeAnswer, NoticeRejection, RawNotice};
 use super::numbers::{PaymentNo, RefundNo};
 use crate::domain::Money;
+pub use crate::domain::order::TradeType;
 
 /// One of the wires money goes over. Two of them are WeChat's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,25 +47,6 @@ impl fmt::Display for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// Where the buyer pays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TradeType {
-    /// The buyer scans a QR code that the shop shows (WeChat native, Alipay precreate).
-    QrCode,
-    /// Within WeChat's own browser (JSAPI).
-    InWechat {
-        /// The buyer's id towards the merchant's app.
-        openid: PayerId,
-    },
-    /// In the browser of a telephone (WeChat H5).
-    MobileBrowser,
-    /// On a page of the gateway's (Alipay page pay).
-    Page {
-        /// Where the buyer comes back to; says nothing about whether money came.
-        return_url: String,
-    },
 }
 
 /// A charge to create. Every field is stored by the caller before the first call and is the same in every repetition.
@@ -145,6 +127,11 @@ pub struct RefundOrder {
 pub trait PaymentGateway: fmt::Debug + Send + Sync {
     /// Which wire it speaks.
     fn wire(&self) -> Wire;
+
+    /// True while its guard refuses calls, or lets only one try; never of a gateway without a guard.
+    fn is_tripped(&self) -> bool {
+        false
+    }
 
     /// Creates the charge, or finds it again by its number and answers anew.
     ///

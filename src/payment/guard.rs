@@ -17,6 +17,8 @@ const SECOND_MS: i64 = 1_000;
 /// When the guard trips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
+    /// Its name in figures.
+    pub gateway: &'static str,
     /// Failures in a row that trip it; at least 1.
     pub failures_max: u32,
     /// How long it then refuses.
@@ -115,6 +117,12 @@ impl Guard {
         state.in_flight += 1;
         state.is_trying |= is_trial;
         Ok(Permit { guard: self, call, is_trial, is_over: false })
+    }
+
+    /// The gateway's name in figures.
+    #[must_use]
+    pub const fn gateway(&self) -> &'static str {
+        self.terms.gateway
     }
 
     /// True while calls are refused or only one may try.

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Identity, Method, Url, redirect};
+use tracing::Instrument as _;
 
 use super::error::{Action, Doubt, PaymentError};
 use super::guard::{Call, Guard, Permit, Terms, Verdict};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::PaymentSettings;
+use crate::trace_context;
 
 /// The largest answer that is read, bytes; downloads of bills are streamed and have their own bound.
 pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
@@ -69,12 +71,12 @@ impl Incoming {
 }
 
 impl Link {
-    /// A link to the gateway at `base_url`; with `identity` the merchant's certificate is shown to it (mTLS).
+    /// A link to the gateway of that name at `base_url`; with `identity` the merchant's certificate is shown to it (mTLS).
     ///
     /// # Errors
     /// [`PaymentError::Unconfigured`] if the URL or the identity is unusable.
     pub fn new(
-        base_url: &str,
+        (gateway, base_url): (&'static str, &str),
         settings: &PaymentSettings,
         clock: Clock,
         identity: Option<Identity>,
@@ -93,6 +95,7 @@ impl Link {
         }
         let client = builder.build().map_err(|_| PaymentError::Unconfigured("a usable TLS identity"))?;
         let terms = Terms {
+            gateway,
             failures_max: settings.breaker_failures_max,
             pause_ms: settings.breaker_pause_ms,
             in_flight_max: settings.in_flight_max,
@@ -143,6 +146,21 @@ impl Link {
     }
 
     async fn send(&self, outgoing: Outgoing<'_>) -> Result<Incoming, PaymentError> {
+        // without the query, which may be signed
+        let span = trace_context::call("gateway", &format!("{} {}", outgoing.method, outgoing.url.path()));
+        let began = clock::monotonic();
+        let outcome = self.send_now(outgoing).instrument(span).await;
+        let word = match &outcome {
+            Ok(incoming) if incoming.is_success() => "answered",
+            Ok(incoming) if incoming.status < 500 => "refused",
+            Ok(_) | Err(_) => "failed",
+        };
+        metrics::histogram!("rushmall_gateway_seconds", "gateway" => self.guard.gateway(), "outcome" => word)
+            .record(began.elapsed().as_secs_f64());
+        outcome
+    }
+
+    async fn send_now(&self, outgoing: Outgoing<'_>) -> Result<Incoming, PaymentError> {
         let mut response = self.request(outgoing)?.send().await.map_err(|error| on_the_way(&error))?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();

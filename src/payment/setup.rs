@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use reqwest::Identity;
+use sha2::{Digest as _, Sha256};
 
 use super::crypto::{ApiV3Key, Certificate, CryptoError, PrivateKey, PublicKey, alipay_root_cert_sn};
 use super::gateway::{PaymentGateway, Wire};
@@ -25,11 +26,19 @@ use crate::domain::order::PayChannel;
 /// Key files are short; a longer file is another file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The gateways of this shop.
+/// The gateways of this shop; clones are the same, also after one was put in another's place.
 #[derive(Clone, Debug, Default)]
 pub struct Gateways {
-    by_wire: BTreeMap<Wire, Arc<dyn PaymentGateway>>,
+    by_wire: Arc<RwLock<BTreeMap<Wire, Built>>>,
     notify_base_url: String,
+}
+
+/// A gateway and what it was built from.
+#[derive(Clone, Debug)]
+struct Built {
+    gateway: Arc<dyn PaymentGateway>,
+    /// Over its settings and all files that they name.
+    made_of: [u8; 32],
 }
 
 /// One thing that keeps a gateway from being built.
@@ -59,43 +68,68 @@ impl Gateways {
     /// [`SetupProblems`] with every problem.
     pub fn open(settings: &Settings, clock: &Clock) -> Result<Self, SetupProblems> {
         let payment = &settings.payment;
-        let mut builder = Builder { payment, clock, problems: Vec::new() };
-        let mut by_wire: BTreeMap<Wire, Arc<dyn PaymentGateway>> = BTreeMap::new();
+        let mut builder = Builder { payment, clock, problems: Vec::new(), made_of: Sha256::new() };
+        let mut by_wire = BTreeMap::new();
+        let mut add =
+            |wire, gateway: Arc<dyn PaymentGateway>, made_of| by_wire.insert(wire, Built { gateway, made_of });
         if settings.simulated_payment() {
-            by_wire.insert(Wire::Simulated, Arc::new(Simulated::new(clock.clone())));
+            add(Wire::Simulated, Arc::new(Simulated::new(clock.clone())), [0; 32]);
         }
         if payment.wechat_v3.enabled
             && let Some(gateway) = builder.wechat_v3(&payment.wechat_v3)
         {
-            by_wire.insert(Wire::WechatV3, Arc::new(gateway));
+            add(Wire::WechatV3, Arc::new(gateway), builder.made_of(&payment.wechat_v3));
         }
         if payment.wechat_v2.enabled
             && let Some(gateway) = builder.wechat_v2(&payment.wechat_v2)
         {
-            by_wire.insert(Wire::WechatV2, Arc::new(gateway));
+            add(Wire::WechatV2, Arc::new(gateway), builder.made_of(&payment.wechat_v2));
         }
         if payment.alipay.enabled
             && let Some(gateway) = builder.alipay(&payment.alipay)
         {
-            by_wire.insert(Wire::Alipay, Arc::new(gateway));
+            add(Wire::Alipay, Arc::new(gateway), builder.made_of(&payment.alipay));
         }
         if builder.problems.is_empty() {
-            Ok(Self { by_wire, notify_base_url: payment.notify_base_url.trim_end_matches('/').to_owned() })
+            let notify_base_url = payment.notify_base_url.trim_end_matches('/').to_owned();
+            Ok(Self { by_wire: Arc::new(RwLock::new(by_wire)), notify_base_url })
         } else {
             Err(SetupProblems(builder.problems))
         }
     }
 
+    /// Puts those of `anew` in place that were built from other settings or files, and answers which. Whoever is in a call
+    /// ends it with the gateway that it began with; a gateway that did not change keeps its guard and its certificates.
+    pub fn renew(&self, anew: &Self) -> Vec<Wire> {
+        let anew = anew.table();
+        let mut here = self.by_wire.write().unwrap_or_else(PoisonError::into_inner);
+        let mut renewed = Vec::new();
+        for (wire, built) in here.iter_mut() {
+            if let Some(other) = anew.get(wire)
+                && other.made_of != built.made_of
+            {
+                *built = other.clone();
+                renewed.push(*wire);
+            }
+        }
+        renewed
+    }
+
+    fn table(&self) -> BTreeMap<Wire, Built> {
+        self.by_wire.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The gateway on this wire, if it is switched on.
     #[must_use]
-    pub fn on(&self, wire: Wire) -> Option<&Arc<dyn PaymentGateway>> {
-        self.by_wire.get(&wire)
+    pub fn on(&self, wire: Wire) -> Option<Arc<dyn PaymentGateway>> {
+        let by_wire = self.by_wire.read().unwrap_or_else(PoisonError::into_inner);
+        by_wire.get(&wire).map(|built| Arc::clone(&built.gateway))
     }
 
     /// The gateway that a channel goes to. WeChat knows a number whichever of its two wires brought it, so the newer one
     /// serves all if both are on.
     #[must_use]
-    pub fn of(&self, channel: PayChannel) -> Option<&Arc<dyn PaymentGateway>> {
+    pub fn of(&self, channel: PayChannel) -> Option<Arc<dyn PaymentGateway>> {
         let wires: &[Wire] = match channel {
             PayChannel::Wechat => &[Wire::WechatV3, Wire::WechatV2],
             PayChannel::Alipay => &[Wire::Alipay],
@@ -104,9 +138,14 @@ impl Gateways {
         wires.iter().find_map(|wire| self.on(*wire))
     }
 
+    /// The wires whose gateways are left alone at the moment.
+    pub fn tripped(&self) -> impl Iterator<Item = Wire> + use<> {
+        self.table().into_iter().filter(|(_, built)| built.gateway.is_tripped()).map(|(wire, _)| wire)
+    }
+
     /// The wires that are switched on.
-    pub fn wires(&self) -> impl Iterator<Item = Wire> {
-        self.by_wire.keys().copied()
+    pub fn wires(&self) -> impl Iterator<Item = Wire> + use<> {
+        self.table().into_keys()
     }
 
     /// Where a gateway tells of payments and refunds; a name that nobody calls for the one that tells nothing.
@@ -126,9 +165,18 @@ struct Builder<'a> {
     payment: &'a PaymentSettings,
     clock: &'a Clock,
     problems: Vec<SetupProblem>,
+    /// Over the files of the gateway that is being built.
+    made_of: Sha256,
 }
 
 impl Builder<'_> {
+    /// What the gateway that was just built was built from; the next one begins anew.
+    fn made_of(&mut self, settings: &impl serde::Serialize) -> [u8; 32] {
+        let mut hash = std::mem::take(&mut self.made_of);
+        hash.update(serde_json::to_vec(settings).unwrap_or_default());
+        hash.finalize().into()
+    }
+
     fn wechat_v3(&mut self, settings: &WechatV3Settings) -> Option<wechat_v3::WechatV3> {
         let key = self.secret("payment.wechat_v3.private_key_file", &settings.private_key, &settings.private_key_file);
         let key = self.read("payment.wechat_v3.private_key_file", key, PrivateKey::from_pem);
@@ -219,7 +267,9 @@ impl Builder<'_> {
         } else {
             std::fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(told)
         };
-        text.map_err(|why| self.problems.push(SetupProblem { key, why })).ok()
+        let text = text.map_err(|why| self.problems.push(SetupProblem { key, why })).ok()?;
+        self.made_of.update(Sha256::digest(&text));
+        Some(text)
     }
 
     fn read<T>(

@@ -1,11 +1,14 @@
 //! The audit log: who changed what in the shop, in which words, and what came of it. Rows are only ever added.
 
+mod export;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder as _, QuerySelect as _, Set};
 
 use super::error::StoreError;
 use super::{Db, Page};
 use crate::domain::BuyerId;
+pub use export::ExportFormat;
 
 mod entity {
     //! Table `audit_log`.
@@ -24,6 +27,8 @@ mod entity {
         #[sea_orm(column_type = "Text")]
         pub detail: String,
         pub result: String,
+        pub node: String,
+        pub trace_id: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -37,6 +42,7 @@ use entity::{ActiveModel, Column, Entity, Model};
 const NAME_CHARS_MAX: usize = 50;
 const TARGET_CHARS_MAX: usize = 100;
 const RESULT_CHARS_MAX: usize = 200;
+const TRACE_CHARS_MAX: usize = 32;
 
 /// One act of an administrator or of the shop itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +59,10 @@ pub struct AuditEntry {
     pub detail: serde_json::Value,
     /// `ok` or why not; cut to 200 characters.
     pub result: String,
+    /// The node that was asked; cut to 50 characters. Empty in rows of earlier releases.
+    pub node: String,
+    /// Of the request; empty if there was none.
+    pub trace_id: String,
 }
 
 /// An entry as stored.
@@ -88,22 +98,56 @@ pub async fn append_in(tx: &impl ConnectionTrait, entry: &AuditEntry, at_ms: i64
         target: Set(cut(&entry.target, TARGET_CHARS_MAX)),
         detail: Set(entry.detail.to_string()),
         result: Set(cut(&entry.result, RESULT_CHARS_MAX)),
+        node: Set(cut(&entry.node, NAME_CHARS_MAX)),
+        trace_id: Set(cut(&entry.trace_id, TRACE_CHARS_MAX)),
         ..Default::default()
     };
     Entity::insert(row).exec_without_returning(tx).await.map_err(StoreError::during("writing the audit log"))?;
     Ok(())
 }
 
-/// Entries newest first, with their total number; of one action only, if it is not empty.
+/// Which entries. What is absent leaves nothing out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of one action (`order.refund`), or of all that begin alike (`order.*`).
+    pub action: Option<String>,
+    /// Of this administrator.
+    pub actor: Option<BuyerId>,
+    /// On this target, e.g. `order 01M…`.
+    pub target: Option<String>,
+    /// From then on, in milliseconds since 1970.
+    pub from_ms: Option<i64>,
+    /// Before then.
+    pub to_ms: Option<i64>,
+    /// Only what was refused or failed.
+    pub failures: bool,
+}
+
+impl AuditFilter {
+    fn select(&self) -> sea_orm::Select<Entity> {
+        let action = self.action.as_deref().map(|action| match action.strip_suffix('*') {
+            Some(start) => Column::Action.starts_with(start),
+            None => Column::Action.eq(action),
+        });
+        let conditions = [
+            action,
+            self.actor.map(|actor| Column::ActorId.eq(actor.0)),
+            self.target.as_deref().map(|target| Column::Target.eq(target)),
+            self.from_ms.map(|from_ms| Column::AtMs.gte(from_ms)),
+            self.to_ms.map(|to_ms| Column::AtMs.lt(to_ms)),
+            self.failures.then(|| Column::Result.ne("ok")),
+        ];
+        conditions.into_iter().flatten().fold(Entity::find(), |select, condition| select.filter(condition))
+    }
+}
+
+/// Entries newest first, with their total number.
 ///
 /// # Errors
 /// [`StoreError`] if the database fails.
-pub async fn list(db: &Db, page: Page, action: &str) -> Result<(Vec<AuditRecord>, u64), StoreError> {
+pub async fn list(db: &Db, page: Page, filter: &AuditFilter) -> Result<(Vec<AuditRecord>, u64), StoreError> {
     let failed = StoreError::during("reading the audit log");
-    let mut query = Entity::find();
-    if !action.is_empty() {
-        query = query.filter(Column::Action.eq(action));
-    }
+    let query = filter.select();
     let total = query.clone().count(db.reader()).await.map_err(&failed)?;
     let rows = query
         .order_by_desc(Column::Id)
@@ -115,6 +159,22 @@ pub async fn list(db: &Db, page: Page, action: &str) -> Result<(Vec<AuditRecord>
     Ok((rows.into_iter().map(read).collect(), total))
 }
 
+/// Up to `limit` entries after `after_id`, oldest first: an export goes from portion to portion.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn portion(db: &Db, filter: &AuditFilter, after_id: i64, limit: u64) -> Result<Vec<AuditRecord>, StoreError> {
+    let rows = filter
+        .select()
+        .filter(Column::Id.gt(after_id))
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(db.reader())
+        .await
+        .map_err(StoreError::during("exporting the audit log"))?;
+    Ok(rows.into_iter().map(read).collect())
+}
+
 fn read(row: Model) -> AuditRecord {
     let entry = AuditEntry {
         actor: row.actor_id.map(BuyerId),
@@ -123,6 +183,8 @@ fn read(row: Model) -> AuditRecord {
         target: row.target,
         detail: serde_json::from_str(&row.detail).unwrap_or(serde_json::Value::String(row.detail)),
         result: row.result,
+        node: row.node,
+        trace_id: row.trace_id,
     };
     AuditRecord { id: row.id, at_ms: row.at_ms, entry }
 }
@@ -132,24 +194,57 @@ mod tests {
     use super::*;
     use crate::persistence::testing::{NOW_MS, database};
 
-    #[actix_rt::test]
-    async fn entries_are_listed_newest_first_and_cut_to_size() {
-        let (db, _dir) = database().await;
-        for number in 1..=3 {
-            let entry = AuditEntry {
-                actor: Some(BuyerId(1)),
-                actor_name: "root".to_owned(),
-                action: if number == 2 { "user.update" } else { "product.update" }.to_owned(),
-                target: "字".repeat(500),
-                detail: serde_json::json!({"number": number}),
-                result: "ok".to_owned(),
-            };
-            append(&db, &entry, NOW_MS).await.unwrap();
+    fn entry(number: i64, action: &str, result: &str) -> AuditEntry {
+        AuditEntry {
+            actor: Some(BuyerId(number % 2)),
+            actor_name: "root".to_owned(),
+            action: action.to_owned(),
+            target: "字".repeat(500),
+            detail: serde_json::json!({"number": number}),
+            result: result.to_owned(),
+            node: "node-0".to_owned(),
+            trace_id: "t".to_owned(),
         }
-        let (entries, total) = list(&db, Page::default(), "").await.unwrap();
-        let numbers: Vec<i64> = entries.iter().filter_map(|record| record.entry.detail["number"].as_i64()).collect();
-        assert_eq!((numbers, total), (vec![3, 2, 1], 3));
+    }
+
+    fn numbers(records: &[AuditRecord]) -> Vec<i64> {
+        records.iter().filter_map(|record| record.entry.detail["number"].as_i64()).collect()
+    }
+
+    #[actix_rt::test]
+    async fn entries_are_found_newest_first_and_cut_to_size() {
+        let (db, _dir) = database().await;
+        let rows = [("product.update", "ok"), ("user.update", "ok"), ("product.add", "refused"), ("productx", "ok")];
+        for (number, (action, result)) in (1..).zip(rows) {
+            append(&db, &entry(number, action, result), NOW_MS + number).await.unwrap();
+        }
+        let find = async |filter: AuditFilter| numbers(&list(&db, Page::default(), &filter).await.unwrap().0);
+        let (entries, total) = list(&db, Page::default(), &AuditFilter::default()).await.unwrap();
+        assert_eq!((numbers(&entries), total), (vec![4, 3, 2, 1], 4));
         assert_eq!(entries[0].entry.target.chars().count(), TARGET_CHARS_MAX);
-        assert_eq!(list(&db, Page::default(), "user.update").await.unwrap().1, 1);
+        assert_eq!((entries[0].entry.node.as_str(), entries[0].entry.trace_id.as_str()), ("node-0", "t"));
+        let action = |action: &str| AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
+        assert_eq!(find(action("user.update")).await, [2]);
+        assert_eq!(find(action("product.*")).await, [3, 1]);
+        assert_eq!(find(AuditFilter { actor: Some(BuyerId(1)), ..AuditFilter::default() }).await, [3, 1]);
+        assert_eq!(find(AuditFilter { failures: true, ..AuditFilter::default() }).await, [3]);
+        let (from_ms, to_ms) = (Some(NOW_MS + 2), Some(NOW_MS + 4));
+        assert_eq!(find(AuditFilter { from_ms, to_ms, ..AuditFilter::default() }).await, [3, 2]);
+    }
+
+    #[actix_rt::test]
+    async fn an_export_goes_from_portion_to_portion() {
+        let (db, _dir) = database().await;
+        for number in 1..=5 {
+            append(&db, &entry(number, "a.b", "ok"), NOW_MS).await.unwrap();
+        }
+        let (mut seen, mut after) = (Vec::new(), 0);
+        loop {
+            let some = portion(&db, &AuditFilter::default(), after, 2).await.unwrap();
+            let Some(last) = some.last() else { break };
+            after = last.id;
+            seen.extend(numbers(&some));
+        }
+        assert_eq!(seen, [1, 2, 3, 4, 5]);
     }
 }

@@ -157,7 +157,9 @@ async fn an_effect_is_leased_to_one_node() {
     }
     let mut claimed = Vec::new();
     while claimed.len() < 20 {
-        let round = crowd.all(3, async |node, _| effects::claim_due(node, NOW_MS, LEASE, 7).await.unwrap()).await;
+        let round = crowd
+            .all(3, async |node, _| effects::claim_due(node, effects::Lane::Orders, NOW_MS, LEASE, 7).await.unwrap())
+            .await;
         let before = claimed.len();
         claimed.extend(round.into_iter().flatten().map(|owed| owed.key));
         assert!(claimed.len() > before, "a round with due effects leases some");

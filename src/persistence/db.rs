@@ -19,7 +19,9 @@ use sea_orm::{
 };
 
 use super::error::StoreError;
+use super::query;
 use crate::config::{DatabaseSettings, Synchronous};
+use crate::sqlite;
 pub use bounded::Bounded;
 
 /// How often a transaction is tried when it loses against another one.
@@ -128,6 +130,11 @@ impl Db {
         self.writer.pool().get_database_backend()
     }
 
+    /// The time limit of a transaction; a server ends one in which nothing happens for so long.
+    pub(super) const fn transaction_timeout(&self) -> Duration {
+        self.transaction_timeout
+    }
+
     /// True if no other server uses this database: SQLite lies in one node's data directory.
     #[must_use]
     pub fn is_private(&self) -> bool {
@@ -160,7 +167,8 @@ impl Db {
         F: AsyncFn(&DatabaseTransaction) -> Result<T, StoreError>,
     {
         let timeout_ms = u64::try_from(self.transaction_timeout.as_millis()).unwrap_or(u64::MAX);
-        match tokio::time::timeout(self.transaction_timeout, self.write_until_done(operation, &work)).await {
+        let writing = query::counted("transaction", operation, self.write_until_done(operation, &work));
+        match tokio::time::timeout(self.transaction_timeout, writing).await {
             Ok(outcome) => outcome,
             // Whether it was committed is for the caller to find out, by its ids.
             Err(_) => Err(StoreError::TimedOut { operation, timeout_ms }),
@@ -181,9 +189,20 @@ impl Db {
                     // A pool may be full of connections to a server that is gone: each is met once.
                     attempt += u32::from(!error.is_connection_lost());
                 }
-                outcome => return outcome,
+                outcome => {
+                    if outcome.as_ref().is_err_and(StoreError::refuses_writes) {
+                        self.writer.refused_write();
+                    }
+                    return outcome;
+                }
             }
         }
+    }
+
+    /// False for a while after a write was refused: the disk is full, or the database is read-only.
+    #[must_use]
+    pub fn takes_writes(&self) -> bool {
+        self.writer.takes_writes()
     }
 
     /// A writing transaction that the caller ends, without repetitions: for work that must not be done twice lightly.
@@ -206,6 +225,16 @@ impl Db {
         let outcome = work(&transaction).await?; // dropped on error: rolled back
         transaction.commit().await.map_err(StoreError::during(operation))?;
         Ok(outcome)
+    }
+
+    /// Each pool with its open and its idle connections.
+    pub fn connections(&self) -> impl Iterator<Item = (&'static str, u32, u32)> {
+        let reader = if self.is_private() { Some(("reader", &self.reader)) } else { None }; // else the same pool
+        let pools = [Some(("writer", &self.writer)), reader, self.replica.as_ref().map(|replica| ("replica", replica))];
+        pools.into_iter().flatten().map(|(name, pool)| {
+            let (open, idle) = pool.connections();
+            (name, open, idle)
+        })
     }
 
     /// Closes the pools; on SQLite this folds the write-ahead log into the file.
@@ -254,6 +283,7 @@ fn sqlite_options(settings: &DatabaseSettings, url: &str, connections: u32) -> C
             .pragma("cache_size", "-16000")
             .busy_timeout(busy_timeout)
     });
+    sqlite::refuse_broken_transactions(&mut options);
     options
 }
 

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::db::Db;
 use super::error::StoreError;
-use super::leases::{Holders, Lease};
+use super::leases::{self, Holders, Lease};
 use super::query;
 use crate::domain::OrderNo;
 use crate::domain::order::Effect;
@@ -101,7 +101,16 @@ pub(super) async fn insert(
     query::insert_rows(tx, "effects", &columns, rows, None).await
 }
 
-fn due(now_ms: i64, limit: u64) -> SelectStatement {
+/// Who runs effects: two sweeps, so that a gateway that hangs holds up no unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The order itself.
+    Orders,
+    /// The payment desk.
+    Gateways,
+}
+
+fn due(lane: Lane, now_ms: i64, limit: u64) -> SelectStatement {
     let units_effects = || [Effect::ReleaseStock.kind(), Effect::RetakeStock.kind()];
     let (this, earlier) = ("effects", Alias::new("earlier"));
     let column = |table: &'static str, name: &'static str| Expr::col((table, name).into_column_ref());
@@ -116,6 +125,10 @@ fn due(now_ms: i64, limit: u64) -> SelectStatement {
     select()
         .and_where(column(this, "due_at_ms").lte(now_ms))
         .and_where(column(this, "lease_until_ms").lte(now_ms))
+        .and_where(match lane {
+            Lane::Orders => column(this, "kind").is_not_in(Effect::OF_GATEWAYS),
+            Lane::Gateways => column(this, "kind").is_in(Effect::OF_GATEWAYS),
+        })
         .and_where(is_free)
         .order_by((this, "due_at_ms"), Order::Asc)
         .order_by((this, "order_no"), Order::Asc) // claimers lock in one order
@@ -125,17 +138,23 @@ fn due(now_ms: i64, limit: u64) -> SelectStatement {
         .to_owned()
 }
 
-/// Leases up to `limit` due effects to the caller; each counts as an attempt. One that cannot be read
+/// Leases up to `limit` due effects of a lane to the caller; each counts as an attempt. One that cannot be read
 /// is reported, and leased all the same so that it does not stand in the way.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn claim_due(db: &Db, now_ms: i64, terms: Lease, limit: u64) -> Result<Vec<OwedEffect>, StoreError> {
-    let seen: Vec<Row> = query::all(db.reader(), &due(now_ms, limit), "reading due effects").await?;
+pub async fn claim_due(
+    db: &Db,
+    lane: Lane,
+    now_ms: i64,
+    terms: Lease,
+    limit: u64,
+) -> Result<Vec<OwedEffect>, StoreError> {
+    let seen: Vec<Row> = query::all(db.reader(), &due(lane, now_ms, limit), "reading due effects").await?;
     if seen.is_empty() {
         return Ok(Vec::new()); // the usual case takes no write lock
     }
-    let claimed = db.write("leasing effects", async |tx| lease(tx, now_ms, terms, limit).await).await?;
+    let claimed = db.write("leasing effects", async |tx| lease(tx, lane, (now_ms, terms), limit).await).await?;
     let readable = |mut row: Row| {
         row.attempts += 1;
         let order_no = row.order_no.clone();
@@ -144,9 +163,14 @@ pub async fn claim_due(db: &Db, now_ms: i64, terms: Lease, limit: u64) -> Result
     Ok(claimed.into_iter().filter_map(readable).collect())
 }
 
-async fn lease(tx: &impl ConnectionTrait, now_ms: i64, terms: Lease, limit: u64) -> Result<Vec<Row>, StoreError> {
+async fn lease(
+    tx: &impl ConnectionTrait,
+    lane: Lane,
+    (now_ms, terms): (i64, Lease),
+    limit: u64,
+) -> Result<Vec<Row>, StoreError> {
     let mut claimed = Vec::new();
-    let rows: Vec<Row> = query::all(tx, &due(now_ms, limit), OPERATION).await?;
+    let rows: Vec<Row> = query::all(tx, &due(lane, now_ms, limit), OPERATION).await?;
     for row in rows {
         let update = Query::update()
             .table("effects")
@@ -170,15 +194,7 @@ async fn lease(tx: &impl ConnectionTrait, now_ms: i64, terms: Lease, limit: u64)
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn end_leases(db: &Db, of: Holders) -> Result<u64, StoreError> {
-    let mut update = Query::update()
-        .table("effects")
-        .value("lease_until_ms", 0_i64)
-        .and_where(Expr::col("lease_until_ms").gt(0_i64))
-        .to_owned();
-    if let Holders::Slot(slot) = of {
-        update.and_where(Expr::col("lease_slot").eq(i16::from(slot)));
-    }
-    query::execute(db.writer(), &update, OPERATION).await
+    leases::end(db, "effects", of).await
 }
 
 /// The effect has been done: forgets it. Repeating it changes nothing.
@@ -214,6 +230,7 @@ pub async fn failed(db: &Db, key: EffectKey, error: &str, next_due_ms: i64) -> R
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn postponed(db: &Db, key: EffectKey, next_due_ms: i64) -> Result<(), StoreError> {
+    failpoint::reach("effects.postponed.before");
     let update = Query::update()
         .table("effects")
         .value("due_at_ms", next_due_ms)
@@ -223,7 +240,23 @@ pub async fn postponed(db: &Db, key: EffectKey, next_due_ms: i64) -> Result<(), 
         .and_where(names(key))
         .to_owned();
     query::execute(db.writer(), &update, OPERATION).await?;
+    failpoint::reach("effects.postponed.after");
     Ok(())
+}
+
+/// What is owed for one order is due now, but for what a node is at; answers how many effects that changed.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn hurry(db: &Db, order_no: OrderNo, now_ms: i64) -> Result<u64, StoreError> {
+    let update = Query::update()
+        .table("effects")
+        .value("due_at_ms", now_ms)
+        .and_where(Expr::col("order_no").eq(order_no.to_string()))
+        .and_where(Expr::col("due_at_ms").gt(now_ms))
+        .and_where(Expr::col("lease_until_ms").lte(now_ms))
+        .to_owned();
+    query::execute(db.writer(), &update, OPERATION).await
 }
 
 /// What is owed for one order, leased or not, in the order in which it was owed.

@@ -118,6 +118,16 @@ impl StoreError {
         }
     }
 
+    /// True if the database takes no writes for now: its disk is full, or it is read-only. What was to be written was not.
+    #[must_use]
+    pub fn refuses_writes(&self) -> bool {
+        match self {
+            Self::Database { source, .. } => refuses_writes(source),
+            Self::Shared(error) => error.refuses_writes(),
+            _ => false,
+        }
+    }
+
     /// True if a primary or unique key exists already: another node or an earlier delivery won.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
@@ -189,6 +199,20 @@ fn breaks_constraint(error: &DbErr) -> bool {
     unfit || !matches!(database.kind(), sqlx::error::ErrorKind::Other)
 }
 
+/// Whether there is no room for what was to be written, or it may not be.
+pub(super) fn refuses_writes(error: &DbErr) -> bool {
+    let Some(database) = database_error(error).and_then(sqlx::Error::as_database_error) else { return false };
+    match mysql_number(database) {
+        // Writing to a file failed, disk full, table full, read-only by option, by mode.
+        Some(number) => matches!(number, 3 | 1021 | 1114 | 1290 | 1836),
+        // SQLite read-only, full, or a file that cannot be written, synced, cut or mapped; PostgreSQL disk full, read-only.
+        None => database.code().is_some_and(|code| {
+            let sqlite = ["8", "13", "778", "1034", "1546", "4874"];
+            sqlite.contains(&&*code) || ["53100", "25006"].contains(&&*code)
+        }),
+    }
+}
+
 impl From<TransactionError<StoreError>> for StoreError {
     fn from(error: TransactionError<StoreError>) -> Self {
         match error {
@@ -217,15 +241,16 @@ mod tests {
             "INSERT INTO outbox (payload, created_at_ms) VALUES (NULL, 1)",
         ] {
             let error = run(broken).await;
-            assert!(error.is_ticket_fault(), "{error:?}");
+            assert!(error.is_ticket_fault() && !error.refuses_writes(), "{error:?}");
         }
+        assert!(db.takes_writes());
         assert!(StoreError::Corrupt { what: "the test".to_owned() }.is_ticket_fault());
         let read_only = match db.backend() {
             DbBackend::Sqlite => {
                 let pages = "PRAGMA max_page_count = 1"; // SQLite keeps the pages it has: the next one is too many
                 db.writer().execute_unprepared(pages).await.unwrap();
                 let full = run("INSERT INTO outbox (payload, created_at_ms) SELECT hex(randomblob(1000000)), 1").await;
-                assert!(!full.is_ticket_fault(), "{full:?}");
+                assert!(!full.is_ticket_fault() && full.refuses_writes() && !db.takes_writes(), "{full:?}");
                 "PRAGMA query_only = ON"
             }
             DbBackend::Postgres => "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
@@ -240,6 +265,7 @@ mod tests {
         db.writer().execute_unprepared(read_only).await.unwrap();
         let read_only = run("INSERT INTO outbox (payload, created_at_ms) VALUES ('x', 1)").await;
         assert!(!read_only.is_ticket_fault(), "{read_only:?}");
+        assert!(read_only.refuses_writes() || db.backend() == DbBackend::MySql, "{read_only:?}"); // there only the session is
         assert!(!StoreError::TimedOut { operation: "testing", timeout_ms: 1 }.is_ticket_fault());
     }
 }

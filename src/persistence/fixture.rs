@@ -4,13 +4,14 @@ use std::cell::RefCell;
 
 use sea_orm::{ConnectionTrait, DbBackend};
 
+use super::effects::{self, Lane};
 use super::journal::{self, CommitOutcome, LoadedOrder};
 use super::ledger::{StockLedger, TicketRef};
 use super::placing::{self, GroupOutcome, OrderGroup, PlaceTerms};
 use super::sales::NewSale;
 use super::stock_moves::{self, StockPlan};
 use super::testing::{OwnDatabase, database};
-use super::{Db, Lease, SqlLedger, effects, outbox, sales};
+use super::{Db, Lease, SqlLedger, money_log, outbox, sales};
 use crate::domain::ids::OrderNoSequence;
 use crate::domain::order::{Command, Effect, decide};
 use crate::domain::sale::{SaleTerms, SaleWindow};
@@ -34,7 +35,11 @@ pub(crate) struct Shop {
 impl Shop {
     /// With product 1 and so many free units.
     pub(crate) async fn with_units(units: i64) -> Self {
-        let (db, own) = database().await;
+        Self::on(database().await, units).await
+    }
+
+    /// The same on a database that was opened already.
+    pub(crate) async fn on((db, own): (Db, OwnDatabase), units: i64) -> Self {
         let ledger = SqlLedger::new(db.clone());
         let shop = Self { db, ledger, numbers: RefCell::new((OrderNoSequence::new(1), 7)), own };
         shop.product(PRODUCT).await;
@@ -80,7 +85,8 @@ impl Shop {
             closed: false,
         };
         let move_id = self.next_no().to_string();
-        let new = NewSale { move_id: &move_id, product: PRODUCT, terms, units_planned: units };
+        let new =
+            NewSale { move_id: &move_id, product: PRODUCT, terms, units_planned: units, admissions_per_second: None };
         let sale = sales::insert(&self.db, new, NOW_MS).await.unwrap().unwrap();
         let plan = StockPlan::PlanSale { terms: sale.terms, units };
         stock_moves::run(&self.db, &self.ledger, &move_id, PRODUCT, plan, NOW_MS).await.unwrap().unwrap();
@@ -123,24 +129,32 @@ impl Shop {
 
     /// Decides and commits; the order afterwards.
     pub(crate) async fn command(&self, order_no: OrderNo, command: &Command) -> LoadedOrder {
+        self.command_at(order_no, command, NOW_MS).await
+    }
+
+    pub(crate) async fn command_at(&self, order_no: OrderNo, command: &Command, at_ms: i64) -> LoadedOrder {
         let loaded = self.load(order_no).await;
-        let events = decide(&loaded.order, command, NOW_MS).unwrap();
-        match journal::commit(&self.db, &loaded, &events, NOW_MS).await.unwrap() {
+        let events = decide(&loaded.order, command, at_ms).unwrap();
+        match journal::commit(&self.db, &loaded, &events, at_ms).await.unwrap() {
             CommitOutcome::Committed { loaded, .. } => loaded,
             other => panic!("{other:?}"),
         }
     }
 
-    /// Does what effects on units want, tells the outbox.
+    /// Does what effects on units want, tells the outbox, makes leaves of payments and refunds.
     pub(crate) async fn settle_all(&self) {
-        while let Some(owed) = effects::claim_due(&self.db, NOW_MS, Lease { slot: 0, ms: 1 }, 1).await.unwrap().pop() {
-            if owed.effect == Effect::ReleaseStock {
-                let order = self.load(owed.key.order_no).await.order;
-                self.ledger.release(&[TicketRef::from(&order)]).await.unwrap();
+        let lease = Lease { slot: 0, ms: 1 };
+        for lane in [Lane::Orders, Lane::Gateways] {
+            while let Some(owed) = effects::claim_due(&self.db, lane, NOW_MS, lease, 1).await.unwrap().pop() {
+                if owed.effect == Effect::ReleaseStock {
+                    let order = self.load(owed.key.order_no).await.order;
+                    self.ledger.release(&[TicketRef::from(&order)]).await.unwrap();
+                }
+                effects::done(&self.db, owed.key).await.unwrap();
             }
-            effects::done(&self.db, owed.key).await.unwrap();
         }
         outbox::carry(&self.db, outbox::Leg::Whole, 1_000, async |_told| Ok(())).await.unwrap();
+        money_log::append(&self.db, NOW_MS, 1_000).await.unwrap();
     }
 
     pub(crate) async fn report(&self) -> CheckReport {

@@ -6,6 +6,7 @@
 //! No lock and no lease is needed for that. Rows are locked in this order: stock, order, the rest.
 
 pub(crate) mod chain;
+mod figures;
 pub(crate) mod projection;
 
 use std::cell::Cell;
@@ -20,7 +21,7 @@ use super::error::StoreError;
 use super::outbox::{self, FeedEvent, OutboxPayload};
 use super::positions::Position;
 use super::stock::{self, StockDelta};
-use super::{payments, query};
+use super::{money_log, payments, query};
 use crate::domain::order::{Event, Order, UnitsState, apply, owed_effects, replay};
 use crate::domain::{BuyerId, OrderNo};
 use crate::failpoint;
@@ -131,6 +132,42 @@ pub(crate) fn first_broken(entries: &[Entry]) -> Option<u32> {
     None
 }
 
+/// One row of the journal as it is stored, for whoever has to judge it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// 1, 2, … within the order.
+    pub seq: i32,
+    /// E.g. `payment_captured`.
+    pub kind: String,
+    /// The event as JSON; also one that this version cannot read.
+    pub payload: String,
+    /// When.
+    pub at_ms: i64,
+    /// Of the commit, as the feed tells it.
+    pub commit_no: i64,
+    /// 64 hex digits.
+    pub hash: String,
+    /// It follows the row before it, and its hash is right.
+    pub fits: bool,
+}
+
+/// The order's journal as it is stored, oldest first, whether it is sound or not; empty if there is no such order.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn stored(db: &Db, order_no: OrderNo) -> Result<Vec<StoredEntry>, StoreError> {
+    let entries = chain::read(db.reader(), &[order_no.to_string()]).await?;
+    let mut previous = None;
+    let mut stored = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let fits = entry.follows(previous);
+        previous = Some(entry);
+        let Entry { seq, kind, payload, at_ms, commit_no, hash, .. } = entry.clone();
+        stored.push(StoredEntry { seq, kind, payload, at_ms, commit_no, hash, fits });
+    }
+    Ok(stored)
+}
+
 /// Appends `events` to the order as it was loaded, with everything they entail, in one transaction. No events change
 /// nothing: the commit number is 0 then.
 ///
@@ -153,6 +190,9 @@ pub async fn commit(db: &Db, loaded: &LoadedOrder, events: &[Event], now_ms: i64
         Ok(outcome)
     });
     let outcome = outcome.await?;
+    if matches!(outcome, CommitOutcome::Committed { .. }) {
+        figures::count(&steps(&loaded.order, events, now_ms));
+    }
     failpoint::reach("journal.commit.after");
     Ok(outcome)
 }
@@ -209,6 +249,7 @@ async fn commit_in(
     chain::insert(tx, entries, commit_no).await?;
     for step in &steps {
         payments::record(tx, &step.after, step.event, now_ms).await?;
+        money_log::owe(tx, &step.after, step.event).await?;
     }
     effects::insert(tx, &effects_of(&steps), now_ms).await?;
     count_sales(tx, before, &after).await?;

@@ -16,6 +16,7 @@
 //! free in the database when the account was rebuilt. The SQL ledger remembers by the orders themselves and never presumes.
 
 use async_trait::async_trait;
+use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
@@ -244,6 +245,17 @@ pub trait StockLedger: Send + Sync {
 
     /// All pools of a product.
     async fn snapshot(&self, product: ProductId) -> Result<LedgerSnapshot, StoreError>;
+
+    /// The same for who only looks, or must not wait: an account that is lost is told as `LedgerLost` and not rebuilt.
+    async fn glance(&self, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
+        self.snapshot(product).await
+    }
+
+    /// A glance for who has the product's stock rows locked in `tx`: a rebuild waits for these rows, and another
+    /// connection may be one that waits for them, too.
+    async fn glance_in(&self, _tx: &DatabaseTransaction, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
+        self.glance(product).await
+    }
 
     /// Begins a rebuild: `None` if the account is valid and there is nothing to rebuild. Several nodes may be told the same
     /// turn. A ledger that cannot lose anything lets its account be written anew whenever somebody asks.

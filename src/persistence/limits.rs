@@ -11,7 +11,7 @@ mod redis_limiter;
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
-pub use clicks::{ClickLimit, Overdrawn, SharedClicks};
+pub use clicks::{ClickLimit, Over, Overdrawn, SharedClicks, SharedCounts};
 pub use memory::MemoryLimiter;
 pub use redis_limiter::RedisLimiter;
 

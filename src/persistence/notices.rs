@@ -9,10 +9,11 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 
 use super::db::Db;
 use super::error::StoreError;
-use super::leases::{Holders, Lease};
+use super::leases::{self, Holders, Lease};
 use super::query;
 use crate::domain::OrderNo;
 use crate::domain::order::GatewayFact;
+use crate::failpoint;
 
 const OPERATION: &str = "keeping a notification";
 const ERROR_CHARS_MAX: usize = 255;
@@ -84,6 +85,7 @@ impl Row {
 /// [`StoreError`]: it must not be answered with success then.
 pub async fn keep(db: &Db, notice: &StoredNotice, now_ms: i64) -> Result<Kept, StoreError> {
     let fact = query::to_json(&notice.fact, "notification")?;
+    failpoint::reach("notices.keep.before");
     let kept = db.write(OPERATION, async |tx| {
         if let Some(row) = state_of(tx, &notice.id).await? {
             return Ok(if row.state == DONE { Kept::Done } else { Kept::Open });
@@ -102,6 +104,7 @@ pub async fn keep(db: &Db, notice: &StoredNotice, now_ms: i64) -> Result<Kept, S
         Ok(Kept::New)
     });
     let kept = kept.await?;
+    failpoint::reach("notices.keep.after");
     Ok(kept)
 }
 
@@ -165,7 +168,9 @@ pub async fn done(db: &Db, id: &str) -> Result<(), StoreError> {
         .value("lease_until_ms", 0_i64)
         .and_where(Expr::col("id").eq(id))
         .to_owned();
+    failpoint::reach("notices.done.before");
     query::execute(db.writer(), &update, OPERATION).await?;
+    failpoint::reach("notices.done.after");
     Ok(())
 }
 
@@ -190,15 +195,7 @@ pub async fn postponed(db: &Db, id: &str, error: &str, next_due_ms: i64) -> Resu
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn end_leases(db: &Db, of: Holders) -> Result<u64, StoreError> {
-    let mut update = Query::update()
-        .table("notices")
-        .value("lease_until_ms", 0_i64)
-        .and_where(Expr::col("lease_until_ms").gt(0_i64))
-        .to_owned();
-    if let Holders::Slot(slot) = of {
-        update.and_where(Expr::col("lease_slot").eq(i16::from(slot)));
-    }
-    query::execute(db.writer(), &update, OPERATION).await
+    leases::end(db, "notices", of).await
 }
 
 /// Forgets what was done long ago.

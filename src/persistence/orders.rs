@@ -3,6 +3,8 @@
 //! Lists are ordered by number, newest first: numbers are unique and ascend in time, so pages stay stable however
 //! many orders share a millisecond.
 
+mod filter;
+
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::FromQueryResult;
@@ -15,6 +17,8 @@ use super::query;
 use crate::domain::order::{CancelReason, FailReason, OrderStatus, PayChannel, ReviewReason};
 use crate::domain::stock::{OrderDetails, Pool, Quantity};
 use crate::domain::{BuyerId, Money, OrderNo, ProductId};
+pub(super) use filter::NUMBERED_BEFORE_MS;
+pub use filter::{NumberStart, OrderFilter};
 
 /// An order as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,21 +139,6 @@ pub struct Slice {
     pub offset: u64,
     /// At most so many.
     pub limit: u64,
-}
-
-/// Which orders an administrator wants to see; absent fields do not filter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OrderFilter {
-    /// Of one buyer.
-    pub buyer: Option<BuyerId>,
-    /// Of one product.
-    pub product: Option<ProductId>,
-    /// From one pool.
-    pub pool: Option<Pool>,
-    /// In one status.
-    pub status: Option<OrderStatus>,
-    /// Only those that a human must look at.
-    pub needs_review: bool,
 }
 
 impl EndReason {
@@ -301,15 +290,15 @@ async fn views(db: &Db, select: &SelectStatement) -> Result<Vec<OrderView>, Stor
         .collect()
 }
 
-async fn listed(db: &Db, filtered: SelectStatement, slice: Slice) -> Result<(Vec<OrderView>, u64), StoreError> {
+async fn listed(
+    db: &Db,
+    filtered: SelectStatement,
+    sort: Order,
+    slice: Slice,
+) -> Result<(Vec<OrderView>, u64), StoreError> {
     let total = query::count(db.reader(), filtered.clone(), "counting orders").await?;
-    let select = filtered
-        .clone()
-        .columns(COLUMNS)
-        .order_by("order_no", Order::Desc)
-        .offset(slice.offset)
-        .limit(slice.limit)
-        .to_owned();
+    let select =
+        filtered.clone().columns(COLUMNS).order_by("order_no", sort).offset(slice.offset).limit(slice.limit).to_owned();
     Ok((views(db, &select).await?, total))
 }
 
@@ -352,28 +341,39 @@ pub async fn list_of_buyer(
         }
         None => {}
     }
-    listed(db, filtered, slice).await
+    listed(db, filtered, Order::Desc, slice).await
 }
 
-/// Orders that pass the filter, newest number first, and how many there are.
+/// Orders that pass the filter, newest number first, and how many there are. A time is a stretch of the numbers, which
+/// carry it: no index of its own is needed.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn list_all(db: &Db, filter: OrderFilter, slice: Slice) -> Result<(Vec<OrderView>, u64), StoreError> {
-    let mut filtered = Query::select().from("orders").to_owned();
-    let wanted = [
-        ("user_id", filter.buyer.map(|buyer| buyer.0)),
-        ("product_id", filter.product.map(|product| product.0)),
-        ("pool", filter.pool.map(i64::from)),
-        ("status", filter.status.map(|status| i64::from(status.code()))),
-    ];
-    for (column, value) in wanted {
-        filtered.and_where_option(value.map(|value| Expr::col(column).eq(value)));
-    }
-    if filter.needs_review {
-        filtered.and_where(Expr::col("review").ne(""));
-    }
-    listed(db, filtered, slice).await
+pub async fn list_all(db: &Db, filter: &OrderFilter, slice: Slice) -> Result<(Vec<OrderView>, u64), StoreError> {
+    let sort = if filter.oldest_first { Order::Asc } else { Order::Desc };
+    listed(db, filter.select(), sort, slice).await
+}
+
+#[derive(FromQueryResult)]
+struct Whose {
+    order_no: String,
+    user_id: i64,
+}
+
+/// Whose these orders are; unknown ones are left out.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn buyers(db: &Db, order_nos: &[OrderNo]) -> Result<HashMap<OrderNo, BuyerId>, StoreError> {
+    let rows: Vec<Whose> = query::by_keys(db.reader(), &query::texts(order_nos), "looking for buyers", |keys| {
+        Query::select()
+            .columns(["order_no", "user_id"])
+            .from("orders")
+            .and_where(Expr::col("order_no").is_in(keys))
+            .to_owned()
+    })
+    .await?;
+    rows.into_iter().map(|row| Ok((query::order_no(&row.order_no)?, BuyerId(row.user_id)))).collect()
 }
 
 #[derive(FromQueryResult)]

@@ -8,8 +8,6 @@
 //! with the node that has it. Numbers are given before the commit: a lower one may become visible after a higher one
 //! (docs/adr/0010), so nobody here remembers how far it was: what is in the table is to be told.
 
-use std::time::Duration;
-
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult};
 use serde::{Deserialize, Serialize};
@@ -23,8 +21,9 @@ use crate::domain::{BuyerId, Money, OrderNo, ProductId};
 use crate::{failpoint, trace_context};
 
 const CARRYING: &str = "carrying the outbox";
-/// Longest that rows are held while they are told; after it any node carries them.
-const CARRY_MAX: Duration = Duration::from_secs(20);
+/// Rows are held while they are told for this part of a transaction's time limit at most, after which any node carries
+/// them: the server ends a transaction in which nothing happens, and then they would be told, and told again.
+const CARRY_PART: (u32, u32) = (4, 5);
 
 /// One event as the feed tells it: the order around it, no secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,8 +182,9 @@ where
         tx.commit().await.map_err(StoreError::during(CARRYING))?;
         Ok(carried)
     };
-    let timed_out = |_| StoreError::TimedOut { operation: CARRYING, timeout_ms: CARRY_MAX.as_millis() as u64 };
-    tokio::time::timeout(CARRY_MAX, carrying).await.map_err(timed_out)?
+    let limit = db.transaction_timeout() * CARRY_PART.0 / CARRY_PART.1;
+    let timed_out = |_| StoreError::TimedOut { operation: CARRYING, timeout_ms: limit.as_millis() as u64 };
+    tokio::time::timeout(limit, carrying).await.map_err(timed_out)?
 }
 
 async fn carry_rows(

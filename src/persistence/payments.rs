@@ -1,5 +1,7 @@
 //! Payments and refunds as rows, written by the journal's commits only: for queries, lists and reconciliation.
 
+mod lists;
+
 use sea_orm::sea_query::{Expr, ExprTrait, Order as Sort, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use super::orders::{name, word};
 use super::query;
 use crate::domain::order::{Event, Order, PayChannel, RefundPurpose, RefundState};
 use crate::domain::{Money, OrderNo};
+pub use lists::{PaymentFilter, RefundFilter, list, list_refunds};
 
 /// What is known of a payment attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +190,22 @@ async fn payments(conn: &impl ConnectionTrait, select: SelectStatement) -> Resul
 /// [`StoreError`].
 pub async fn of_order(db: &Db, order_no: OrderNo) -> Result<Vec<PaymentRow>, StoreError> {
     of_orders(db.reader(), &[order_no]).await
+}
+
+/// The payments of each of these orders.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn of_each(db: &Db, order_nos: &[OrderNo]) -> Result<Vec<PaymentRow>, StoreError> {
+    of_orders(db.reader(), order_nos).await
+}
+
+/// The refunds of each of these orders, oldest first.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn refunds_of(db: &Db, order_nos: &[OrderNo]) -> Result<Vec<RefundRow>, StoreError> {
+    refunds_of_orders(db.reader(), order_nos).await
 }
 
 /// The payments of several orders.

@@ -1,7 +1,10 @@
 //! The product list: filters, orders and pages. Every order ends in the id, so that pages neither repeat nor skip a
 //! product when prices, sales or timestamps are equal.
 
+use std::collections::HashMap;
+
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{Order, QueryOrder as _, QuerySelect as _};
 
 use super::categories;
@@ -25,6 +28,12 @@ pub enum ProductSort {
     Sales,
     /// Best reviewed first.
     Rating,
+    /// By name.
+    Name,
+    /// Fewest free units first.
+    StockAscending,
+    /// Most free units first.
+    StockDescending,
 }
 
 /// A category with all below it.
@@ -49,6 +58,33 @@ pub struct ProductFilter {
     pub price_max: Option<Money>,
     /// On or off the shelf.
     pub status: Option<i16>,
+    /// At most so many free units.
+    pub stock_max: Option<i64>,
+    /// A product whose id is the keyword is found too.
+    pub by_id: bool,
+}
+
+/// How many products lie directly in each category; deleted ones are not counted.
+///
+/// # Errors
+/// [`StoreError`] if the database fails.
+pub async fn counts_by_category(db: &Db) -> Result<HashMap<i64, u64>, StoreError> {
+    let rows: Vec<(i64, i64)> = Entity::find()
+        .select_only()
+        .column(Column::CategoryId)
+        .column_as(Column::Id.count(), "products")
+        .filter(Column::Status.ne(STATUS_DELETED))
+        .group_by(Column::CategoryId)
+        .into_tuple()
+        .all(db.reader())
+        .await
+        .map_err(StoreError::during("counting products"))?;
+    Ok(rows.into_iter().map(|(category, products)| (category, products.unsigned_abs())).collect())
+}
+
+/// Free units of the product of the row.
+fn free_units() -> Expr {
+    Expr::cust("COALESCE((SELECT free FROM stock WHERE stock.product_id = products.id AND stock.pool = 0), 0)")
 }
 
 /// One page of products and how many there are in all.
@@ -64,15 +100,18 @@ pub async fn list(
     let failed = StoreError::during("listing products");
     let Some(query) = filtered(db, filter).await? else { return Ok((Vec::new(), 0)) };
     let total = query.clone().count(db.replica()).await.map_err(&failed)?;
-    let (column, order) = match sort {
-        ProductSort::Newest => (Column::CreatedAtMs, Order::Desc),
-        ProductSort::PriceAscending => (Column::PriceFen, Order::Asc),
-        ProductSort::PriceDescending => (Column::PriceFen, Order::Desc),
-        ProductSort::Sales => (Column::Sales, Order::Desc),
-        ProductSort::Rating => (Column::RatingHundredths, Order::Desc),
+    let (key, order) = match sort {
+        ProductSort::Newest => (Column::CreatedAtMs.into_expr(), Order::Desc),
+        ProductSort::PriceAscending => (Column::PriceFen.into_expr(), Order::Asc),
+        ProductSort::PriceDescending => (Column::PriceFen.into_expr(), Order::Desc),
+        ProductSort::Sales => (Column::Sales.into_expr(), Order::Desc),
+        ProductSort::Rating => (Column::RatingHundredths.into_expr(), Order::Desc),
+        ProductSort::Name => (Column::Name.into_expr(), Order::Asc),
+        ProductSort::StockAscending => (free_units(), Order::Asc),
+        ProductSort::StockDescending => (free_units(), Order::Desc),
     };
     let rows = query
-        .order_by(column, order)
+        .order_by(key, order)
         .order_by_desc(Column::Id)
         .offset(page.offset())
         .limit(page.size())
@@ -95,9 +134,11 @@ async fn filtered(db: &Db, filter: &ProductFilter) -> Result<Option<Select<Entit
         query = query.filter(Column::CategoryId.is_in(categories::subtree(&tree, root.id)));
     }
     if !filter.keyword.is_empty() {
+        let id = filter.keyword.parse::<i64>().ok().filter(|_| filter.by_id);
         let found = sea_orm::Condition::any()
             .add(contains(Column::Name, &filter.keyword))
-            .add(contains(Column::Description, &filter.keyword));
+            .add(contains(Column::Description, &filter.keyword))
+            .add_option(id.map(|id| Column::Id.eq(id)));
         query = query.filter(found);
     }
     if let Some(price) = filter.price_min {
@@ -105,6 +146,9 @@ async fn filtered(db: &Db, filter: &ProductFilter) -> Result<Option<Select<Entit
     }
     if let Some(price) = filter.price_max {
         query = query.filter(Column::PriceFen.lte(price.fen()));
+    }
+    if let Some(units) = filter.stock_max {
+        query = query.filter(free_units().lte(units));
     }
     if let Some(status) = filter.status {
         query = query.filter(Column::Status.eq(status));

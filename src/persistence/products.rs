@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait as _, Query};
+use sea_orm::sea_query::{ExprTrait as _, Query, SelectStatement};
 use sea_orm::{QueryOrder as _, QuerySelect as _, Set};
 
 use super::error::StoreError;
@@ -137,6 +137,8 @@ pub struct Product {
     pub version: i64,
     /// When it was added.
     pub created_at_ms: i64,
+    /// When it was edited last.
+    pub updated_at_ms: i64,
 }
 
 /// Named properties of a product, in the order of their names.
@@ -307,6 +309,11 @@ pub(super) async fn any_in_category(tx: &impl ConnectionTrait, category: i64) ->
     Ok(products.one(tx).await.map_err(StoreError::during("looking for products of a category"))?.is_some())
 }
 
+/// The ids of products whose name contains `keyword`, as a subquery.
+pub(super) fn ids_named(keyword: &str) -> SelectStatement {
+    Query::select().column("id").from("products").and_where(super::contains(Column::Name, keyword)).to_owned()
+}
+
 /// Rows with what other tables know of them, in the same order.
 pub(super) async fn complete(conn: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<Product>, StoreError> {
     if rows.is_empty() {
@@ -330,6 +337,7 @@ pub(super) async fn complete(conn: &impl ConnectionTrait, rows: Vec<Model>) -> R
         status: row.status,
         version: row.version,
         created_at_ms: row.created_at_ms,
+        updated_at_ms: row.updated_at_ms,
     };
     Ok(rows.into_iter().map(product).collect())
 }

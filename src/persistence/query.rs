@@ -9,14 +9,33 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, StatementBuild
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use tracing::Instrument as _;
+
 use super::error::StoreError;
+use crate::clock::monotonic;
 use crate::domain::OrderNo;
 use crate::domain::stock::Quantity;
+use crate::trace_context;
 
 /// Keys of one `IN` list.
 pub(crate) const KEYS_MAX: usize = 5_000;
 /// Rows of one `INSERT`: the widest of ours then stay below 64 KiB. A power of two.
 const INSERT_ROWS_MAX: usize = 128;
+
+/// One read or transaction in the trace of whoever wants it, and among the figures.
+pub(super) async fn counted<T, E>(
+    kind: &'static str,
+    operation: &'static str,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let (began, span) = (monotonic(), trace_context::call("sql", operation));
+    let outcome = call.instrument(span).await;
+    metrics::histogram!("rushmall_database_seconds", "kind" => kind).record(began.elapsed().as_secs_f64());
+    if outcome.is_err() {
+        metrics::counter!("rushmall_database_failures_total", "kind" => kind).increment(1);
+    }
+    outcome
+}
 
 /// All rows of `select`.
 pub(crate) async fn all<R: FromQueryResult>(
@@ -25,7 +44,7 @@ pub(crate) async fn all<R: FromQueryResult>(
     operation: &'static str,
 ) -> Result<Vec<R>, StoreError> {
     let failed = StoreError::during(operation);
-    let rows = conn.query_all(select).await.map_err(&failed)?;
+    let rows = counted("read", operation, conn.query_all(select)).await.map_err(&failed)?;
     rows.iter().map(|row| R::from_query_result(row, "")).collect::<Result<_, _>>().map_err(&failed)
 }
 
@@ -36,7 +55,7 @@ pub(crate) async fn one<R: FromQueryResult>(
     operation: &'static str,
 ) -> Result<Option<R>, StoreError> {
     let failed = StoreError::during(operation);
-    let row = conn.query_one(select).await.map_err(&failed)?;
+    let row = counted("read", operation, conn.query_one(select)).await.map_err(&failed)?;
     row.map(|row| R::from_query_result(&row, "")).transpose().map_err(&failed)
 }
 

@@ -4,6 +4,9 @@
 //! **Invariant**: nobody is promised a unit between the loss and the rebuild; the lost ledger refuses by itself. The
 //! sale of that product pauses meanwhile, other products go on. One rebuild at a time on a node; between nodes the
 //! ledger takes the first and refuses the rest.
+//!
+//! A rebuild locks the product's stock rows. Whoever holds them asks by [`StockLedger::glance_in`] only: any
+//! other question about a lost account would wait for a rebuild that waits for him, which no database can see.
 
 use std::sync::{Arc, Mutex as Short, PoisonError};
 use std::time::Duration;
@@ -11,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dashmap::DashMap;
 use futures::future::LocalBoxFuture;
+use sea_orm::DatabaseTransaction;
 use tokio::sync::Mutex;
 
 use super::db::Db;
@@ -57,10 +61,23 @@ impl Recovering {
         Self { ledger, db, clock, is_quiet, rebuilding: DashMap::new(), settles_owed: Short::default() }
     }
 
-    /// Settles what could not be settled before.
+    /// Settles what could not be settled before; an account that was lost is rebuilt for it.
     async fn settle_what_is_owed(&self) -> Result<(), StoreError> {
         let owed = std::mem::take(&mut *self.settles_owed.lock().unwrap_or_else(PoisonError::into_inner));
-        if owed.is_empty() { Ok(()) } else { self.settle(&owed).await }
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.asking(async || self.ledger.settle(&owed).await).await;
+        if outcome.is_err() {
+            self.owe(&owed);
+        }
+        outcome
+    }
+
+    /// Takes the owed tickets of a product: their orders are in the database, where a rebuild that begins now reads them.
+    fn take_owed(&self, product: ProductId) -> Vec<TicketRef> {
+        let mut owed = self.settles_owed.lock().unwrap_or_else(PoisonError::into_inner);
+        owed.extract_if(.., |ticket| ticket.product == product).collect()
     }
 
     fn owe(&self, tickets: &[TicketRef]) {
@@ -99,7 +116,12 @@ impl Recovering {
         while may_have_sold && !(self.is_quiet)().await && begun.elapsed() < QUIET_WITHIN {
             tokio::time::sleep(QUIET_LOOK_EVERY).await;
         }
-        let rebuilt = recovery::rebuild(&self.db, &*self.ledger, product, self.clock.now_ms()).await?;
+        let owed = self.take_owed(product);
+        let rebuilt = recovery::rebuild(&self.db, &*self.ledger, product, self.clock.now_ms()).await;
+        if !matches!(rebuilt, Ok(Rebuilt::Done)) {
+            self.owe(&owed);
+        }
+        let rebuilt = rebuilt?;
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%product, ?rebuilt, took_ms, "account of the ledger rebuilt from the database");
         metrics::counter!("rushmall_ledger_rebuilds_total").increment(1);
@@ -131,8 +153,9 @@ impl StockLedger for Recovering {
         self.asking(async || self.ledger.release(tickets).await).await
     }
 
+    /// Never waits for a rebuild: who settles is the order writer, and a rebuild waits until its queue is empty.
     async fn settle(&self, tickets: &[TicketRef]) -> Result<(), StoreError> {
-        let outcome = self.asking(async || self.ledger.settle(tickets).await).await;
+        let outcome = self.ledger.settle(tickets).await;
         if outcome.is_err() {
             self.owe(tickets);
         }
@@ -186,6 +209,14 @@ impl StockLedger for Recovering {
     async fn snapshot(&self, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
         let outcome = self.asking(async || self.ledger.snapshot(product).await).await;
         unless_unknown(outcome, LedgerSnapshot::default)
+    }
+
+    async fn glance(&self, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
+        self.ledger.glance(product).await
+    }
+
+    async fn glance_in(&self, tx: &DatabaseTransaction, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
+        self.ledger.glance_in(tx, product).await
     }
 
     async fn begin_rebuild(&self, product: ProductId) -> Result<Option<LostAccount>, StoreError> {

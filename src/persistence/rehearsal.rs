@@ -7,7 +7,7 @@ use super::db::Db;
 use super::error::StoreError;
 use super::query;
 use crate::domain::order::OrderStatus;
-use crate::domain::{BuyerId, ProductId};
+use crate::domain::{BuyerId, ProductId, SaleId};
 
 /// Columns of `sessions`, as [`open_sessions`] fills them.
 const SESSION_COLUMNS: [&str; 8] =
@@ -85,11 +85,24 @@ pub async fn open_sessions(
     .await
 }
 
-/// Orders by status, of one product or all.
+/// Whose orders are counted, or of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Everybody's.
+    All,
+    /// Of one product.
+    Product(ProductId),
+    /// In one sale of a product.
+    Sale(ProductId, SaleId),
+    /// One buyer's.
+    Buyer(BuyerId),
+}
+
+/// Orders by status.
 ///
 /// # Errors
 /// [`StoreError`] if the database fails.
-pub async fn orders_by_status(db: &Db, product: Option<ProductId>) -> Result<Vec<StatusCount>, StoreError> {
+pub async fn orders_by_status(db: &Db, which: Counted) -> Result<Vec<StatusCount>, StoreError> {
     // A sum of BIGINT is a decimal to MySQL and PostgreSQL.
     let sum = match db.backend() {
         DbBackend::MySql => "CAST(SUM(total_fen) AS SIGNED)",
@@ -102,8 +115,14 @@ pub async fn orders_by_status(db: &Db, product: Option<ProductId>) -> Result<Vec
         .expr_as(Expr::cust(sum), "total_fen")
         .from("orders")
         .group_by_col("status");
-    if let Some(product) = product {
-        select.and_where(Expr::col("product_id").eq(product.0));
+    let (product, sale, buyer) = match which {
+        Counted::All => (None, None, None),
+        Counted::Product(product) => (Some(product.0), None, None),
+        Counted::Sale(product, sale) => (Some(product.0), Some(sale.0), None),
+        Counted::Buyer(buyer) => (None, None, Some(buyer.0)),
+    };
+    for (column, value) in [("product_id", product), ("pool", sale), ("user_id", buyer)] {
+        select.and_where_option(value.map(|value| Expr::col(column).eq(value)));
     }
     let rows: Vec<StatusRow> = query::all(db.reader(), &select, "counting orders by status").await?;
     let count = |row: StatusRow| {
@@ -115,7 +134,7 @@ pub async fn orders_by_status(db: &Db, product: Option<ProductId>) -> Result<Vec
 }
 
 #[derive(FromQueryResult)]
-struct Counted {
+struct Count {
     counted: i64,
 }
 
@@ -129,7 +148,7 @@ pub async fn distinct_buyers(db: &Db, product: ProductId) -> Result<u64, StoreEr
         .from("orders")
         .and_where(Expr::col("product_id").eq(product.0))
         .to_owned();
-    let row: Option<Counted> = query::one(db.reader(), &select, "counting the buyers of a product").await?;
+    let row: Option<Count> = query::one(db.reader(), &select, "counting the buyers of a product").await?;
     Ok(row.map_or(0, |row| row.counted.unsigned_abs()))
 }
 

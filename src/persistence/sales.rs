@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use super::db::Db;
 use super::error::StoreError;
+use super::orders::Slice;
+use super::sale_rooms::{self, SaleRoom};
 use super::stock_moves::{self, StockPlan};
-use super::{query, stock};
+use super::{products, query, stock};
 use crate::domain::sale::{SaleTerms, SaleWindow};
 use crate::domain::{Money, ProductId, SaleId};
 use crate::failpoint;
@@ -24,6 +26,8 @@ pub struct Sale {
     pub terms: SaleTerms,
     /// Units it was planned with, restocks included.
     pub units_planned: i64,
+    /// What is said of its waiting room.
+    pub room: SaleRoom,
     /// When it was planned.
     pub created_at_ms: i64,
 }
@@ -72,6 +76,8 @@ struct Row {
     closes_at_ms: i64,
     closed: bool,
     created_at_ms: i64,
+    admissions_per_second: Option<i32>,
+    room_closings: Option<i32>,
     free: Option<i64>,
     held: Option<i64>,
     sold: Option<i64>,
@@ -87,8 +93,9 @@ impl From<Row> for SaleWithStock {
             closed: row.closed,
         };
         let Row { units_planned, created_at_ms, .. } = row;
+        let room = SaleRoom::read(row.admissions_per_second, row.room_closings);
         Self {
-            sale: Sale { product: ProductId(row.product_id), terms, units_planned, created_at_ms },
+            sale: Sale { product: ProductId(row.product_id), terms, units_planned, room, created_at_ms },
             units_left: row.free.unwrap_or(0),
             units_held: row.held.unwrap_or(0),
             units_sold: row.sold.unwrap_or(0),
@@ -96,7 +103,7 @@ impl From<Row> for SaleWithStock {
     }
 }
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "id",
     "product_id",
     "price_fen",
@@ -106,6 +113,7 @@ const COLUMNS: [&str; 9] = [
     "closes_at_ms",
     "closed",
     "created_at_ms",
+    "admissions_per_second",
 ];
 
 fn select() -> SelectStatement {
@@ -114,6 +122,7 @@ fn select() -> SelectStatement {
         .and(Expr::col(("stock", "pool")).equals(("sales", "id")));
     Query::select()
         .columns(COLUMNS.map(|column| ("sales", column)))
+        .column(("sales", "room_closings"))
         .columns(["free", "held", "sold"].map(|column| ("stock", column)))
         .from("sales")
         .left_join("stock", pool)
@@ -136,6 +145,8 @@ pub struct NewSale<'a> {
     pub terms: SaleTerms,
     /// Units set aside for it.
     pub units_planned: i64,
+    /// Buyers that its waiting room admits in a second; 0: nobody waits; `None`: as the settings say.
+    pub admissions_per_second: Option<u32>,
 }
 
 /// Writes a sale's row and begins the move of its units, in one transaction: a crash leaves no sale that waits for
@@ -144,11 +155,12 @@ pub struct NewSale<'a> {
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn insert(db: &Db, new: NewSale<'_>, now_ms: i64) -> Result<Result<Sale, SaleRefusal>, StoreError> {
-    let NewSale { move_id, product, terms, units_planned } = new;
+    let NewSale { move_id, product, terms, units_planned, admissions_per_second } = new;
+    let room = SaleRoom { admissions_per_second, closings: 0 };
     let planning = db.write("planning a sale", async |tx| {
         stock::lock(tx, &[product]).await?; // two plans for one product follow each other
         if let Some((_, StockPlan::PlanSale { terms, units })) = stock_moves::planned(tx, move_id).await? {
-            return Ok(Ok(Sale { product, terms, units_planned: units, created_at_ms: now_ms }));
+            return Ok(Ok(Sale { product, terms, units_planned: units, room, created_at_ms: now_ms }));
         }
         if let Some(other) = overlapping(tx, product, &terms, None).await? {
             return Ok(Err(SaleRefusal::Overlaps { other }));
@@ -162,6 +174,7 @@ pub async fn insert(db: &Db, new: NewSale<'_>, now_ms: i64) -> Result<Result<Sal
             terms.window.closes_at_ms.into(),
             terms.closed.into(),
             now_ms.into(),
+            sale_rooms::column(admissions_per_second).into(),
             now_ms.into(),
         ];
         let columns: Vec<&str> = COLUMNS.into_iter().skip(1).chain(["updated_at_ms"]).collect();
@@ -265,22 +278,30 @@ pub(super) async fn delete(tx: &DatabaseTransaction, sale: SaleId) -> Result<(),
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn find(db: &Db, sale: SaleId) -> Result<Option<SaleWithStock>, StoreError> {
-    let select = select().and_where(Expr::col(("sales", "id")).eq(sale.0)).to_owned();
-    Ok(read(db.reader(), &select).await?.pop())
+    find_in(db.reader(), sale).await
 }
 
-/// Sales that end after `ends_after_ms` and are not closed, or all; those that open first come first. And how many
-/// there are.
+/// The same within a transaction, or outside of one.
+pub(super) async fn find_in(conn: &impl ConnectionTrait, sale: SaleId) -> Result<Option<SaleWithStock>, StoreError> {
+    let select = select().and_where(Expr::col(("sales", "id")).eq(sale.0)).to_owned();
+    Ok(read(conn, &select).await?.pop())
+}
+
+/// Sales that end after `ends_after_ms` and are not closed, or all, of all products or one; those that open first come
+/// first. And how many there are.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn list(
     db: &Db,
-    ends_after_ms: Option<i64>,
+    (ends_after_ms, product): (Option<i64>, Option<ProductId>),
     offset: u64,
     limit: u64,
 ) -> Result<(Vec<SaleWithStock>, u64), StoreError> {
     let mut wanted = Cond::all();
+    if let Some(product) = product {
+        wanted = wanted.add(Expr::col(("sales", "product_id")).eq(product.0));
+    }
     if let Some(ends_after_ms) = ends_after_ms {
         wanted = wanted
             .add(Expr::col(("sales", "closes_at_ms")).gt(ends_after_ms))
@@ -294,6 +315,65 @@ pub async fn list(
         .order_by(("sales", "id"), Order::Asc)
         .offset(offset)
         .limit(limit)
+        .to_owned();
+    Ok((read(db.reader(), &select).await?, total))
+}
+
+/// Where a sale stands, as administrators sort them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaleState {
+    /// Its window is to come.
+    Upcoming,
+    /// Within its window.
+    Open,
+    /// Its window is over; nobody closed it before.
+    Ended,
+    /// Closed, by an administrator or after its end.
+    Closed,
+}
+
+/// Which sales; what is absent leaves nothing out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaleFilter {
+    /// In one state.
+    pub state: Option<SaleState>,
+    /// Of one product.
+    pub product: Option<ProductId>,
+    /// Part of the product's name; empty for all.
+    pub keyword: String,
+}
+
+/// Sales that pass the filter, those that open (or opened) last first, and how many there are.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn search(
+    db: &Db,
+    filter: &SaleFilter,
+    now_ms: i64,
+    slice: Slice,
+) -> Result<(Vec<SaleWithStock>, u64), StoreError> {
+    let (opens, closes) = (|| Expr::col(("sales", "opens_at_ms")), || Expr::col(("sales", "closes_at_ms")));
+    let closed = Expr::col(("sales", "closed")).eq(filter.state == Some(SaleState::Closed));
+    let mut wanted = Cond::all().add_option(filter.state.map(|_| closed)).add_option(match filter.state {
+        Some(SaleState::Upcoming) => Some(opens().gt(now_ms)),
+        Some(SaleState::Open) => Some(opens().lte(now_ms).and(closes().gt(now_ms))),
+        Some(SaleState::Ended) => Some(closes().lte(now_ms)),
+        Some(SaleState::Closed) | None => None,
+    });
+    wanted = wanted.add_option(filter.product.map(|product| Expr::col(("sales", "product_id")).eq(product.0)));
+    if !filter.keyword.is_empty() {
+        let named = products::ids_named(&filter.keyword);
+        wanted = wanted.add(Expr::col(("sales", "product_id")).in_subquery(named));
+    }
+    let counted = Query::select().from("sales").cond_where(wanted.clone()).to_owned();
+    let total = query::count(db.reader(), counted, "counting sales").await?;
+    let select = select()
+        .cond_where(wanted)
+        .order_by(("sales", "opens_at_ms"), Order::Desc)
+        .order_by(("sales", "id"), Order::Desc)
+        .offset(slice.offset)
+        .limit(slice.limit)
         .to_owned();
     Ok((read(db.reader(), &select).await?, total))
 }

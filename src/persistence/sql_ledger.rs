@@ -16,6 +16,7 @@ mod tickets;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use sea_orm::DatabaseTransaction;
 
 use super::db::Db;
 use super::error::StoreError;
@@ -108,6 +109,10 @@ impl StockLedger for SqlLedger {
 
     async fn snapshot(&self, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
         reads::snapshot(&self.db, product).await
+    }
+
+    async fn glance_in(&self, tx: &DatabaseTransaction, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
+        reads::snapshot_in(tx, product).await
     }
 
     async fn begin_rebuild(&self, product: ProductId) -> Result<Option<LostAccount>, StoreError> {

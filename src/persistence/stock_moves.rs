@@ -10,6 +10,7 @@
 //! Who loses units loses them at the gate first, who gains them gains them in SQL first: so the gate never promises a
 //! unit that the authority does not have. After a crash the row is found and the steps are run again.
 
+mod purging;
 mod run;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,21 @@ pub enum StockPlan {
 }
 
 impl StockPlan {
+    /// Its name in the history.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::PutIn { .. } => "put_in",
+            Self::TakeOut { .. } => "take_out",
+            Self::SetFree { .. } => "set_free",
+            Self::PlanSale { .. } => "sale_plan",
+            Self::ChangeTerms { .. } => "sale_terms",
+            Self::RestockSale { .. } => "sale_restock",
+            Self::SetSale { .. } => "sale_set",
+            Self::CloseSale { .. } => "sale_close",
+        }
+    }
+
     /// True if what moves depends on what is free when it begins.
     const fn is_difference(self) -> bool {
         matches!(self, Self::SetFree { .. } | Self::SetSale { .. })
@@ -146,7 +162,7 @@ pub async fn find(db: &Db, move_id: &str) -> Result<Option<(ProductId, StockPlan
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn purge(db: &Db, now_ms: i64) -> Result<u64, StoreError> {
-    run::purge(db, now_ms.saturating_sub(KEPT_MS)).await
+    purging::purge(db, now_ms.saturating_sub(KEPT_MS)).await
 }
 
 /// Finishes moves that were begun more than `older_than_ms` ago and not ended; answers the products they touched.

@@ -1,15 +1,17 @@
 //! Users: one row each, unique by username, email and mobile number, so that two registrations at the same instant
 //! cannot both win. Nobody becomes an administrator by registering, not even the first one.
 
+mod lists;
+
 use std::cell::Cell;
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait as _;
-use sea_orm::{QueryOrder as _, QuerySelect as _, Set};
+use sea_orm::{QuerySelect as _, Set};
 
+use super::Db;
 use super::error::StoreError;
 use super::sessions;
-use super::{Db, Page};
 use crate::domain::BuyerId;
 use crate::domain::user::{Login, Role};
 
@@ -42,6 +44,7 @@ pub(super) mod entity {
 }
 
 use entity::{ActiveModel, Column, Entity, Model};
+pub use lists::{UserFilter, list, names};
 
 /// Rows of one multi-row insert; far below the bind variables that any engine allows.
 const ROWS_PER_INSERT: usize = 500;
@@ -336,29 +339,6 @@ pub async fn any_admin(db: &Db) -> Result<bool, StoreError> {
     Ok(row.map_err(StoreError::during("looking for an administrator"))?.is_some())
 }
 
-/// Users newest first, with their total number; `keyword` is a part of the username, email or phone, empty for all.
-///
-/// # Errors
-/// [`StoreError`] if the database fails.
-pub async fn list(db: &Db, page: Page, keyword: &str) -> Result<(Vec<User>, u64), StoreError> {
-    let failed = StoreError::during("listing users");
-    let mut query = Entity::find();
-    if !keyword.is_empty() {
-        let contains = |column| super::contains(column, keyword);
-        query = query.filter(contains(Column::Username).or(contains(Column::Email)).or(contains(Column::Phone)));
-    }
-    let total = query.clone().count(db.reader()).await.map_err(&failed)?;
-    let rows = query
-        .order_by_desc(Column::Id)
-        .offset(page.offset())
-        .limit(page.size())
-        .all(db.reader())
-        .await
-        .map_err(&failed)?;
-    let users: Result<Vec<User>, StoreError> = rows.into_iter().map(read).collect();
-    Ok((users?, total))
-}
-
 fn new_row(new: &NewUser, now_ms: i64) -> ActiveModel {
     ActiveModel {
         username: Set(new.username.clone()),
@@ -428,6 +408,7 @@ fn read(row: Model) -> Result<User, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::persistence::Page;
     use crate::persistence::testing::{NOW_MS, database, named, user};
 
     #[actix_rt::test]
@@ -480,7 +461,13 @@ mod tests {
         let buyers: Vec<NewUser> = (0..1_200).map(|i| named(&format!("buyer{i}"))).collect();
         assert_eq!(bulk_insert(&db, &buyers, NOW_MS).await.unwrap(), 1_199);
         assert_eq!(bulk_insert(&db, &buyers, NOW_MS).await.unwrap(), 0);
-        assert_eq!(list(&db, Page::default(), "BUYER11").await.unwrap().1, 1 + 10 + 100);
+        assert_eq!(
+            list(&db, Page::default(), &UserFilter { keyword: "BUYER11".to_owned(), ..UserFilter::default() })
+                .await
+                .unwrap()
+                .1,
+            1 + 10 + 100
+        );
     }
 
     #[actix_rt::test]

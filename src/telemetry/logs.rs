@@ -1,5 +1,5 @@
-//! Starts logs and traces together: both are layers of one `tracing` subscriber, behind one filter that can be
-//! changed while the server runs.
+//! Starts logs and traces together: both are layers of one `tracing` subscriber. The filter of the lines can be changed
+//! while the server runs; traces are whole whatever it says.
 
 use std::io::IsTerminal as _;
 
@@ -12,6 +12,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use super::traces;
 use crate::config::{LogFormat, TelemetrySettings};
+use crate::trace_context;
 
 /// Logs or traces could not be started or changed.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +38,30 @@ pub enum TelemetryError {
     /// Another subscriber is installed in this process already.
     #[error("logs were started before")]
     Started,
+    /// This process writes no log any more.
+    #[error("logs have ended")]
+    Ended,
+}
+
+/// Which lines are written; clones are the same.
+#[derive(Clone, Debug)]
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Replaces the filter, e.g. by `info,rushmall=debug`, until the next restart.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Filter`]; the old filter stays.
+    pub fn set(&self, filter: &str) -> Result<(), TelemetryError> {
+        let parsed = parse(filter)?;
+        self.0.reload(parsed).map_err(|_| TelemetryError::Ended)
+    }
 }
 
 /// Logs and traces of this process; keep it until the end, then call [`Telemetry::shutdown`].
 #[derive(Debug)]
 pub struct Telemetry {
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: LogFilter,
     tracer: Option<SdkTracerProvider>,
 }
 
@@ -56,21 +75,17 @@ impl Telemetry {
         let (filter, handle) = reload::Layer::new(parse(&settings.log)?);
         let tracer = traces::provider(&settings.otlp_endpoint, node)?;
         tracing_subscriber::registry()
-            .with(filter)
-            .with(lines(settings.log_format))
+            .with(lines(settings.log_format).with_filter(filter))
             .with(tracer.as_ref().map(traces::layer))
             .try_init()
             .map_err(|_| TelemetryError::Started)?;
-        Ok(Self { filter: handle, tracer })
+        Ok(Self { filter: LogFilter(handle), tracer })
     }
 
-    /// Replaces the filter, e.g. by `info,rushmall=debug`, until the next restart.
-    ///
-    /// # Errors
-    /// [`TelemetryError::Filter`]; the old filter stays.
-    pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
-        let parsed = parse(filter)?;
-        self.filter.reload(parsed).map_err(|_| TelemetryError::Started)
+    /// Which lines are written, to be changed while the process runs.
+    #[must_use]
+    pub fn filter(&self) -> LogFilter {
+        self.filter.clone()
     }
 
     /// Sends the spans that wait. The exporter's flush blocks and would starve the runtime that must carry it, so it
@@ -85,8 +100,11 @@ impl Telemetry {
     }
 }
 
+/// What lines show: never the spans that are there for traces alone.
 fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })
+    let wrong = |source| TelemetryError::Filter { filter: filter.to_owned(), source };
+    let no_detail = format!("{}=off", trace_context::DETAIL).parse().map_err(wrong)?;
+    Ok(EnvFilter::try_new(filter).map_err(wrong)?.add_directive(no_detail))
 }
 
 fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
@@ -109,11 +127,11 @@ mod tests {
         let settings = TelemetrySettings { log: "warn".to_owned(), ..TelemetrySettings::default() };
         let telemetry = Telemetry::start(&settings, "test").unwrap();
         assert!(!tracing::enabled!(tracing::Level::DEBUG));
-        telemetry.set_filter("debug").unwrap();
+        telemetry.filter().set("debug").unwrap();
         assert!(tracing::enabled!(tracing::Level::DEBUG));
-        assert!(telemetry.set_filter("rushmall=loud").unwrap_err().to_string().contains("rushmall=loud"));
+        assert!(telemetry.filter().set("rushmall=loud").unwrap_err().to_string().contains("rushmall=loud"));
         assert!(tracing::enabled!(tracing::Level::DEBUG));
-        telemetry.set_filter("off").unwrap();
+        telemetry.filter().set("off").unwrap();
         telemetry.shutdown().await;
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::catalogue;
+
 /// Without it, histograms keep every sample until the next scrape.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Bounds of histograms of seconds: fine around the goals (8 and 25 ms), coarse above.
@@ -31,7 +33,7 @@ impl Metrics {
     fn build() -> Self {
         let builder = PrometheusBuilder::new();
         let builder =
-            [("_seconds", SECONDS), ("_size", COUNTS)].into_iter().fold(builder, |builder, (suffix, bounds)| {
+            [("_seconds", SECONDS), ("_claims", COUNTS)].into_iter().fold(builder, |builder, (suffix, bounds)| {
                 // refused only for an empty list of bounds
                 builder.set_buckets_for_metric(Matcher::Suffix(suffix.to_owned()), bounds).unwrap_or_default()
             });
@@ -40,6 +42,7 @@ impl Metrics {
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::warn!("another metrics recorder is installed, ours stays empty");
         }
+        catalogue::describe();
         Self { handle }
     }
 

@@ -2,9 +2,10 @@
 //!
 //! No secret, token, password or personal datum goes into a line, a span or a label; ids do.
 
+pub mod catalogue;
 pub mod logs;
 pub mod metrics;
 mod traces;
 
-pub use logs::{Telemetry, TelemetryError};
+pub use logs::{LogFilter, Telemetry, TelemetryError};
 pub use metrics::Metrics;

@@ -8,8 +8,9 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::logs::TelemetryError;
@@ -45,5 +46,7 @@ pub(super) fn layer<S>(provider: &SdkTracerProvider) -> Box<dyn Layer<S> + Send 
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
-    tracing_opentelemetry::layer().with_tracer(provider.tracer("rushmall")).boxed()
+    // spans of the shop, not of the libraries under it
+    let ours = Targets::new().with_target("rushmall", Level::INFO);
+    tracing_opentelemetry::layer().with_tracer(provider.tracer("rushmall")).with_filter(ours).boxed()
 }

@@ -213,6 +213,70 @@ async fn a_field_that_nobody_knows_is_refused_where_it_could_be_a_mistake() {
     assert_eq!(shop.books.footprint().await, before);
 }
 
+/// A command, what was meant and misspelled, and the code that refuses it.
+type Misspelled = (&'static str, &'static str, Value, i64);
+
+/// Each without the field does more than with it: refunds all, drains all nodes, ends every sign-in.
+fn misspelled_commands() -> [Misspelled; 17] {
+    [
+        ("POST", "/api/admin/orders/{order_no}/refund", json!({ "refund_fe": 100 }), 30_009),
+        ("POST", "/api/admin/orders/{order_no}/clear-review", json!({ "reason": "seen", "reasn": "x" }), 30_009),
+        ("POST", "/api/admin/actors/order_saga/{order_no}/refund", json!({ "refundfee": 100 }), 400),
+        ("POST", "/api/admin/actors/*/*/drain", json!({ "nod": "node-1" }), 400),
+        ("POST", "/api/admin/actors/*/*/stop", json!({ "stat": "paused" }), 400),
+        ("POST", "/api/admin/actors/*/*/replay", json!({ "letter": 1 }), 400),
+        ("POST", "/api/admin/actors/inventory/{product}/restock", json!({ "units": 5, "sale": 1 }), 400),
+        ("POST", "/api/admin/actors/inventory/{product}/close-sale", json!({ "sale": 77 }), 400),
+        ("POST", "/api/admin/actors/session/{user}/revoke", json!({ "sd": "01ARZ3NDEKTSV4RRFFQ69G5FAV" }), 400),
+        ("POST", "/api/admin/settings/reload", json!({ "nod": "node-1" }), 400),
+        ("POST", "/api/admin/reconciliation", json!({ "date": "2026-01-01", "chanel": "wechat" }), 40_009),
+        ("PUT", "/api/admin/sales/1/waiting-room", json!({ "admissions_per_secnd": 5 }), 60_006),
+        ("POST", "/api/pay/wechat/refund", json!({ "order_no": "{order_no}", "refund_fe": 100 }), 40_009),
+        ("POST", "/api/product", json!({ "name": "hidden", "price": 1, "statsu": 0 }), 20_006),
+        ("PUT", "/api/product/{product}", json!({ "prize": 1 }), 20_006),
+        ("POST", "/api/category", json!({ "name": "below", "parent": 1 }), 20_006),
+        ("POST", "/api/seckill/init", json!({ "product_id": 1, "stock": 1, "per_user_limit": 1 }), 60_006),
+    ]
+}
+
+#[tokio::test]
+async fn a_misspelled_field_of_a_command_is_refused_and_not_taken_for_an_absent_one() {
+    let Stage { shop, admin, ann, product, .. } = stage().await;
+    let order_no = ann.place_order(&product, 1).await.order_no();
+    ann.pay(&order_no).await.accepted();
+    shop.at_rest().await;
+    let before = shop.books.footprint().await;
+    let named = |text: &str| {
+        let text = text.replace("{order_no}", &order_no).replace("{product}", &product.id.to_string());
+        text.replace("{user}", &ann.user_id.to_string())
+    };
+    for (method, path, body, code) in misspelled_commands() {
+        let (verb, path) = (method.parse::<Method>().expect("a method"), named(path));
+        let body: Value = serde_json::from_str(&named(&body.to_string())).expect("JSON");
+        let known = ["reason", "units", "date", "order_no", "name", "price", "product_id", "stock"];
+        let mut fields: Vec<(String, Value)> = body.as_object().expect("an object").clone().into_iter().collect();
+        fields.retain(|(name, _)| !known.contains(&name.as_str()));
+        let [(wrong, value)] = &fields[..] else { panic!("one field of {body} is wrong") };
+        let who = if path.starts_with("/api/pay/") { &ann } else { &admin };
+        blames(&who.ask(verb.clone(), &path, Some(&body), &[]).await, code, wrong);
+        // and in the query, where a node or a state may stand as well
+        let mut rest = body.clone();
+        rest.as_object_mut().expect("an object").remove(wrong);
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let in_query = format!("{path}?{wrong}={value}");
+        blames(&who.ask(verb, &in_query, Some(&rest), &[]).await, code, wrong);
+    }
+    assert_eq!(shop.books.footprint().await, before);
+    assert_eq!(ann.order_status(&order_no).await, 2, "paid, signed in, and nothing of it given back");
+    let listed = admin.get("/api/admin/actors?page_size=100").await.accepted();
+    for actor in listed["list"].as_array().expect("a list") {
+        assert!(["running", "starting"].contains(&actor["state"].as_str().expect("a state")), "{actor}");
+    }
+    // spelled well they are read from the query, as nodes are named there
+    admin.post("/api/admin/actors/inventory/*/pause?node=nowhere", &json!({})).await.with_status(404).rejected(404);
+    shop.assert_stock_conserved(product.id).await;
+}
+
 #[tokio::test]
 async fn prices_names_windows_and_limits_out_of_bounds_are_refused() {
     let Stage { shop, admin, product, .. } = stage().await;
@@ -304,5 +368,6 @@ async fn pages_out_of_bounds_are_refused_and_empty_parameters_are_not() {
     let empty = "page=&page_size=&category=&keyword=&min_price=&max_price=&sort=&status=";
     ann.get(&format!("/api/product?{empty}")).await.accepted();
     ann.get("/api/order?page=&page_size=&status=").await.accepted();
-    ann.get("/api/seckill?page=&page_size=").await.accepted();
+    ann.get("/api/seckill?page=&page_size=&product_id=").await.accepted();
+    ann.get("/api/seckill?product_id=seven").await.with_status(400);
 }

@@ -1,9 +1,9 @@
 //! Carts of buyers and guests.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::client::Person;
+use crate::support::client::{Person, send};
 use crate::support::shop::TestShop;
 
 #[tokio::test]
@@ -80,6 +80,54 @@ async fn a_guests_cart_is_his_alone_and_becomes_the_users_at_sign_in() {
     assert_eq!(ann.checkout().await.accepted()[0]["quantity"], 2);
     visitor.checkout().await.with_status(401).rejected(10_008);
     shop.assert_stock_conserved(product.id).await;
+}
+
+#[tokio::test]
+async fn a_page_from_elsewhere_has_no_power_over_a_guests_cart_by_his_cookie() {
+    let friend = "https://club.example";
+    let shop = TestShop::with(|settings| settings.http.allowed_origins = Some(vec![friend.to_owned()])).await;
+    let admin = shop.admin().await;
+    let (wanted, pushed) = (admin.make_product("wanted", 1.5, 10).await, admin.make_product("pushed", 9.0, 10).await);
+    let visitor = shop.visitor();
+    let added = visitor.add_to_cart(&wanted, 2).await;
+    let cookie = added.headers["set-cookie"].to_str().expect("a cookie").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    let cookie = cookie.split(';').next().expect("name and value").to_owned();
+    let own = shop.address.base();
+    let asks = async |method: Method, path: &str, origin: Option<&str>, body: Option<&Value>| {
+        let headers = [("cookie", cookie.as_str()), ("origin", origin.unwrap_or_default())];
+        visitor.ask(method, path, body, &headers[..1 + usize::from(origin.is_some())]).await
+    };
+    let push = json!({ "product_id": pushed.id, "quantity": 5 });
+    let few = json!({ "product_id": wanted.id, "quantity": 1 });
+    let enter = json!({ "username": "mallory", "password": "mallory-2026" });
+    for origin in ["https://evil.example", "http://shop.example", "null", "https://club.example.evil.example"] {
+        for (method, path, body) in [
+            (Method::POST, "/api/cart", Some(&push)),
+            (Method::PUT, "/api/cart", Some(&few)),
+            (Method::DELETE, "/api/cart", Some(&few)),
+            (Method::DELETE, "/api/cart/clear", None),
+            // would carry the cart into an account of the page's choice
+            (Method::POST, "/api/user/register", Some(&enter)),
+        ] {
+            let refused = asks(method.clone(), path, Some(origin), body).await;
+            assert_eq!((refused.status, refused.code), (403, 403), "{method} {path} from {origin}: {refused:?}");
+            assert!(!refused.headers.contains_key("set-cookie"), "nor is he given another cart: {refused:?}");
+        }
+        // a form needs no leave of the browser
+        let form = visitor.request(Method::POST, "/api/cart").header("cookie", &cookie).header("origin", origin);
+        let form = form.header("content-type", "application/x-www-form-urlencoded");
+        let sent = send(form.body(format!("product_id={}&quantity=5", pushed.id)), "a form".to_owned()).await;
+        assert_eq!(sent.status, 403, "{sent:?}");
+    }
+    let cart = asks(Method::GET, "/api/cart", None, None).await.accepted();
+    assert_eq!((&cart["total_count"], &cart["items"][0]["product_id"]), (&json!(2), &json!(wanted.id)), "{cart}");
+    // programs, own pages and listed ones go on as before
+    for origin in [None, Some(own.as_str()), Some(friend)] {
+        asks(Method::POST, "/api/cart", origin, Some(&few)).await.accepted();
+    }
+    assert_eq!(asks(Method::GET, "/api/cart", Some(&own), None).await.accepted()["total_count"], 5);
+    shop.assert_stock_conserved(wanted.id).await;
 }
 
 #[tokio::test]

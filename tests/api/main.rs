@@ -5,10 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod bad_input;
 mod cart;
 mod language;
 mod money;
+mod office;
 mod old_client;
 mod operations;
 mod orders;
@@ -16,6 +18,9 @@ mod pages;
 mod people;
 mod products;
 mod refunds;
+mod route_doors;
+mod stock_push;
 mod strangers;
 mod tokens;
+mod uploads;
 mod websocket;

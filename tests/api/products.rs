@@ -93,12 +93,20 @@ async fn sales_of_one_product_do_not_overlap_and_their_units_come_from_its_shelf
         (Some(sale.id), Some(10), Some("open"))
     );
     assert!(listed["server_time"].as_str().is_some_and(|at| at.len() == 29), "{listed}");
+    let (other, _) = admin.make_sale("another", 1).await;
+    let of_product = async |id: i64| {
+        let found = shop.visitor().get(&format!("/api/seckill?product_id={id}")).await.accepted();
+        let ids = found["list"].as_array().expect("a list").iter().map(|sale| sale["product_id"].as_i64().unwrap());
+        (found["total"].as_i64().unwrap(), ids.collect::<Vec<_>>())
+    };
+    assert_eq!(of_product(other.id).await, (1, vec![other.id]));
+    assert_eq!(of_product(99_999).await, (0, vec![]));
     let second = admin.try_plan_sale(&product, crate::support::verbs::SalePlan::open_now(1)).await;
     assert_eq!(second.with_status(400).rejected(60_006)["sale_id"], sale.id);
     let plain = admin.make_product("plain", 5.0, 3).await;
     let plan = crate::support::verbs::SalePlan::open_now(4);
     assert_eq!(admin.try_plan_sale(&plain, plan).await.rejected(20_003)["stock"], 3);
-    assert_eq!(shop.books.count("SELECT COUNT(*) AS n FROM sales").await, 1, "a sale without units is none");
+    assert_eq!(shop.books.count("SELECT COUNT(*) AS n FROM sales").await, 2, "a sale without units is none");
     admin.change_sale(&sale, &json!({ "stock": 4, "price": 1.5, "per_user_limit": 3 })).await.accepted();
     let ann = shop.register("ann").await;
     assert_eq!(ann.buy_units(&product, 3).await.accepted()["price"], 1.5);

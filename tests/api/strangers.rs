@@ -1,6 +1,5 @@
-//! Another buyer's order does not exist, and an administrator's doors are shut for buyers: t16, t25.
+//! Another buyer's order does not exist, and nobody makes himself an administrator: t16, t25.
 
-use reqwest::Method;
 use serde_json::json;
 
 use crate::support::shop::TestShop;
@@ -60,57 +59,6 @@ async fn t16_another_buyers_address_cannot_be_used_or_changed() {
     ann.delete(&path).await.accepted();
     let order_no = placed["order_no"].as_str().expect("a number");
     assert_eq!(ann.order(order_no).await.accepted()["address"]["detail"], "一号");
-    shop.assert_stock_conserved(product.id).await;
-}
-
-#[tokio::test]
-async fn administrators_doors_are_shut_for_buyers_and_visitors() {
-    let shop = TestShop::open().await;
-    let admin = shop.admin().await;
-    let (product, sale) = admin.make_sale("guarded", 5).await;
-    let (ann, visitor) = (shop.register("ann").await, shop.visitor());
-    let before = shop.books.footprint().await;
-    let plan = json!({
-        "product_id": product.id, "price": 1, "stock": 1, "start_at": "2031-01-01 00:00:00",
-        "end_at": "2031-01-02 00:00:00"
-    });
-    // well-formed, so that nothing but the missing right can be the reason
-    let body_for = |path: &str| match path {
-        "/api/seckill/sale" => plan.clone(),
-        "/api/seckill/init" => json!({ "product_id": product.id, "stock": 1 }),
-        "/api/admin/rehearsal/buyers" => json!({ "count": 1, "prefix": "abc" }),
-        "/api/product" | "/api/category" => json!({ "name": "x", "price": 1, "stock": 1 }),
-        _ => json!({}),
-    };
-    for (method, path) in [
-        (Method::POST, "/api/product".to_owned()),
-        (Method::PUT, format!("/api/product/{}", product.id)),
-        (Method::DELETE, format!("/api/product/{}", product.id)),
-        (Method::POST, "/api/category".to_owned()),
-        (Method::POST, "/api/seckill/init".to_owned()),
-        (Method::POST, "/api/seckill/sale".to_owned()),
-        (Method::PUT, format!("/api/seckill/sale/{}", sale.id)),
-        (Method::DELETE, format!("/api/seckill/sale/{}", sale.id)),
-        (Method::GET, "/api/admin/users".to_owned()),
-        (Method::GET, "/api/admin/orders".to_owned()),
-        (Method::GET, "/api/admin/audit".to_owned()),
-        (Method::GET, "/api/admin/statistics".to_owned()),
-        (Method::GET, "/api/admin/dead-tickets".to_owned()),
-        (Method::GET, "/api/admin/actors".to_owned()),
-        (Method::GET, format!("/api/admin/actors/inventory/{}", product.id)),
-        (Method::POST, format!("/api/admin/actors/inventory/{}/pause", product.id)),
-        (Method::POST, "/api/admin/rehearsal/buyers".to_owned()),
-        (Method::GET, format!("/api/admin/rehearsal/reconciliation?product_id={}", product.id)),
-    ] {
-        let body = body_for(&path);
-        let with_body = (method != Method::GET).then_some(&body);
-        let answer = ann.ask(method.clone(), &path, with_body, &[]).await;
-        assert_eq!((answer.status, answer.code), (403, 10_010), "{answer:?}");
-        let answer = visitor.ask(method, &path, with_body, &[]).await;
-        assert_eq!((answer.status, answer.code), (401, 10_008), "{answer:?}");
-    }
-    assert_eq!(shop.books.footprint().await, before);
-    ann.buy(&product).await.order_no();
     shop.assert_stock_conserved(product.id).await;
 }
 

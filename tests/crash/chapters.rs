@@ -2,20 +2,21 @@
 
 use reqwest::Method;
 
+use crate::money;
 use crate::script::{Script, Stage};
 use crate::support::client::{Answer, Person};
 use crate::support::ground::is_cluster;
 use crate::support::verbs::{Product, Sale, SalePlan};
 
-const PAID: i64 = 2;
+pub const PAID: i64 = 2;
 const COMPLETED: i64 = 4;
-const CANCELLED: i64 = 5;
-const REFUNDED: i64 = 7;
+pub const CANCELLED: i64 = 5;
+pub const REFUNDED: i64 = 7;
 const SOLD_OUT: i64 = 60_003;
 const ALREADY_BOUGHT: i64 = 60_004;
 
 /// A story with its stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Chapter {
     /// A sale sells out, a cancelled unit is sold again.
     FlashSale,
@@ -31,6 +32,14 @@ pub enum Chapter {
     Forgotten,
     /// Nobody pays.
     Deadline,
+    /// A charge is paid at a gateway, which tells of it, and refunded.
+    Captured,
+    /// The same without a word of the gateway.
+    Silent,
+    /// Charges are closed.
+    Closed,
+    /// Money comes for orders that were cancelled.
+    Late,
 }
 
 impl Chapter {
@@ -42,6 +51,9 @@ impl Chapter {
         }
         usual
     }
+
+    /// Those of a shop with a gateway.
+    pub const WITH_GATEWAY: [Self; 4] = [Self::Captured, Self::Silent, Self::Closed, Self::Late];
 
     /// Products and buyers for it.
     pub async fn stage(self, script: &mut Script) -> Stage {
@@ -66,6 +78,9 @@ impl Chapter {
             Self::Ordinary => script.stage(1, 10, 2).await,
             Self::Checkout => script.stage(2, 5, 2).await,
             Self::Administration => script.stage(1, 20, 1).await,
+            Self::Captured => script.stage(1, 3, 2).await,
+            Self::Silent | Self::Closed => script.stage(1, 3, 1).await,
+            Self::Late => script.stage(2, 1, 3).await,
         }
     }
 
@@ -79,6 +94,10 @@ impl Chapter {
             Self::Guest => guest(script, stage).await,
             Self::Forgotten => forgotten(script, stage).await,
             Self::Deadline => deadline(script, stage).await,
+            Self::Captured => money::captured(script, stage).await,
+            Self::Silent => money::silent(script, stage).await,
+            Self::Closed => money::closed(script, stage).await,
+            Self::Late => money::late(script, stage).await,
         }
     }
 }
@@ -218,7 +237,8 @@ fn number_of(answer: &Answer) -> String {
     answer.data["order_no"].as_str().unwrap_or_else(|| panic!("no number in {answer:?}")).to_owned()
 }
 
-async fn order(script: &mut Script, stage: &Stage, who: &Person, product: &Product, quantity: i64) -> String {
+/// An ordinary order.
+pub async fn order(script: &mut Script, stage: &Stage, who: &Person, product: &Product, quantity: i64) -> String {
     let key = format!("{}-order", stage.name);
     script.insist(async || who.place_order_once(product, quantity, &key).await).await.order_no()
 }

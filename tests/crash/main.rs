@@ -11,6 +11,8 @@ mod carts;
 #[cfg(feature = "failpoints")]
 mod chapters;
 #[cfg(feature = "failpoints")]
+mod money;
+#[cfg(feature = "failpoints")]
 mod panics;
 #[cfg(feature = "failpoints")]
 mod points;

@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::chapters::Chapter;
-use crate::points::{explore, is_wanted, once_each};
+use crate::chapters::{CANCELLED, Chapter};
+use crate::money;
+use crate::points::{Atlas, GATEWAY_WORKERS, explore, is_at_the_gateway, is_wanted, once_each, shares};
 use crate::script::Script;
 use crate::support::process::ShopProcess;
 
@@ -27,8 +28,20 @@ const SHORT_TIMEOUTS: [(&str, &str); 2] =
 #[tokio::test(flavor = "multi_thread")]
 async fn r57_a_panic_at_every_point_is_survived() {
     let atlas = explore(&Chapter::usual(), &[]).await;
-    let mut script = Script::open(&SHORT_TIMEOUTS).await;
-    for (number, (point, chapter)) in once_each(&atlas).iter().filter(|(point, _)| is_wanted(point)).enumerate() {
+    panic_at_each(&once_each(&atlas), &atlas).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r57_money_survives_a_panic_at_every_point() {
+    let atlas = explore(&Chapter::WITH_GATEWAY, &[]).await;
+    let visits: Vec<_> = once_each(&atlas).into_iter().filter(|(point, _)| is_at_the_gateway(point)).collect();
+    let shares = shares(&visits, GATEWAY_WORKERS);
+    futures::future::join_all(shares.iter().map(|share| panic_at_each(share, &atlas))).await;
+}
+
+async fn panic_at_each(visits: &[(&'static str, Chapter)], atlas: &Atlas) {
+    let mut script = Script::open(visits.iter().map(|(_, chapter)| *chapter), &SHORT_TIMEOUTS).await;
+    for (number, (point, chapter)) in visits.iter().filter(|(point, _)| is_wanted(point)).enumerate() {
         if number > 0 && number % PANICS_A_LIFE == 0 {
             script.shop.kill_and_restart().await; // else the order writer, which all share, is quarantined by and by
         }
@@ -48,6 +61,27 @@ async fn r57_a_panic_at_every_point_is_survived() {
         };
         assert!(silence < silent_max, "silence of {silence:?} after a panic at {point} in {chapter:?}");
     }
+    script.shop.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r57_a_panic_over_one_orders_money_holds_up_nobody_else() {
+    let mut script = Script::open([Chapter::Closed], &[]).await;
+    let stage = script.stage(1, 10, 5).await;
+    let mut numbers = Vec::new();
+    for who in &stage.buyers {
+        numbers.push(money::charged_order(&mut script, &stage, (who, "wechat"), 0).await);
+    }
+    // whichever is asked about first; all are taken up together, by one sweep
+    script.admin.arm("payment.query.before=panic@1").await.accepted();
+    let since = Instant::now();
+    futures::future::join_all(stage.buyers.iter().zip(&numbers).map(|(who, number)| who.cancel(number))).await;
+    for (who, number) in stage.buyers.iter().zip(&numbers) {
+        script.wait_for(who, number, &[CANCELLED]).await;
+    }
+    // a lease would end after 30 s
+    assert!(since.elapsed() < LEASE_MAX, "they waited for a lease: {:?}", since.elapsed());
+    script.outcome(&stage).await;
     script.shop.assert_clean().await;
 }
 

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::books::Unfinished;
+use crate::chapters::Chapter;
+use crate::support::books::{Books, Unfinished};
 use crate::support::client::{Answer, Person};
+use crate::support::gateway::{CAPTURED_FEN, REFUNDED_FEN, sum};
 use crate::support::process::ShopProcess;
+use crate::support::sandbox_process::SandboxProcess;
 use crate::support::verbs::Product;
 
 /// Longest that people insist on one thing.
@@ -19,6 +22,8 @@ const NOT_NOW: [i64; 5] = [409, 429, 500, 503, 60_011];
 /// A shop process and how often it died.
 pub struct Script {
     pub shop: ShopProcess,
+    /// Its gateway, which does not die.
+    pub sandbox: Option<SandboxProcess>,
     pub admin: Person,
     pub deaths: u32,
     /// The longest time from a question that failed to its answer.
@@ -41,18 +46,34 @@ pub struct Outcome {
     pub units: Vec<Vec<(i64, i64, i64, i64)>>,
     /// Product, buyer, quantity, status; by their places on the stage.
     pub orders: Vec<(usize, usize, i64, i64)>,
+    /// Product, buyer, and their order's money.
+    pub money: Vec<(usize, usize, Money)>,
+}
+
+/// How often money came for an order and went back, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Money {
+    captures: i64,
+    captured_fen: i64,
+    refunds: i64,
+    refunded_fen: i64,
 }
 
 impl Script {
-    /// A new shop with these settings on top.
-    pub async fn open(settings: &[(&str, &str)]) -> Self {
+    /// A new shop with these settings on top, and with the gateway that these chapters need, if any does.
+    pub async fn open(chapters: impl IntoIterator<Item = Chapter>, settings: &[(&str, &str)]) -> Self {
+        let needs_gateway = chapters.into_iter().any(|chapter| Chapter::WITH_GATEWAY.contains(&chapter));
+        let sandbox = needs_gateway.then(SandboxProcess::start);
         let mut shop = ShopProcess::prepare();
+        if let Some(sandbox) = &sandbox {
+            shop.is_merchant_of(sandbox);
+        }
         for (name, value) in settings {
             shop.set(name, value);
         }
         shop.start().await;
         let admin = shop.admin().await;
-        Self { shop, admin, deaths: 0, longest_silence: Duration::ZERO, stages: 0 }
+        Self { shop, sandbox, admin, deaths: 0, longest_silence: Duration::ZERO, stages: 0 }
     }
 
     /// New products, each with `stock` free units, and new buyers.
@@ -143,18 +164,48 @@ impl Script {
             left = books.at_rest().await;
         }
         assert_eq!(left, Unfinished::default(), "nobody does this");
-        let (mut units, mut orders) = (Vec::new(), Vec::new());
+        self.assert_books_agree(&books).await;
+        let (mut units, mut orders, mut money) = (Vec::new(), Vec::new(), Vec::new());
         for (place, product) in stage.products.iter().enumerate() {
             books.assert_stock_conserved(product.id).await;
             let pools = books.units(product.id).await;
             units.push(pools.iter().map(|pool| (pool.put_in, pool.free, pool.held, pool.sold)).collect());
             for row in books.orders(product.id).await {
                 let buyer = stage.buyers.iter().position(|buyer| buyer.user_id == row.user_id);
-                orders.push((place, buyer.expect("a buyer of this stage"), row.quantity, row.status));
+                let buyer = buyer.expect("a buyer of this stage");
+                orders.push((place, buyer, row.quantity, row.status));
+                money.push((place, buyer, Money::of(&books, &row.order_no).await));
             }
         }
         books.close().await;
         orders.sort_unstable();
-        Outcome { units, orders }
+        money.sort_unstable();
+        Outcome { units, orders, money }
+    }
+
+    /// Every order has heard what the gateway told, and the sums of both are the same to the fen.
+    async fn assert_books_agree(&self, books: &Books) {
+        let Some(sandbox) = &self.sandbox else { return };
+        let since = Instant::now();
+        while books.count("SELECT COUNT(*) AS n FROM notices WHERE state = 'open'").await > 0 {
+            assert!(since.elapsed() < PATIENCE, "a notification does not reach its order");
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        let totals = sandbox.gateway().totals().await;
+        assert_eq!(books.count(CAPTURED_FEN).await, sum(&totals, "captured_fen"), "{totals}");
+        assert_eq!(books.count(REFUNDED_FEN).await, sum(&totals, "refunded_fen"), "{totals}");
+    }
+}
+
+impl Money {
+    async fn of(books: &Books, order_no: &str) -> Self {
+        let of = format!("order_no = '{order_no}'");
+        let events = "kind IN ('payment_captured', 'late_payment_recorded', 'surplus_payment_captured')";
+        Self {
+            captures: books.count(&format!("SELECT COUNT(*) AS n FROM order_events WHERE {of} AND {events}")).await,
+            captured_fen: books.count(&format!("{CAPTURED_FEN} AND {of}")).await,
+            refunds: books.count(&format!("SELECT COUNT(*) AS n FROM refunds WHERE {of}")).await,
+            refunded_fen: books.count(&format!("{REFUNDED_FEN} AND {of}")).await,
+        }
     }
 }

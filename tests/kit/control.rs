@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use rushmall::actors::kit::{
-    ActorState, AnyDirectory, AskError, ControlError, DeadLetterReason, KindLimits, Kinds, Order, Target,
+    ActorEventKind, ActorState, AnyDirectory, AskError, ControlError, DeadLetterReason, KindLimits, Kinds,
+    MessageOutcome, Order, Selected, Target,
 };
-use rushmall::clock::monotonic;
+use rushmall::clock::{Clock, monotonic};
 
-use crate::support::{Add, AddAlone, AddLater, PATIENCE, Shop, eventually, millis, quick};
+use crate::support::{Add, AddAlone, AddLater, How, PATIENCE, Shop, eventually, millis, quick};
 
 async fn number_inside(shop: &Shop, key: &str) -> serde_json::Value {
     shop.counters.inspect(key).await.unwrap().state_data["number"].clone()
@@ -43,6 +44,67 @@ async fn an_inspection_of_a_hanging_actor_answers_without_it() {
     assert_eq!(inspection.vitals.in_flight, 1);
     assert!(inspection.vitals.busy_ms > 0);
     hanging.abort();
+}
+
+async fn recent(shop: &Shop, key: &str) -> Vec<(&'static str, MessageOutcome)> {
+    let shown = shop.counters.inspect(key).await.unwrap().recent;
+    shown.iter().map(|one| (one.message, one.outcome)).collect()
+}
+
+#[actix_rt::test]
+async fn an_inspection_shows_the_last_sixteen_messages_latest_first() {
+    let shop = Shop::open(quick());
+    let before_ms = Clock::default().now_ms();
+    shop.ask("a", AddLater(1, millis(30))).await.unwrap();
+    shop.ask("a", Add(1)).await.unwrap();
+    let shown = shop.counters.inspect("a").await.unwrap().recent;
+    let [last, first] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!((last.message, last.outcome), ("Add", MessageOutcome::Answered), "{shown:?}");
+    assert_eq!((first.message, first.outcome), ("AddLater", MessageOutcome::Answered), "{shown:?}");
+    assert!(first.took_us.is_some_and(|took| took >= 30_000) && last.took_us.is_some(), "{shown:?}");
+    let after_ms = Clock::default().now_ms();
+    // what was taken up within a millisecond before may be told as of the one before it
+    assert!((before_ms - 1..=after_ms).contains(&first.at_ms) && first.at_ms + 29 <= last.at_ms, "{shown:?}");
+    // waited for: it was at the gate while another was worked on
+    let working = shop.ask_aside("a", AddAlone(1, millis(40))).await;
+    let waiting = shop.ask_aside("a", Add(1)).await;
+    assert!(working.await.unwrap().is_ok() && waiting.await.unwrap().is_ok());
+    let waited = shop.counters.inspect("a").await.unwrap().recent[0].clone();
+    assert!(waited.message == "Add" && waited.waited_us > 5_000, "{waited:?}");
+
+    for _ in 0..100 {
+        shop.ask("a", Add(1)).await.unwrap();
+    }
+    assert_eq!(recent(&shop, "a").await, [("Add", MessageOutcome::Answered); 16]);
+    shop.ask("b", AddLater(1, millis(1))).await.unwrap();
+    assert_eq!(recent(&shop, "b").await, [("AddLater", MessageOutcome::Answered)], "each has its own");
+}
+
+#[actix_rt::test]
+async fn an_inspection_tells_how_messages_ended_over_the_deaths_of_the_actor() {
+    let shop = Shop::open(quick());
+    shop.ask("a", Add(1)).await.unwrap();
+    assert_eq!(shop.ask("a", crate::support::Die(How::InHandler)).await, Err(AskError::Died));
+    assert_eq!(shop.ask("a", crate::support::FailAside).await, Err(AskError::Died));
+    shop.order("a", Order::Pause).await;
+    let late = shop.counters.ask(&"a".to_owned(), AddLater(1, millis(1)), millis(20)).await;
+    assert_eq!(late, Err(AskError::TimedOut));
+    shop.order("a", Order::Resume).await;
+    let stopped = shop.ask_aside("a", AddAlone(1, PATIENCE)).await;
+    eventually("it is on it", || shop.vitals("a").in_flight == 1).await;
+    shop.order("a", Order::Stop).await;
+    assert_eq!(stopped.await.unwrap(), Err(AskError::Died));
+    let told = recent(&shop, "a").await;
+    let expected = [
+        ("AddAlone", MessageOutcome::Interrupted),
+        ("AddLater", MessageOutcome::Withdrawn),
+        ("FailAside", MessageOutcome::Interrupted),
+        ("Die", MessageOutcome::Panicked),
+        ("Add", MessageOutcome::Answered),
+    ];
+    assert_eq!(told, expected, "also of one that is stopped");
+    let given_up = shop.counters.inspect("a").await.unwrap().recent[1].clone();
+    assert!(given_up.took_us.is_none() && given_up.waited_us >= 15_000, "never begun: {given_up:?}");
 }
 
 #[actix_rt::test]
@@ -89,6 +151,43 @@ async fn a_draining_actor_finishes_what_it_has_and_stops() {
     eventually("stopped", || shop.vitals("a").state == ActorState::Stopped).await;
     shop.order("a", Order::Restart).await;
     assert_eq!(shop.ask("a", Add(4)).await, Ok(7));
+}
+
+#[actix_rt::test]
+async fn a_restart_ends_draining_and_keeps_what_waits() {
+    let shop = Shop::open(quick());
+    let working = shop.ask_aside("a", AddAlone(1, PATIENCE)).await;
+    let waiting = shop.ask_aside("a", Add(2)).await;
+    shop.order("a", Order::Drain).await;
+    assert_eq!(shop.vitals("a").state, ActorState::Draining);
+    shop.order("a", Order::Restart).await;
+    assert_eq!(working.await.unwrap(), Err(AskError::Died));
+    assert_eq!(waiting.await.unwrap(), Ok(2));
+    assert_eq!(shop.ask("a", Add(4)).await, Ok(6));
+}
+
+#[actix_rt::test]
+async fn an_order_reaches_what_it_selects() {
+    let shop = Shop::open(quick());
+    for key in ["a", "b", "c"] {
+        shop.ask(key, Add(1)).await.unwrap();
+    }
+    let mut kinds = Kinds::default();
+    kinds.register(&shop.counters);
+    let key = |key: &str| Selected { key: Some(key.to_owned()), ..Selected::default() };
+    assert_eq!(kinds.order(&key("b"), Order::Pause), 1);
+    assert_eq!(kinds.order(&key("nobody"), Order::Pause), 0, "nobody is brought to life by it");
+    let paused = Selected { state: Some(ActorState::Paused), ..Selected::default() };
+    assert_eq!(kinds.order(&paused, Order::Resume), 1);
+    assert_eq!(kinds.order(&Selected { kind: Some("other".to_owned()), ..Selected::default() }, Order::Stop), 0);
+    assert_eq!(kinds.order(&Selected::default(), Order::Restart), 3);
+    let events = shop.host.latest_events(10);
+    let told: Vec<(&str, &str)> = events
+        .iter()
+        .filter(|e| e.event.what == ActorEventKind::Ordered)
+        .map(|e| (e.event.key.as_str(), e.event.detail.as_str()))
+        .collect();
+    assert_eq!(told, [("b", "pause: 1 actors"), ("*", "resume: 1 actors"), ("*", "restart: 3 actors")]);
 }
 
 #[actix_rt::test]

@@ -6,6 +6,9 @@
 //! * **Messages** are never consumed: what the gateway or the ledger once said can be heard any number of times, in
 //!   any order, at either node, or late. A lost message is one that is heard after everything else; it is heard in
 //!   the end, because the poller asks again.
+//! * **The gateway** has a truth of its own: a charge that was never created, is open, paid, closed, closed in name only. The
+//!   shop knows of it what it heard; an answer that is lost is one that nobody hears, a notification that comes twice or late
+//!   one that is heard again.
 //! * **Effects** are never deleted either: each can be run again at any time by any node, by a zombie as well.
 //! * **The ledger** knows units by ticket: the order's first, and a second one for a late payment.
 //!
@@ -13,16 +16,23 @@
 //! Therefore the end is also an `always` property: a state without an obligation (message to hear, effect to run,
 //! time to pass) is settled, or waits for a human after a refund failed. Wishes of people never count as obligations.
 
+mod properties;
+mod walks;
 mod world;
 
 use std::sync::Arc;
 
+use properties::{
+    ENDS, KEPT, LEGAL, MONEY, PAYABLE, UNITS, both_buyers_want_the_unit, cancelled_is_unpayable, every,
+    is_paid_after_it_was_given_up, is_paid_elsewhere, is_paid_late, is_paid_twice, is_refunded_in_part,
+    is_refunded_late, loses_a_swap, money_is_conserved, one_price_is_kept, reaches, units_are_conserved,
+};
 use rushmall::domain::order::{
-    AttemptState, CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundAsker,
-    RefundState, UnitsState, decide,
+    CancelReason, ChargeTerms, Command, Effect, Event, Order, OrderStatus, PayChannel, RefundAsker, RefundPurpose,
+    RefundState, decide,
 };
 use stateright::{Checker, HasDiscoveries, Model, Property};
-use world::{FIRST, Purchase, Return, TOTAL, Ticket, Trade, World, purchase};
+use world::{FIRST, PART, Purchase, Return, TOTAL, Trade, World, purchase};
 
 /// A second buyer who takes units that become free.
 const RIVAL: usize = 1;
@@ -39,6 +49,8 @@ enum Rule {
     BelievesItsCopy,
     /// Units taken for a late payment are given back under the first ticket.
     OneTicket,
+    /// Money beyond the price is booked and not given back.
+    KeepsSurplus,
 }
 
 /// What can happen in this run of the checker.
@@ -49,6 +61,10 @@ struct Shop {
     has_rival: bool,
     buyer_cancels: bool,
     buyer_wants_refund: bool,
+    /// In two parts.
+    refunds_are_parts: bool,
+    /// The buyer has an open charge closed, to pay through another channel.
+    buyer_changes_channel: bool,
     shop_ships: bool,
     /// The gateway may call a code unknown that is paid later (R30).
     codes_are_lazy: bool,
@@ -65,6 +81,8 @@ impl Shop {
         has_rival: false,
         buyer_cancels: false,
         buyer_wants_refund: false,
+        refunds_are_parts: false,
+        buyer_changes_channel: false,
         shop_ships: false,
         codes_are_lazy: false,
         amounts_differ: false,
@@ -107,7 +125,11 @@ impl Shop {
         if self.rule == Rule::CancelsOpenAttempts && expires && copy.status == OrderStatus::PendingPayment {
             return Some(vec![Event::OrderCancelled { reason: CancelReason::PayDeadline }]);
         }
-        decide(copy, command, now_ms).ok()
+        let mut events = decide(copy, command, now_ms).ok()?;
+        if self.rule == Rule::KeepsSurplus {
+            events.retain(|event| !matches!(event, Event::RefundRequested { purpose: RefundPurpose::Surplus, .. }));
+        }
+        Some(events)
     }
 
     fn handle(self, world: &mut World, order: usize, node: usize, command: &Command) {
@@ -137,8 +159,12 @@ impl Shop {
             Effect::WatchPayment { .. } => {} // only asks; what the gateway knows is heard anyway
             Effect::ClosePayment { attempt } => {
                 let trade = &mut purchase.trades[usize::from(attempt - 1)];
-                if *trade == Trade::Unpaid {
-                    *trade = Trade::Closed;
+                match *trade {
+                    Trade::Unpaid => *trade = Trade::Closed,
+                    // "no such charge", long after its end; it may still come into being
+                    Trade::NotCreated if self.codes_are_lazy => *trade = Trade::Unknown,
+                    Trade::NotCreated => *trade = Trade::Closed,
+                    _ => {}
                 }
             }
             Effect::SendRefund { refund } => {
@@ -198,6 +224,7 @@ impl Shop {
 
     fn moves(self, trade: Trade) -> impl Iterator<Item = Trade> {
         let moves = match trade {
+            Trade::NotCreated => [Some(Trade::Unpaid), self.codes_are_lazy.then_some(Trade::Unknown), None, None],
             Trade::Unpaid => [
                 Some(Trade::Paid),
                 Some(Trade::Closed),
@@ -217,7 +244,12 @@ impl Shop {
             return vec![Command::PayAtOnce { channel, transaction_id: String::new() }];
         }
         if stored.attempts.len() < self.attempts_max {
-            wishes.push(Command::StartPayment { channel: PayChannel::Alipay, terms: ChargeTerms::default() });
+            let is_second = self.buyer_changes_channel && !stored.attempts.is_empty();
+            let channel = if is_second { PayChannel::Wechat } else { PayChannel::Alipay };
+            wishes.push(Command::StartPayment { channel, terms: ChargeTerms::default() });
+        }
+        if self.buyer_changes_channel {
+            wishes.push(Command::StopPayment);
         }
         if self.buyer_cancels {
             wishes.push(Command::Cancel { reason: CancelReason::Buyer });
@@ -225,7 +257,11 @@ impl Shop {
         if self.buyer_wants_refund && stored.refunds.len() < 2 {
             wishes.push(Command::RequestRefund {
                 by: RefundAsker::Administrator,
-                amount: TOTAL,
+                amount: match stored.refunds.len() {
+                    0 if self.refunds_are_parts => PART,
+                    _ if self.refunds_are_parts => TOTAL.minus(PART),
+                    _ => TOTAL,
+                },
                 reason: String::new(),
                 request: String::new(),
             });
@@ -265,74 +301,6 @@ impl Shop {
     }
 }
 
-const LEGAL: &str = "history is legal";
-const UNITS: &str = "no unit is sold twice or lost";
-const PAYABLE: &str = "no order is cancelled while it can be paid";
-const MONEY: &str = "no attempt returns more than it brought";
-const ENDS: &str = "when nothing is left to do, every order has ended";
-
-fn every(world: &World, holds: impl Fn(&Purchase) -> bool) -> bool {
-    world.purchases.iter().all(holds)
-}
-
-fn units_are_conserved(shop: &Shop, world: &World) -> bool {
-    let tickets = world.purchases.iter().flat_map(|purchase| &purchase.tickets);
-    let taken = tickets.filter(|ticket| **ticket == Ticket::Taken).count();
-    let backed = |purchase: &Purchase| {
-        let order = &purchase.stored;
-        let needs_units = matches!(order.status, OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Completed);
-        let has_units = purchase.tickets[usize::from(order.was_cancelled())] == Ticket::Taken;
-        if order.units == UnitsState::Returned { !needs_units } else { has_units }
-    };
-    world.units_free >= 0
-        && world.units_free as usize + taken == 1
-        && every(world, backed)
-        && (every(world, Purchase::tickets_fit) || !shop.is_over(world))
-}
-
-fn cancelled_is_unpayable(_: &Shop, world: &World) -> bool {
-    every(world, |purchase| {
-        purchase.stored.status != OrderStatus::Cancelled || purchase.stored.open_attempt().is_none()
-    })
-}
-
-fn money_is_conserved(_: &Shop, world: &World) -> bool {
-    every(world, |purchase| {
-        let returned = |attempt| purchase.returned_at_gateway(|of| of == attempt);
-        (1..).zip(&purchase.trades).all(|(attempt, trade)| returned(attempt) <= trade.amount())
-            && purchase.stored.captured() <= purchase.captured_at_gateway()
-            && purchase.stored.refunded() <= purchase.returned_at_gateway(|_| true)
-    })
-}
-
-fn reaches<const CODE: i16>(_: &Shop, world: &World) -> bool {
-    world.purchases[FIRST].stored.status.code() == CODE
-}
-
-fn loses_a_swap(_: &Shop, world: &World) -> bool {
-    every(world, |purchase| purchase.stored.status != OrderStatus::PendingPayment)
-        && decide(&world.purchases[FIRST].copies[0], &Command::ExpirePayment, 1).is_ok_and(|events| !events.is_empty())
-}
-
-fn is_paid_late(_: &Shop, world: &World) -> bool {
-    let order = &world.purchases[FIRST].stored;
-    order.was_cancelled() && order.status == OrderStatus::Paid
-}
-
-fn is_refunded_late(_: &Shop, world: &World) -> bool {
-    let order = &world.purchases[FIRST].stored;
-    order.before_refund == OrderStatus::Cancelled && order.status == OrderStatus::Refunded
-}
-
-fn both_buyers_want_the_unit(_: &Shop, world: &World) -> bool {
-    world.purchases.len() == 2 && world.purchases[FIRST].stored.late_payment.is_some()
-}
-
-fn is_paid_twice(_: &Shop, world: &World) -> bool {
-    let captured = |attempt: &&_| matches!(**attempt, AttemptState::Captured(_));
-    world.purchases[FIRST].stored.attempts.iter().map(|attempt| &attempt.state).filter(captured).count() == 2
-}
-
 impl Model for Shop {
     type State = World;
     type Action = Step;
@@ -360,6 +328,7 @@ impl Model for Shop {
             Property::always(UNITS, units_are_conserved),
             Property::always(PAYABLE, cancelled_is_unpayable),
             Property::always(MONEY, money_is_conserved),
+            Property::always(KEPT, one_price_is_kept),
             Property::always(ENDS, |shop, world| every(world, Purchase::has_ended) || !shop.is_over(world)),
             Property::eventually("every order ends", |_, world| every(world, Purchase::has_ended)),
             Property::sometimes("a node loses the swap", loses_a_swap),
@@ -385,6 +354,15 @@ impl Model for Shop {
         }
         if self.attempts_max > 1 {
             properties.push(Property::sometimes("paid twice", is_paid_twice));
+        }
+        if self.buyer_changes_channel && self.attempts_max > 1 {
+            properties.push(Property::sometimes("paid through another channel", is_paid_elsewhere));
+        }
+        if self.buyer_changes_channel && self.codes_are_lazy {
+            properties.push(Property::sometimes("paid after it was given up", is_paid_after_it_was_given_up));
+        }
+        if self.refunds_are_parts {
+            properties.push(Property::sometimes("refunded in part", is_refunded_in_part));
         }
         if self.refunds_fail {
             let in_review = |_: &Self, world: &World| world.purchases[FIRST].stored.review.is_some();
@@ -442,6 +420,35 @@ fn refunds_and_wrong_amounts_end_well() {
 #[test]
 fn a_late_payment_whose_refund_fails_is_seen_by_a_human() {
     holds!(Shop { has_rival: true, codes_are_lazy: true, refunds_fail: true, ..Shop::QUIET });
+}
+
+#[test]
+fn a_stopped_charge_that_is_paid_all_the_same_is_given_back() {
+    holds!(Shop {
+        attempts_max: 2,
+        buyer_changes_channel: true,
+        buyer_cancels: true,
+        codes_are_lazy: true,
+        ..Shop::QUIET
+    });
+}
+
+#[test]
+fn parts_of_the_money_go_back_and_the_unit_once() {
+    holds!(Shop {
+        buyer_wants_refund: true,
+        refunds_are_parts: true,
+        codes_are_lazy: true,
+        buyer_changes_channel: true,
+        ..Shop::QUIET
+    });
+}
+
+#[test]
+fn a_second_payment_that_is_kept_is_found() {
+    let rule = Rule::KeepsSurplus;
+    let shop = Shop { rule, attempts_max: 2, buyer_changes_channel: true, codes_are_lazy: true, ..Shop::QUIET };
+    breaks!(shop, KEPT);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rushmall::domain::order::{
-    AttemptState, Command, Effect, Event, Order, OrderStatus, RefundState, UnitsState, apply, owed_effects, replay,
+    AttemptState, Command, Effect, Event, Order, OrderStatus, Refund, RefundPurpose, RefundState, UnitsState, apply,
+    owed_effects, replay,
 };
 use rushmall::domain::{BuyerId, Money, Pool, ProductId, Quantity};
 
@@ -12,14 +13,19 @@ const ODD_AMOUNT: Money = Money::from_fen(1);
 /// The order that is tried from every side.
 pub const FIRST: usize = 0;
 
-/// A payment attempt at the gateway.
+/// What one buyer asks back first if he asks for parts.
+pub const PART: Money = Money::from_fen(40);
+
+/// A payment attempt at the gateway: its own truth, whatever the shop has heard of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Trade {
+    /// The shop has numbered it; the gateway has not heard of it, or its creation is on its way.
+    NotCreated,
     Unpaid,
     Paid,
     PaidOddly,
     Closed,
-    /// Reported as closed, but the buyer still has the code.
+    /// Reported as closed or never heard of, but the buyer has the code, will get it, or has just paid with it.
     Unknown,
     PaidAfterUnknown,
 }
@@ -96,7 +102,7 @@ impl Trade {
         match self {
             Self::Paid | Self::PaidAfterUnknown => TOTAL,
             Self::PaidOddly => ODD_AMOUNT,
-            Self::Unpaid | Self::Closed | Self::Unknown => Money::ZERO,
+            Self::NotCreated | Self::Unpaid | Self::Closed | Self::Unknown => Money::ZERO,
         }
     }
 
@@ -149,12 +155,38 @@ impl Purchase {
         let order = &self.stored;
         let keeps_money = matches!(order.status, OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Completed);
         let kept = order.captured().minus(order.refunded());
+        let is_wanted = |refund: &&Refund| refund.purpose == RefundPurpose::Order;
+        let is_back = |refund: &&Refund| refund.state == RefundState::Succeeded;
+        let wanted_back = order.refunds.iter().filter(is_wanted).filter(is_back).map(|refund| refund.amount).sum();
         let booked = order.captured() == self.captured_at_gateway()
             && order.refunded() == self.returned_at_gateway(|_| true)
-            && kept == if keeps_money { TOTAL } else { Money::ZERO };
+            && kept == if keeps_money { TOTAL.minus(wanted_back) } else { Money::ZERO };
         let refund_failed = order.refunds.iter().any(|refund| refund.state == RefundState::Closed);
         let waits_for_money = matches!(order.status, OrderStatus::PendingPayment | OrderStatus::Closing);
         (order.is_settled() && booked) || (refund_failed && order.review.is_some() && !waits_for_money)
+    }
+
+    /// What the order neither gave back nor promised to give back is its price at most. (A refund that the gateway closed is a
+    /// human's.)
+    pub fn keeps_one_price_at_most(&self) -> bool {
+        let order = &self.stored;
+        let is_closed = |refund: &Refund| refund.state == RefundState::Closed;
+        let promised: Money =
+            order.refunds.iter().filter(|refund| !is_closed(refund)).map(|refund| refund.amount).sum();
+        order.refunds.iter().any(is_closed) || order.captured().minus(promised) <= TOTAL
+    }
+
+    /// Each attempt's refunds, at the gateway and in the books, are at most what it brought.
+    pub fn returns_at_most_what_came(&self) -> bool {
+        let order = &self.stored;
+        let asked = |attempt: u16| -> Money {
+            let of =
+                order.refunds.iter().filter(|refund| refund.attempt == attempt && refund.state != RefundState::Closed);
+            of.map(|refund| refund.amount).sum()
+        };
+        (1..).zip(&self.trades).all(|(attempt, trade)| {
+            self.returned_at_gateway(|of| of == attempt) <= trade.amount() && asked(attempt) <= trade.amount()
+        })
     }
 
     /// The tickets fit the units: none lost and none without a ticket.
@@ -208,7 +240,7 @@ impl World {
         }
         for attempt in after.attempts.iter().skip(purchase.trades.len()) {
             let is_paid = attempt.state == AttemptState::Captured(TOTAL);
-            purchase.trades.push(if is_paid { Trade::Paid } else { Trade::Unpaid });
+            purchase.trades.push(if is_paid { Trade::Paid } else { Trade::NotCreated });
         }
         purchase.was_retaken |= events.contains(&Event::StockRetaken);
         purchase.returns.resize(after.refunds.len().max(purchase.returns.len()), Return::NotAsked);

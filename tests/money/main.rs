@@ -4,7 +4,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bills;
 mod closing;
+mod directed;
+mod hangs;
+mod kills;
 mod paying;
+mod refunds;
+mod stage;
 mod storm;
 mod telling;
+mod webhooks;

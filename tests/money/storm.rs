@@ -3,24 +3,24 @@
 
 use futures::future::join_all;
 use rushmall::random;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::paying::{CANCELLED, PAID, REFUNDED, shop};
-use crate::support::gateway::Gateway;
+use crate::stage::{CANCELLED, PAID, PAY_DEADLINE_MS, REFUNDED, shop};
+use crate::support::gateway::{CAPTURED_FEN, Gateway, REFUNDED_FEN, sum};
 use crate::support::shop::TestShop;
 
 /// `RUSHMALL_STORM_ORDERS` changes it.
 const ORDERS: usize = 200;
-const PAY_DEADLINE_MS: i64 = 30 * 60_000;
 /// Rounds of healing until everything must have ended.
 const ROUNDS_MAX: usize = 60;
 
-fn orders() -> usize {
-    std::env::var("RUSHMALL_STORM_ORDERS").ok().and_then(|text| text.parse().ok()).unwrap_or(ORDERS)
+/// A number that the environment may change.
+pub fn from_environment(variable: &str, usually: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usually)
 }
 
 /// What a bad day brings.
-async fn weather(gateway: &Gateway) {
+pub async fn weather(gateway: &Gateway) {
     for fault in [
         json!({"kind": "server_error", "operation": "query", "percent": 10}),
         json!({"kind": "system_error", "operation": "close", "percent": 10}),
@@ -57,16 +57,11 @@ async fn comes_to_rest(shop: &TestShop) {
     panic!("{left} orders have not ended");
 }
 
-fn sum(totals: &Value, field: &str) -> i64 {
-    let sums = totals.as_array().expect("a row for each provider").iter();
-    sums.map(|row| row[field].as_i64().expect("a number")).sum()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t11_r39_every_order_ends_and_both_books_agree_to_the_fen() {
     let (shop, gateway) = shop().await;
     let admin = shop.admin().await;
-    let wanted = orders();
+    let wanted = from_environment("RUSHMALL_STORM_ORDERS", ORDERS);
     let (product, _) = admin.make_sale("storm", wanted as i64).await;
     let buyers = admin.make_buyers(wanted, "storm-").await;
     let numbers: Vec<String> = join_all(buyers.iter().map(async |buyer| buyer.buy(&product).await.order_no())).await;
@@ -103,10 +98,8 @@ async fn t11_r39_every_order_ends_and_both_books_agree_to_the_fen() {
     assert_eq!(ended, wanted as i64);
     assert_eq!(count(&shop, "review <> ''").await, 0, "nobody has to look");
     let totals = gateway.totals().await;
-    let captured = "SELECT COALESCE(SUM(amount_fen), 0) AS n FROM payments WHERE state = 'captured'";
-    let refunded = "SELECT COALESCE(SUM(amount_fen), 0) AS n FROM refunds WHERE state = 'succeeded'";
-    assert_eq!(shop.books.count(captured).await, sum(&totals, "captured_fen"), "{totals}");
-    assert_eq!(shop.books.count(refunded).await, sum(&totals, "refunded_fen"), "{totals}");
+    assert_eq!(shop.books.count(CAPTURED_FEN).await, sum(&totals, "captured_fen"), "{totals}");
+    assert_eq!(shop.books.count(REFUNDED_FEN).await, sum(&totals, "refunded_fen"), "{totals}");
     let kept = "SELECT COALESCE(SUM(total_fen), 0) AS n FROM orders WHERE status = 2";
     assert_eq!(shop.books.count(kept).await, sum(&totals, "captured_fen") - sum(&totals, "refunded_fen"));
     println!(

@@ -15,7 +15,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use tempfile::TempDir;
 
 use crate::support::client::{Address, Person};
-use crate::support::ground::{Schema, hex};
+use crate::support::ground::{Schema, cluster_amqp, cluster_redis, hex};
 use crate::support::shop::{Running, settings_for_tests, try_start};
 
 const SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0-of-all-nodes";
@@ -67,7 +67,7 @@ pub struct Cluster {
 
 impl Shared {
     pub async fn new(services: &Services, database: &str) -> Self {
-        let redis = RedisSettings { url: services.redis.clone(), prefix: format!("t{}", hex(6)), ..Default::default() };
+        let redis = cluster_redis(&services.redis, &format!("t{}", hex(6)));
         Self { schema: Schema::make(database).await, redis, amqp: services.amqp.clone() }
     }
 
@@ -77,8 +77,7 @@ impl Shared {
         settings.node.slot = slot;
         settings.database = self.schema.settings();
         settings.redis = self.redis.clone();
-        settings.amqp.url = self.amqp.clone();
-        settings.amqp.prefix = self.redis.prefix.clone();
+        settings.amqp = cluster_amqp(&self.amqp, &self.redis.prefix);
         settings.auth.jwt_secret = SECRET.to_owned();
         settings
     }

@@ -1,10 +1,16 @@
 //! Commands to actors reach every node; one that does not answer is named.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
+use rushmall::config::Setup;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, on_each_database};
+use crate::cluster::{Cluster, Shared, on_each_database};
+use crate::support::books::{Books, Unfinished};
+use crate::support::client::Person;
+use crate::support::verbs::{Product, SalePlan};
 
 fn nodes_of(list: &Value) -> Vec<&str> {
     let mut nodes: Vec<&str> =
@@ -65,6 +71,114 @@ async fn a_command_at_one_node_holds_on_all() {
 }
 
 #[tokio::test]
+async fn a_letter_of_another_node_is_replayed_by_naming_the_node() {
+    on_each_database(|services, database| async move {
+        let cluster = Cluster::open(&services, &database, 2).await;
+        let admin = cluster.admin().await;
+        let (product, _) = admin.make_sale("elsewhere", 5).await;
+        let ann = cluster.nodes[1].visitor().register("ann").await;
+        let key = product.id.to_string();
+        admin.command_actor("inventory", &key, "stop").await.accepted();
+        assert_eq!(ann.buy(&product).await.status, 503);
+        let letters = admin.get(&format!("/api/admin/dead-letters?kind=inventory&key={key}")).await.accepted();
+        let letter = &letters["list"][0];
+        assert_eq!((letters["total"].as_i64(), letter["node"].as_str()), (Some(1), Some("node-1")), "{letters}");
+        let path = format!("/api/admin/dead-letters/{}/replay", letter["id"]);
+        admin.command_actor("inventory", &key, "restart").await.accepted();
+        // node-0 has no letter of that number: nothing of node-1 is meant by accident
+        admin.post(&path, &json!({})).await.with_status(404);
+        assert_eq!(ann.orders().await.len(), 0);
+        admin.post_once(&path, &json!({ "node": "node-1" }), "from-afar").await.accepted();
+        let until = Instant::now() + PATIENCE;
+        while ann.orders().await.is_empty() {
+            assert!(Instant::now() < until, "never handled");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // the same key at the other node: done, not done again
+        let there = cluster.nodes[1].meets(&admin);
+        there.post_once(&path, &json!({ "node": "node-1" }), "from-afar").await.accepted();
+        let acts = there.get("/api/admin/audit-log?action=dead_letter.replay").await.accepted();
+        let results: Vec<&Value> = acts["list"].as_array().expect("a list").iter().map(|act| &act["result"]).collect();
+        assert_eq!(results.len(), 2, "{acts}");
+        assert_eq!((results[0], &acts["list"][0]["detail"]), (&json!("ok"), &json!({"node": "node-1"})), "{acts}");
+        assert_eq!(ann.orders().await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_set_sold_out_at_one_node_is_sold_out_at_all_and_after_a_restart() {
+    on_each_database(|services, database| async move {
+        let mut cluster = Cluster::open(&services, &database, 2).await;
+        let admin = cluster.admin().await;
+        let (product, _) = admin.make_sale("flagged", 20).await;
+        let key = product.id.to_string();
+        let buyers = admin.make_buyers(16, "flagged-").await;
+        let mut buyers = buyers.iter();
+        let mut buy = async |cluster: &Cluster, node: usize| {
+            let buyer = buyers.next().expect("a buyer who has not bought yet");
+            cluster.nodes[node].meets(buyer).buy(&product).await.code
+        };
+        assert_eq!((buy(&cluster, 0).await, buy(&cluster, 1).await), (0, 0), "both nodes have it in memory");
+        admin.command_actor("inventory", &key, "set-sold-out").await.accepted();
+        assert_eq!(buy(&cluster, 0).await, 60_003, "at once where it was said");
+        let mut code = buy(&cluster, 1).await;
+        for _ in 0..3 {
+            if code == 0 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                code = buy(&cluster, 1).await;
+            }
+        }
+        assert_eq!(code, 60_003, "elsewhere as soon as it is heard");
+        cluster.nodes[1].stop();
+        cluster.nodes[1].start();
+        assert_eq!(buy(&cluster, 1).await, 60_003, "a node that starts later reads it");
+        let elsewhere = cluster.nodes[1].meets(&admin);
+        elsewhere.command_actor("inventory", &key, "clear-sold-out").await.accepted();
+        assert_eq!(buy(&cluster, 1).await, 0);
+        let mut code = buy(&cluster, 0).await;
+        for _ in 0..3 {
+            if code == 60_003 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                code = buy(&cluster, 0).await;
+            }
+        }
+        assert_eq!(code, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_paused_actor_was_not_told_it_reads_before_its_next_claim() {
+    on_each_database(|services, database| async move {
+        let cluster = Cluster::open(&services, &database, 2).await;
+        let admin = cluster.admin().await;
+        let (product, _) = admin.make_sale("held and flagged", 20).await;
+        let key = product.id.to_string();
+        let buyers = admin.make_buyers(4, "held-").await;
+        let at = |node: usize, buyer: usize| cluster.nodes[node].meets(&buyers[buyer]);
+        for (node, buyer) in [(0, 0), (1, 1)] {
+            at(node, buyer).buy(&product).await.accepted();
+        }
+        admin.command_actor("inventory", &key, "pause").await.accepted();
+        let began = Instant::now();
+        admin.command_actor("inventory", &key, "set-sold-out").await.accepted();
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(4), "nobody waits for the end of the pause: {took:?}");
+        let listed = admin.get("/api/admin/actors?kind=inventory").await.accepted();
+        assert_eq!(listed["no_answer"], json!([]), "a node that was told of it hears the next question");
+        let (here, there) = (at(0, 2), at(1, 3));
+        let resuming = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            admin.command_actor("inventory", &key, "resume").await.accepted();
+        };
+        let (here, there, ()) = futures::join!(here.buy(&product), there.buy(&product), resuming);
+        assert_eq!((here.code, there.code), (60_003, 60_003), "both clicks were held, and are judged by the flag");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_node_that_does_not_answer_is_named_within_its_time() {
     on_each_database(|services, database| async move {
         let cluster = Cluster::open(&services, &database, 2).await;
@@ -81,6 +195,115 @@ async fn a_node_that_does_not_answer_is_named_within_its_time() {
         assert_eq!((hung["error"].as_str(), hung["reached"].as_i64()), (Some("no_answer"), Some(0)));
         let listed = admin.get("/api/admin/actors").await.accepted();
         assert_eq!(listed["no_answer"], json!(["hung"]));
+        // the command line says so, and fails
+        let mut list = Command::new(env!("CARGO_BIN_EXE_rushmall"));
+        list.args(["actors", "list", "--server", &cluster.nodes[0].address.base()]);
+        let output = list.env("RUSHMALL_ADMIN_TOKEN", &admin.token).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no answer from hung"), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("session"), "{output:?}");
+        // nobody waits for it who does not ask it
+        let asked_at = Instant::now();
+        let narrow = "/api/admin/actors/session/*/resume?node=node-1";
+        let resumed = admin.post(narrow, &json!({})).await.accepted();
+        assert_eq!(nodes_of(&resumed), ["node-1"]);
+        assert!(asked_at.elapsed() < Duration::from_millis(900), "{:?}", asked_at.elapsed());
+    })
+    .await;
+}
+
+const BUYERS: usize = 180;
+const AT_ONCE: usize = 9;
+const PATIENCE: Duration = Duration::from_secs(60);
+const ALREADY_BOUGHT: i64 = 60_004;
+
+/// Clicks until he has it; where he is told "not now" he goes to the next node, as a balancer would send him.
+async fn buys(mut doors: Vec<Person>, product: Product) -> String {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let answer = doors[0].buy(&product).await;
+        if answer.is_accepted() || answer.code == ALREADY_BOUGHT {
+            return answer.data["order_no"].as_str().expect("a number").to_owned();
+        }
+        assert!(Instant::now() < until && [0, 409, 429, 500, 503].contains(&answer.status), "{answer:?}");
+        doors.rotate_left(1);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Holds the hot product on one node, restarts it on all, and drains a node.
+async fn direct(cluster: &Cluster, admin: &Person, product: Product) {
+    let key = product.id.to_string();
+    let order = async |kind: &str, key: &str, command: &str, node: Option<&str>| {
+        let path = format!("/api/admin/actors/{kind}/{key}/{command}");
+        let results = admin.post(&path, &json!({"node": node})).await.accepted();
+        let silent = results.as_array().expect("a list").iter().any(|result| result["error"] == "no_answer");
+        assert!(!silent, "{command}: {results}");
+        results
+    };
+    for _ in 0..3 {
+        order("inventory", &key, "pause", Some("node-1")).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let seen = admin.actor("inventory", &key).await.accepted();
+        let states: Vec<&str> = seen["nodes"]
+            .as_array()
+            .expect("nodes")
+            .iter()
+            .map(|one| one["vitals"]["state"].as_str().expect("one"))
+            .collect();
+        assert_eq!(states.iter().filter(|state| **state == "paused").count(), 1, "{states:?}");
+        order("inventory", &key, "resume", Some("node-1")).await;
+        let restarted = order("inventory", &key, "restart", None).await;
+        assert_eq!(nodes_of(&restarted), ["node-0", "node-1", "node-2"]);
+    }
+    let drained = order("*", "*", "drain", Some("node-2")).await;
+    assert_eq!(nodes_of(&drained), ["node-2"]);
+    let ready = async |node: usize| {
+        let answer = cluster.nodes[node].visitor().get("/ready").await;
+        assert!(answer.was_heard(), "node-{node}: {answer:?}");
+        answer.status
+    };
+    assert_eq!(futures::join!(ready(0), ready(1), ready(2)), (200, 200, 503));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    order("*", "*", "restart", Some("node-2")).await;
+    assert_eq!(ready(2).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_on_three_nodes_reconciles_whatever_its_actors_are_told() {
+    on_each_database(|services, database| async move {
+        let cluster = Cluster::with(Shared::new(&services, &database).await, 3, |settings| {
+            settings.actors.ask_timeout_ms = 3_000;
+            settings.orders.ticket_orphan_after_ms = 500;
+        });
+        let admin = cluster.admin().await;
+        let units = i64::try_from(BUYERS).expect("a number");
+        let product = admin.make_product("directed", 9.9, units).await;
+        admin.plan_sale(&product, SalePlan::open_now(units)).await;
+        let buyers = admin.make_buyers(BUYERS, "directed-").await;
+        // the hot product is in memory everywhere before it is told anything
+        for node in &cluster.nodes {
+            node.visitor().get("/api/seckill").await.accepted();
+            node.meets(&buyers[0]).buy(&product).await;
+        }
+        let clicking = futures::stream::iter(buyers.iter().enumerate()).map(|(place, buyer)| {
+            let mut doors: Vec<Person> = cluster.nodes.iter().map(|node| node.meets(buyer)).collect();
+            doors.rotate_left(place % 3);
+            async move {
+                tokio::time::sleep(Duration::from_millis(60)).await; // the sale lasts as long as the orders to actors
+                buys(doors, product).await
+            }
+        });
+        let buying = clicking.buffer_unordered(AT_ONCE).collect::<Vec<String>>();
+        let (orders, ()) = futures::join!(buying, direct(&cluster, &admin, product));
+        let distinct: std::collections::BTreeSet<&String> = orders.iter().collect();
+        assert_eq!(distinct.len(), BUYERS, "everybody has an order of his own");
+        let setup = Setup { settings: cluster.shared.settings(0), data_dir: std::env::temp_dir() };
+        let books = Books::open(&setup).await;
+        assert_eq!(books.at_rest().await, Unfinished::default());
+        books.assert_stock_conserved(product.id).await;
+        assert_eq!(books.orders(product.id).await.len(), BUYERS);
+        books.close().await;
     })
     .await;
 }

@@ -10,13 +10,18 @@ mod support;
 
 mod cluster;
 mod commands;
+mod drift;
+mod full;
 mod health;
 mod losses;
+mod low_stock;
+mod notices;
 mod outbox;
 #[cfg(feature = "failpoints")]
 mod paused;
 mod pushes;
 mod rebuilds;
 mod registry;
+mod repair;
 mod resume;
 mod upgrade;

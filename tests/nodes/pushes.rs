@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::cluster::{Cluster, number, on_each_database};
+use crate::support::client::Person;
 use crate::support::socket::Listener;
 use crate::support::verbs::SalePlan;
 use crate::support::wire::{Heard, Wire};
@@ -149,11 +150,22 @@ async fn what_a_node_accepted_is_told_elsewhere_before_it_stops() {
         for order_no in &numbers {
             listener.wait_for(order_no, UNPAID).await;
         }
-        let nodes = admin.get("/api/admin/nodes").await.accepted();
-        assert_eq!(nodes["nodes"].as_array().map(Vec::len), Some(1), "it took leave: {nodes}");
+        until_known(&admin, 1).await;
         cluster.nodes[1].start();
-        let nodes = admin.get("/api/admin/nodes").await.accepted();
-        assert_eq!(nodes["nodes"].as_array().map(Vec::len), Some(2), "{nodes}");
+        until_known(&admin, 2).await;
     })
     .await;
+}
+
+/// Waits until the list of nodes is a fresh one of so many: who took leave is gone at once, who was killed is not.
+async fn until_known(admin: &Person, count: usize) {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        let list = admin.get("/api/admin/nodes").await.accepted();
+        if list["is_current"] == true && list["nodes"].as_array().map(Vec::len) == Some(count) {
+            return;
+        }
+        assert!(Instant::now() < until, "not {count} nodes: {list}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

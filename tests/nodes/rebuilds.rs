@@ -8,9 +8,10 @@ use rushmall::actors::order_writer::{THE_WRITER, WriteOrders};
 use rushmall::actors::shop::Shop;
 use rushmall::config::{RedisSettings, Settings};
 use rushmall::domain::stock::{Claim, ClaimRejection, OrderDetails, Pool, Quantity, Ticket, TicketKind};
-use rushmall::domain::{BuyerId, Money, OrderNo, ProductId};
+use rushmall::domain::{BuyerId, Money, OrderNo, ProductId, SaleId};
 use rushmall::persistence::Db;
 use rushmall::persistence::placing::OrderGroup;
+use rushmall::persistence::stock_moves::{self, MoveDone, StockPlan};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
@@ -43,7 +44,9 @@ async fn count(db: &Db, condition: &str) -> i64 {
 #[tokio::test]
 async fn r16_tickets_in_the_queue_are_counted_though_no_order_of_the_product_was_ever_written() {
     on_each_database(|services, database| async move {
-        let (redis, cluster) = forgetful(&services, &database, 1, |_| {}).await;
+        // One ticket a delivery: while one is written the others still wait in the queue.
+        let one_by_one = |settings: &mut Settings| settings.orders.batch_tickets_max = 1;
+        let (redis, cluster) = forgetful(&services, &database, 1, one_by_one).await;
         let admin = cluster.admin().await;
         let (product, _) = admin.make_sale("the first instant", 6).await;
         let buyers = admin.make_buyers(18, "instant").await;
@@ -127,6 +130,31 @@ async fn until_written(who: &Person, order_no: OrderNo) -> i64 {
         assert!(started.elapsed() < PATIENCE, "{answer:?}");
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
+}
+
+#[tokio::test]
+async fn r16_stock_is_set_though_redis_forgot_the_account_that_it_is_compared_with() {
+    on_each_database(|services, database| async move {
+        let (redis, cluster) = forgetful(&services, &database, 1, |_| {}).await;
+        let admin = cluster.admin().await;
+        let (product, sale) = admin.make_sale("set anew", 4).await;
+        let Shop { db, ledger, clock, numbers, .. } = cluster.nodes[0].inside();
+        let (id, sale) = (ProductId(product.id), SaleId(sale.id));
+        let plans = [
+            (StockPlan::SetFree { units: 9 }, 9),
+            (StockPlan::SetSale { sale, units: 6 }, 2),
+            (StockPlan::SetFree { units: 0 }, -7),
+        ];
+        for (plan, moved) in plans {
+            redis.flush();
+            // The move compares with the account while it holds the rows that a rebuild of the account needs.
+            let done = stock_moves::run(db, &**ledger, &numbers.next().to_string(), id, plan, clock.now_ms()).await;
+            assert_eq!(done.expect("the stores answer"), Ok(MoveDone { units: moved }), "{plan:?}");
+        }
+        let known = ledger.snapshot(id).await.expect("the ledger answers");
+        assert_eq!((known.free(Pool::Free), known.free(Pool::Sale(sale))), (0, 6));
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use rushmall::config::AmqpSettings;
 use rushmall::messaging::domain_event::{DomainEvent, EventMessage};
 
 use crate::bench::{PATIENCE, amqp_url, channel, clean, settings};
-use crate::support::shop::TestShop;
+use crate::shop::open;
 
 /// Reads the stream from its beginning until each of `kinds` was there.
 pub async fn expect_in_log(channel: &Channel, amqp: &AmqpSettings, kinds: &[&str]) {
@@ -44,8 +44,7 @@ pub async fn listen(channel: &Channel, amqp: &AmqpSettings, pattern: &str) -> Co
 async fn an_order_is_told_from_its_creation_to_its_refund_and_kept_for_replay() {
     let Some(url) = amqp_url() else { return };
     let amqp = settings(&url);
-    let used = amqp.clone();
-    let shop = TestShop::with(move |settings| settings.amqp = used).await;
+    let shop = open(&amqp).await;
     let (_connection, channel) = channel(&url).await;
     let mut messages = listen(&channel, &amqp, "order.#").await;
 

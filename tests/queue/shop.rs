@@ -13,11 +13,14 @@ use crate::bench::{PATIENCE, amqp_url, channel, clean, settings};
 use crate::broker::PrivateBroker;
 use crate::events::expect_in_log;
 use crate::support::shop::TestShop;
+use crate::traces::record_spans;
 
 /// A broker that is killed sooner after it made a queue may have forgotten it (docs/OPERATIONS.md).
 const TO_BE_REMEMBERED: Duration = Duration::from_secs(3);
 
-async fn open(amqp: &AmqpSettings) -> TestShop {
+/// A shop of which every span is recorded.
+pub async fn open(amqp: &AmqpSettings) -> TestShop {
+    record_spans();
     let amqp = amqp.clone();
     TestShop::with(move |settings| settings.amqp = amqp).await
 }
@@ -157,12 +160,25 @@ async fn r7_an_administrator_sees_a_dead_message_and_replays_it() {
     );
     admin.post("/api/admin/dead-messages/nobody/replay", &json!({})).await.with_status(404);
     let path = "/api/admin/dead-messages/from-elsewhere/replay";
-    admin.post(path, &json!({})).await.accepted();
+    admin.post_once(path, &json!({}), "deliver-again").await.accepted();
     let started = Instant::now();
     while list().await["total"] != 1 {
         assert!(started.elapsed() < PATIENCE, "unreadable still, so it is dead again");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let died_at = list().await["list"][0]["at"].clone();
+    let again = admin.post_once(path, &json!({}), "deliver-again").await;
+    assert!(again.headers.get("idempotent-replayed").is_some(), "{again:?}");
+    again.accepted();
+    assert_eq!(list().await["list"][0]["at"], died_at, "delivered once under one key");
+    let acts = admin.get("/api/admin/audit-log?action=dead_message.replay").await.accepted();
+    let told: Vec<(&str, &str)> = acts["list"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|act| (act["target"].as_str().expect("one"), &act["result"].as_str().expect("one")[..2]))
+        .collect();
+    assert_eq!(told, [("message from-elsewhere", "ok"), ("message nobody", "40")], "also what was refused: {acts}");
     shop.register("carl").await.get("/api/admin/dead-messages").await.with_status(403);
     shop.close().await;
     clean(&amqp).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rushmall::domain::stock::Ticket;
 use sea_orm::ConnectionTrait;
+use serde_json::json;
 
 use crate::counting::{CANNOT_CANCEL, FAILED, UNPAID, sale_pool, text};
 use crate::delivery::claim;
@@ -60,6 +61,56 @@ async fn t6_r7_a_ticket_that_cannot_become_an_order_fails_alone_and_its_units_co
     // and the buyer is not locked out
     ann.buy(&healthy).await.order_no();
     shop.at_rest().await;
+}
+
+#[tokio::test]
+async fn t6_a_dead_ticket_is_claimed_anew_once_under_one_key_and_recorded() {
+    let shop = TestShop::open().await;
+    let admin = shop.admin().await;
+    let (doomed, _) = admin.make_sale("doomed for a while", 3).await;
+    let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
+    bob.place_order(&admin.make_product("other", 1.0, 1).await, 1).await.accepted();
+    admin.command_actor("order_writer", "0", "pause").await.accepted();
+    let old_no = ann.buy(&doomed).await.order_no();
+    execute(&shop, &format!("CREATE TABLE set_aside AS SELECT * FROM products WHERE id = {}", doomed.id)).await;
+    execute(&shop, &format!("DELETE FROM products WHERE id = {}", doomed.id)).await;
+    admin.command_actor("order_writer", "0", "resume").await.accepted();
+    until_dead(&admin, &old_no).await;
+    shop.at_rest().await;
+    execute(&shop, "INSERT INTO products SELECT * FROM set_aside").await;
+    execute(&shop, "DROP TABLE set_aside").await;
+    let key = doomed.id.to_string();
+    // may have been put to sleep since
+    admin.command_actor("inventory", &key, "restart").await;
+
+    let path = format!("/api/admin/dead-tickets/{old_no}/replay");
+    admin.command_actor("inventory", &key, "set-sold-out").await.accepted();
+    admin.post_once(&path, &json!({}), "too-early").await.rejected(20_003);
+    admin.command_actor("inventory", &key, "clear-sold-out").await.accepted();
+    admin.post("/api/admin/dead-tickets/none/replay", &json!({})).await.with_status(404);
+    let new_no = admin.post_once(&path, &json!({}), "anew").await.accepted()["order_no"].clone();
+    // as if the server had died before it could keep its answer
+    execute(&shop, "UPDATE idempotency_keys SET http_status = 0, answer = '', lease_until_ms = 0").await;
+    for _ in 0..2 {
+        assert_eq!(admin.post_once(&path, &json!({}), "anew").await.accepted()["order_no"], new_no);
+    }
+    shop.at_rest().await;
+    admin.post(&path, &json!({})).await.with_status(404);
+    assert_eq!(ann.order_status(new_no.as_str().expect("a number")).await, UNPAID);
+    assert_eq!(ann.order_status(&old_no).await, FAILED, "the old order stays as it ended");
+    let acts = admin.get("/api/admin/audit-log?action=dead_ticket.replay").await.accepted();
+    let list = acts["list"].as_array().expect("a list");
+    let told: Vec<&str> = list.iter().rev().map(|act| act["result"].as_str().expect("a result")).collect();
+    let told: Vec<&str> = told.iter().map(|result| result.split(':').next().unwrap_or_default()).collect();
+    assert_eq!(
+        told,
+        ["20003", "30001", "ok", "ok", "30001"],
+        "also refused ones, and what was done before a crash: {acts}"
+    );
+    assert!(list.iter().filter(|act| act["result"] == "ok").all(|act| act["detail"]["order_no"] == new_no), "{acts}");
+    let sale = sale_pool(&shop.books, &doomed).await;
+    assert_eq!((sale.free, sale.held, sale.gate), (2, 1, Some(2)), "one unit, claimed once: {sale:?}");
+    shop.assert_stock_conserved(doomed.id).await;
 }
 
 #[tokio::test]

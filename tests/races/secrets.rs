@@ -50,6 +50,11 @@ async fn t24_production_with_a_good_secret_starts_without_play_money_or_rehearsa
     let mut shop = ShopProcess::prepare();
     shop.set("RUSHMALL__ENVIRONMENT", "production");
     shop.set("RUSHMALL__AUTH__JWT_SECRET", "wq7Zr0VtXk3nPdLs9yHb2mUeFg6cJa4TiOx1");
+    // Nodes must share the key of the signed heads, so in production a cluster does not make one up.
+    let keys = tempfile::tempdir().expect("a directory");
+    let head_key = keys.path().join("audit.key");
+    std::fs::write(&head_key, "5f1d0c7be2a94638b0d6f37a1c8e4295d1b7a60e3f9c48257ae0b4c9d8136f72\n").expect("a key");
+    shop.set("RUSHMALL__AUDIT__KEY_FILE", &head_key.display().to_string());
     shop.start().await;
     let admin = shop.admin().await;
     let made = admin.post("/api/admin/rehearsal/buyers", &json!({ "count": 1, "prefix": "nobody" })).await;

@@ -78,6 +78,20 @@ async fn a_payment_that_was_in_time_can_become_known_late() {
 }
 
 #[actix_rt::test]
+async fn a_payment_that_crossed_a_close_can_become_known_after_it() {
+    let stage = Stage::open().await;
+    stage.create("ORDER_0001", 1_000, "https://shop.example/notify").await;
+    stage.control(Method::POST, "/trades/ORDER_0001/close", json!({})).await;
+    assert_eq!(stage.query("ORDER_0001").await["trade_state"], "CLOSED");
+    assert_eq!(stage.try_control(Method::POST, "/trades/ORDER_0001/pay", json!({})).await.0, 409);
+    stage.control(Method::POST, "/trades/ORDER_0001/pay", json!({ "before_close": true })).await;
+    assert_eq!(stage.query("ORDER_0001").await["trade_state"], "SUCCESS");
+    assert!(stage.notice("ORDER_0001").await["attempts"].is_number(), "it is told");
+    let again = stage.try_control(Method::POST, "/trades/ORDER_0001/pay", json!({ "before_close": true })).await;
+    assert_eq!(again.0, 409, "money comes once");
+}
+
+#[actix_rt::test]
 async fn the_wires_clock_travels_apart() {
     let stage = Stage::open().await;
     let path = format!("/v3/pay/transactions/out-trade-no/ORDER_0001?mchid={}", stage.merchant.wechat.mchid);

@@ -112,3 +112,52 @@ async fn the_other_wires_say_the_same_in_their_words() {
     let alipay = stage.alipay("alipay.trade.query", json!({ "out_trade_no": "ORDER_0001" }), "", false).await;
     assert_eq!((&alipay["code"], &alipay["sub_code"]), (&json!("20000"), &json!("isp.unknow-error")));
 }
+
+#[actix_rt::test]
+async fn a_query_that_says_closed_closes_nothing() {
+    let stage = Stage::open().await;
+    create(&stage, "ORDER_0001").await.unwrap().ok();
+    stage.fault(json!({ "kind": "says_closed", "count": 1 })).await;
+    assert_eq!(stage.query("ORDER_0001").await["trade_state"], "CLOSED");
+    assert_eq!(stage.query("ORDER_0001").await["trade_state"], "NOTPAY");
+    stage.pay("ORDER_0001").await;
+    assert_eq!(stage.query("ORDER_0001").await["trade_state"], "SUCCESS");
+}
+
+#[actix_rt::test]
+async fn a_buyer_who_is_at_it_is_neither_paid_nor_unpaid() {
+    let stage = Stage::open().await;
+    create(&stage, "ORDER_0001").await.unwrap().ok();
+    let act =
+        async |action: &str| stage.control(Method::POST, &format!("/trades/ORDER_0001/{action}"), json!({})).await;
+    act("enter").await;
+    assert_eq!(stage.query("ORDER_0001").await["trade_state"], "USERPAYING");
+    let v2 = stage.v2("/pay/orderquery", &[("out_trade_no", "ORDER_0001")], SignType::Md5).await;
+    assert_eq!(v2["trade_state"], "USERPAYING");
+    act("fail").await;
+    assert_eq!(stage.query("ORDER_0001").await["trade_state"], "PAYERROR");
+    act("enter").await;
+    act("pay").await;
+    assert_eq!(stage.query("ORDER_0001").await["trade_state"], "SUCCESS");
+    let (status, _) = stage.try_control(Method::POST, "/trades/ORDER_0001/enter", json!({})).await;
+    assert_eq!(status, 409, "it is paid");
+}
+
+#[actix_rt::test]
+async fn a_refund_of_alipay_that_moves_nothing_says_so_and_can_be_made() {
+    let stage = Stage::open().await;
+    let ask = async |method: &str, content| stage.alipay(method, content, "", false).await;
+    let order = json!({ "out_trade_no": "A1", "total_amount": "10.00", "subject": "a lamp" });
+    ask("alipay.trade.precreate", order).await;
+    stage.pay("A1").await;
+    stage.fault(json!({ "kind": "no_effect", "operation": "refund", "count": 1 })).await;
+    let wanted = json!({ "out_trade_no": "A1", "out_request_no": "R1", "refund_amount": "4.00" });
+    let nothing = ask("alipay.trade.refund", wanted.clone()).await;
+    assert_eq!(
+        (&nothing["code"], &nothing["fund_change"], &nothing["refund_fee"]),
+        (&json!("10000"), &json!("N"), &json!("0.00"))
+    );
+    let asked = json!({ "out_trade_no": "A1", "out_request_no": "R1" });
+    assert_eq!(ask("alipay.trade.fastpay.refund.query", asked).await.get("refund_status"), None);
+    assert_eq!(ask("alipay.trade.refund", wanted).await["fund_change"], "Y");
+}

@@ -88,6 +88,7 @@ fn options(data_dir: &Path) -> Options {
         public_url: String::new(),
         time_scale: TIME_SCALE,
         control_token: None,
+        shows_cashier: false,
         clock: Clock::default(),
     }
 }
@@ -132,7 +133,7 @@ impl Stage {
         copy_keys(dir.path());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}{prefix}", listener.local_addr().unwrap());
-        let options = Options { public_url: url.clone(), ..options(dir.path()) };
+        let options = Options { public_url: url.clone(), shows_cashier: true, ..options(dir.path()) };
         let sandbox = web::Data::new(Sandbox::open(options).await.unwrap());
         let (merchant, shared) = (sandbox.merchant().clone(), sandbox.clone());
         let server = HttpServer::new(move || App::new().service(scope(prefix, shared.clone()))).workers(1);

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::sandbox::SandboxProcess;
 use crate::shop::{SdkOrder, SdkShop};
+use crate::support::sandbox_process::SandboxProcess;
 
 /// Names the directory that `scripts/sdks` prints.
 const SDKS: &str = "RUSHMALL_TEST_SDKS";

@@ -9,13 +9,12 @@ mod support;
 
 mod columns;
 mod matrix;
-mod sandbox;
 mod shop;
 
 use columns::{COLUMNS, Sdks};
 use matrix::Matrix;
-use sandbox::SandboxProcess;
 use shop::SdkShop;
+use support::sandbox_process::SandboxProcess;
 
 #[tokio::test]
 async fn foreign_sdks_agree_with_the_sandbox_and_the_shop_in_every_cell() {

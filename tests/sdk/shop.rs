@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::columns::Column;
-use crate::sandbox::SandboxProcess;
 use crate::support::books::Books;
 use crate::support::client::Person;
 use crate::support::process::ShopProcess;
+use crate::support::sandbox_process::SandboxProcess;
 use crate::support::verbs::Product;
 
 const PAID: i64 = 2;
@@ -33,8 +33,9 @@ pub struct SdkOrder {
 impl SdkShop {
     pub async fn open(sandbox: &SandboxProcess) -> Self {
         let mut process = ShopProcess::prepare();
-        for (name, value) in settings(sandbox) {
-            process.set(&format!("RUSHMALL__PAYMENT__{name}"), &value);
+        // the gateway takes no money here, and so has nothing to tell
+        for (name, value) in sandbox.account("http://127.0.0.1:1") {
+            process.set(&name, &value);
         }
         process.start().await;
         let (product, _) = process.admin().await.make_sale("lamp", UNITS).await;
@@ -78,34 +79,4 @@ impl SdkShop {
     pub async fn check_notices(&self) {
         assert_eq!(self.books.count("SELECT COUNT(*) AS n FROM notices").await, self.orders.get());
     }
-}
-
-/// The settings that make the shop this sandbox's merchant, on all three wires and in both of v3's modes.
-fn settings(sandbox: &SandboxProcess) -> Vec<(&'static str, String)> {
-    let (wechat, alipay) = (&sandbox.merchant.wechat, &sandbox.merchant.alipay);
-    vec![
-        // the gateway takes no money here, and so has nothing to tell
-        ("NOTIFY_BASE_URL", "http://127.0.0.1:1".to_owned()),
-        ("WECHAT_V3__ENABLED", "true".to_owned()),
-        ("WECHAT_V3__BASE_URL", wechat.base_url.clone()),
-        ("WECHAT_V3__MCHID", wechat.mchid.clone()),
-        ("WECHAT_V3__APPID", wechat.appid.clone()),
-        ("WECHAT_V3__SERIAL", wechat.certificate_serial.clone()),
-        ("WECHAT_V3__PRIVATE_KEY_FILE", sandbox.merchant_file(&wechat.private_key_file)),
-        ("WECHAT_V3__API_V3_KEY", wechat.api_v3_key.clone()),
-        ("WECHAT_V3__PUBLIC_KEY_ID", wechat.public_key_id.clone()),
-        ("WECHAT_V3__PUBLIC_KEY_FILE", sandbox.merchant_file(&wechat.public_key_file)),
-        ("WECHAT_V3__FETCH_CERTIFICATES", "true".to_owned()),
-        ("WECHAT_V2__ENABLED", "true".to_owned()),
-        ("WECHAT_V2__BASE_URL", wechat.base_url.clone()),
-        ("WECHAT_V2__MCHID", wechat.mchid.clone()),
-        ("WECHAT_V2__APPID", wechat.appid.clone()),
-        ("WECHAT_V2__API_KEY", wechat.api_v2_key.clone()),
-        ("ALIPAY__ENABLED", "true".to_owned()),
-        ("ALIPAY__GATEWAY_URL", alipay.gateway_url.clone()),
-        ("ALIPAY__APP_ID", alipay.app_id.clone()),
-        ("ALIPAY__SELLER_ID", alipay.seller_id.clone()),
-        ("ALIPAY__PRIVATE_KEY_FILE", sandbox.merchant_file(&alipay.private_key_file)),
-        ("ALIPAY__PUBLIC_KEY_FILE", sandbox.merchant_file(&alipay.alipay_public_key_file)),
-    ]
 }

@@ -13,12 +13,15 @@ pub struct Binary {
     pub data_dir: PathBuf,
     log_path: PathBuf,
     environment: Vec<(String, String)>,
+    /// Where it listens; 0: where there is room.
+    port: u16,
+    survives_full_files: bool,
 }
 
 impl Binary {
     /// A server that has no settings of its own yet, and prints into a file.
     pub fn on(data_dir: PathBuf, log_path: PathBuf) -> Self {
-        Self { data_dir, log_path, environment: Vec::new() }
+        Self { data_dir, log_path, environment: Vec::new(), port: 0, survives_full_files: false }
     }
 
     /// An environment variable of every later start.
@@ -27,18 +30,44 @@ impl Binary {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// No such variable at every later start.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(known, _)| known != name);
+    }
+
+    /// Where every later start listens.
+    pub fn listen_at(&mut self, port: u16) {
+        self.port = port;
+    }
+
+    /// A file that may not grow any more is an error of the write from now on, and not the end of the process.
+    pub fn survive_full_files(&mut self) {
+        self.survives_full_files = true;
+    }
+
+    fn program(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_rushmall");
+        if !self.survives_full_files {
+            return Command::new(binary);
+        }
+        // what a shell ignores, the program that takes its place ignores too
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", binary]);
+        shell
+    }
+
     /// A command of the shop with these settings and data.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rushmall"));
+        let mut command = self.program();
         command.args(arguments).arg("--data-dir").arg(&self.data_dir);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
-    /// Starts a server on a free port; it says where it listens once it is open.
+    /// Starts a server; it says where it listens once it is open.
     pub fn serve(&self) -> (Child, Receiver<SocketAddr>) {
         let mut child = self
-            .command(&["serve", "--port", "0", "--no-demo"])
+            .command(&["serve", "--port", &self.port.to_string(), "--no-demo"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(self.log())
@@ -54,7 +83,8 @@ impl Binary {
         let mut log = self.log();
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                let address = line.split_once("is open at http://").map(|(_, rest)| rest.trim().parse());
+                let url = line.split_once("is open at ").and_then(|(_, url)| url.split_once("://"));
+                let address = url.map(|(_, rest)| rest.trim().parse());
                 if let Some(Ok(address)) = address {
                     let _ = sender.try_send(address); // only the first is waited for
                 }

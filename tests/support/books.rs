@@ -28,6 +28,8 @@ pub struct Unfinished {
     pub effects: i64,
     /// Commits that were not told.
     pub outbox: i64,
+    /// Payments and refunds that are no leaves yet.
+    pub unlogged: i64,
     /// Moves of stock that are not at their end.
     pub moves: i64,
     /// Tickets that were given up.
@@ -138,6 +140,15 @@ impl Books {
         redis.query::<()>(&set).await.expect("the books can be tampered with");
     }
 
+    /// Lets a pool of a ledger in Redis have so many units more than there are.
+    pub async fn invent_units(&self, product_id: i64, pool: i64, units: i64) {
+        let redis = self.redis.as_ref().expect("the ledger is outside the database");
+        let mut add = redis::cmd("HINCRBY");
+        add.arg(redis.key(&format!("{{p{product_id}}}:pools"))).arg(format!("f{pool}")).arg(units);
+        let left: i64 = redis.query(&add).await.expect("the books can be tampered with");
+        assert!(left > units, "there was such a pool");
+    }
+
     /// Makes a ledger in Redis forget the product's account, as a Redis does that lost its data.
     pub async fn lose_account(&self, product_id: i64) {
         let redis = self.redis.as_ref().expect("the ledger is outside the database");
@@ -153,9 +164,19 @@ impl Books {
             tickets: self.tickets().await,
             effects: self.count("SELECT COUNT(*) AS n FROM effects WHERE kind <> 'watch_payment'").await,
             outbox: self.count("SELECT COUNT(*) AS n FROM outbox").await,
+            unlogged: self.count("SELECT COUNT(*) AS n FROM money_log_owed").await,
             moves: self.count(&format!("SELECT COUNT(*) AS n FROM stock_moves WHERE step < {MOVE_ENDED}")).await,
             dead_tickets: self.count("SELECT COUNT(*) AS n FROM dead_tickets").await,
             reviews: self.count("SELECT COUNT(*) AS n FROM orders WHERE review <> ''").await,
+        }
+    }
+
+    /// Waits until the looks for payments that were due by then are over.
+    pub async fn has_looked(&self, now_ms: i64) {
+        let until = Instant::now() + REST_WITHIN;
+        let due = format!("SELECT COUNT(*) AS n FROM effects WHERE due_at_ms <= {now_ms}");
+        while self.count(&due).await > 0 && Instant::now() < until {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
@@ -164,7 +185,7 @@ impl Books {
         let until = Instant::now() + REST_WITHIN;
         loop {
             let left = self.unfinished().await;
-            let moving = left.tickets + left.effects + left.outbox + left.moves;
+            let moving = left.tickets + left.effects + left.outbox + left.unlogged + left.moves;
             if moving == 0 || Instant::now() > until {
                 return left;
             }

@@ -1,7 +1,7 @@
 //! People who talk to a shop over HTTP, and what they are answered.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 /// Longest wait for one answer: longer than the server's own.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// So long, and with such pauses, somebody patient repeats what is not done yet.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Where the shop is; moves when it is started again. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +31,15 @@ impl Address {
 
 /// `code` of a request that found nobody to connect to: nothing can have happened.
 pub const NEVER_SENT: i64 = -2;
+/// `code` of a request whose connection broke, and of an answer without envelope.
+const BROKEN: i64 = -1;
 
 /// What the shop answered, or that it did not.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// HTTP status; 0 if there was no answer.
     pub status: u16,
-    /// The business code; -1 if there was no envelope, [`NEVER_SENT`] if there was nobody to ask.
+    /// The business code; [`BROKEN`] if there was no envelope, [`NEVER_SENT`] if there was nobody to ask.
     pub code: i64,
     pub message: String,
     pub data: Value,
@@ -46,7 +51,7 @@ pub struct Answer {
 impl Answer {
     fn lost(asked: String, why: &reqwest::Error) -> Self {
         let message = format!("no answer: {why}");
-        let code = if why.is_connect() { NEVER_SENT } else { -1 };
+        let code = if why.is_connect() { NEVER_SENT } else { BROKEN };
         Self { status: 0, code, message, data: Value::Null, headers: HeaderMap::new(), asked }
     }
 
@@ -146,9 +151,10 @@ impl Person {
         self.signed_in(id, name, data["token"].as_str().expect("a token"))
     }
 
-    /// `GET path`.
+    /// `GET path`; asked once more if the connection broke, as browsers do.
     pub async fn get(&self, path: &str) -> Answer {
-        self.ask(Method::GET, path, None, &[]).await
+        let first = self.ask(Method::GET, path, None, &[]).await;
+        if !first.was_heard() && first.code == BROKEN { self.ask(Method::GET, path, None, &[]).await } else { first }
     }
 
     /// `POST path`.
@@ -161,6 +167,19 @@ impl Person {
         self.ask(Method::POST, path, Some(body), &[("Idempotency-Key", key)]).await
     }
 
+    /// `POST path` under a key of its own, repeated while the shop is not heard or says "not now" or "still at it": for
+    /// what a test only stands on, on a machine that may be too busy for the time limits of a shop.
+    pub async fn post_patiently(&self, path: &str, body: &Value) -> Answer {
+        let (key, until) = (rushmall::random::token(), Instant::now() + PATIENCE);
+        loop {
+            let answer = self.post_once(path, body, &key).await;
+            if !matches!(answer.status, 0 | 409 | 503) || Instant::now() > until {
+                return answer;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// `PUT path`.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         self.ask(Method::PUT, path, Some(body), &[]).await
@@ -169,6 +188,39 @@ impl Person {
     /// `DELETE path`.
     pub async fn delete(&self, path: &str) -> Answer {
         self.ask(Method::DELETE, path, None, &[]).await
+    }
+
+    /// What `/ready` tells once it answers with this status.
+    pub async fn sees_ready(&self, status: u16) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get("/ready").await;
+            if answer.status == status {
+                return answer.data;
+            }
+            assert!(Instant::now() < until, "{answer:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// A figure of this node by name and labels, as `/metrics` has them; `None` if it is not there.
+    pub async fn figure(&self, series: &str) -> Option<f64> {
+        let page = self.request(Method::GET, "/metrics").send().await.expect("an answer").text().await.expect("a page");
+        let of_series = |line: &str| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned);
+        page.lines().find_map(of_series).map(|value| value.parse().expect("a number"))
+    }
+
+    /// Waits until the figure is as it should be.
+    pub async fn sees_figure(&self, series: &str, fits: impl Fn(f64) -> bool) -> f64 {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = self.figure(series).await;
+            if let Some(value) = found.filter(|value| fits(*value)) {
+                return value;
+            }
+            assert!(Instant::now() < until, "{series} is {found:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Any request.
@@ -205,7 +257,7 @@ pub async fn send(request: RequestBuilder, asked: String) -> Answer {
     let envelope: Value = serde_json::from_slice(&body).unwrap_or_default();
     Answer {
         status,
-        code: envelope["code"].as_i64().unwrap_or(-1),
+        code: envelope["code"].as_i64().unwrap_or(BROKEN),
         message: envelope["message"].as_str().unwrap_or_default().to_owned(),
         data: envelope["data"].clone(),
         headers,

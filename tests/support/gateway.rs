@@ -1,12 +1,14 @@
 //! The sandbox gateway of a shop under test: the buyer's telephone, the provider's moods, and its books.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use reqwest::Method;
 use rushmall::clock::Clock;
-use rushmall::payment::sandbox::{Options, Sandbox};
+use rushmall::payment::sandbox::{Merchant, Options, Sandbox, Server};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -23,6 +25,7 @@ fn keys() -> &'static Path {
             public_url: "http://127.0.0.1:1".to_owned(),
             time_scale: 1,
             control_token: None,
+            shows_cashier: false,
             clock: Clock::default(),
         };
         aside(async move || Sandbox::open(options).await.expect("the sandbox opens").close().await);
@@ -43,7 +46,21 @@ pub fn lend_keys(data_dir: &Path) {
     }
 }
 
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// All money that came, by the shop's books.
+pub const CAPTURED_FEN: &str = "SELECT COALESCE(SUM(amount_fen), 0) AS n FROM payments WHERE state = 'captured'";
+/// All money that went back.
+pub const REFUNDED_FEN: &str = "SELECT COALESCE(SUM(amount_fen), 0) AS n FROM refunds WHERE state = 'succeeded'";
+
+/// A sum over all providers of what [`Gateway::totals`] says.
+pub fn sum(totals: &Value, field: &str) -> i64 {
+    let sums = totals.as_array().expect("a row for each provider").iter();
+    sums.map(|row| row[field].as_i64().expect("a number")).sum()
+}
+
 /// The control of a sandbox.
+#[derive(Clone)]
 pub struct Gateway {
     http: reqwest::Client,
     control: String,
@@ -52,7 +69,14 @@ pub struct Gateway {
 impl Gateway {
     /// That of the shop with this address.
     pub fn of(base: &str) -> Self {
-        Self { http: reqwest::Client::new(), control: format!("{base}/sandbox/control") }
+        Self::at(&format!("{base}/sandbox/control"))
+    }
+
+    /// The control at that address.
+    pub fn at(control: &str) -> Self {
+        // a connection of a killed process must not be used again
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(ANSWER_WITHIN);
+        Self { http: http.build().expect("an HTTP client"), control: control.to_owned() }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
@@ -75,14 +99,74 @@ impl Gateway {
 
     /// The buyer tries to pay; whether it went is the gateway's business.
     pub async fn try_pay(&self, out_trade_no: &str, in_time: bool) -> bool {
-        let request = self.http.post(format!("{}/trades/{out_trade_no}/pay", self.control));
-        let answer = request.body(json!({ "in_time": in_time }).to_string()).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        self.tries(out_trade_no, "pay", json!({ "in_time": in_time })).await == Some(true)
+    }
+
+    /// The buyer or the provider tries something with a trade (`pay`, `fail`, `scan`, `close`); `None`: nobody answered.
+    pub async fn tries(&self, out_trade_no: &str, what: &str, how: Value) -> Option<bool> {
+        let request = self.http.post(format!("{}/trades/{out_trade_no}/{what}", self.control));
+        let answer = request.body(how.to_string()).send().await.ok()?;
+        Some(answer.status().is_success())
+    }
+
+    /// The buyer does something else: `enter`, `fail`, `scan`; or pays in a way, e.g. `{"coupon_fen": 300}`.
+    pub async fn act(&self, out_trade_no: &str, action: &str, how: Value) -> Value {
+        self.ask(Method::POST, &format!("/trades/{out_trade_no}/{action}"), how).await
+    }
+
+    /// A refund ends now: `SUCCESS`, `ABNORMAL`, `CLOSED`.
+    pub async fn settle(&self, out_refund_no: &str, status: &str) {
+        self.ask(Method::POST, &format!("/refunds/{out_refund_no}/settle"), json!({ "status": status })).await;
+    }
+
+    /// All notifications about a trade are delivered once more, now.
+    pub async fn tells_again(&self, out_trade_no: &str) {
+        let notices = self.trade(out_trade_no).await["notifications"].clone();
+        for notice in notices.as_array().expect("a list") {
+            let id = notice["id"].as_str().or_else(|| notice["notice"]["id"].as_str()).expect("an id");
+            self.ask(Method::POST, &format!("/notifications/{id}/send"), json!({})).await;
+        }
+    }
+
+    /// How often a kind of call or delivery was made about a number.
+    pub async fn heard(&self, operation: &str, number: &str) -> usize {
+        let log = self.ask(Method::GET, "/log?limit=1000", json!({})).await;
+        let lines = log.as_array().expect("a list").iter();
+        lines.filter(|line| line["operation"] == operation && line["number"] == number).count()
+    }
+
+    /// How often all faults that stand have struck.
+    pub async fn strikes(&self) -> i64 {
+        let faults = self.ask(Method::GET, "/faults", json!({})).await;
+        faults.as_array().expect("a list").iter().filter_map(|fault| fault["hits"].as_i64()).sum()
+    }
+
+    /// Waits until they have struck so often.
+    pub async fn has_struck(&self, times: i64) {
+        for _ in 0..300 {
+            if self.strikes().await >= times {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the faults have struck {} times and not {times}", self.strikes().await);
     }
 
     /// One trade, its refunds and notifications.
     pub async fn trade(&self, out_trade_no: &str) -> Value {
         self.ask(Method::GET, &format!("/trades/{out_trade_no}"), json!({})).await
+    }
+
+    /// Captured and returned fen of one trade; nothing if there is none.
+    pub async fn money_of(&self, out_trade_no: &str) -> (i64, i64) {
+        let answer = self.http.get(format!("{}/trades/{out_trade_no}", self.control)).send().await;
+        let answer = answer.expect("the sandbox answers");
+        if answer.status() == 404 {
+            return (0, 0);
+        }
+        let trade: Value = serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON");
+        let fen = |value: &Value| value.as_i64().unwrap_or_else(|| panic!("no sum in {trade}"));
+        (if trade["state"] == "paid" { fen(&trade["order"]["total_fen"]) } else { 0 }, fen(&trade["refunded_fen"]))
     }
 
     /// What goes wrong from now on, e.g. `{"kind": "drop", "operation": "notify"}`.
@@ -106,7 +190,63 @@ impl Gateway {
     }
 }
 
+/// A sandbox gateway of its own, beside the shops under test.
+pub struct OwnGateway {
+    pub gateway: Gateway,
+    pub merchant: Merchant,
+    dir: TempDir,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl OwnGateway {
+    pub fn open() -> Self {
+        let dir = tempfile::tempdir().expect("a directory for the gateway");
+        lend_keys(dir.path());
+        let options = Options {
+            data_dir: dir.path().join("sandbox"),
+            public_url: String::new(),
+            time_scale: 1,
+            control_token: None,
+            shows_cashier: false,
+            clock: Clock::default(),
+        };
+        let (report, started) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let server = Server::open("127.0.0.1", 0, options).await.expect("the sandbox opens");
+                let merchant = server.sandbox().merchant().clone();
+                report.send((server.address, merchant, server.handle())).expect("the test waits");
+                let _ = server.run().await; // what it owes stays in its books
+            });
+        });
+        let (address, merchant, handle) = started.recv().expect("it listens");
+        let gateway = Gateway { http: reqwest::Client::new(), control: format!("http://{address}/control") };
+        Self { gateway, merchant, dir, handle, thread: Some(thread) }
+    }
+
+    /// Where the merchant's keys lie.
+    pub fn merchant_dir(&self) -> PathBuf {
+        self.dir.path().join("sandbox/merchant")
+    }
+}
+
+impl Drop for OwnGateway {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false)); // asked for at once, and not waited for
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Person {
+    /// Asks for all the money back under an `Idempotency-Key`.
+    pub async fn ask_refund_once(&self, channel: &str, order_no: &str, key: &str) -> Answer {
+        let body = json!({ "order_no": order_no, "reason": "changed my mind" });
+        self.post_once(&format!("/api/pay/{channel}/refund"), &body, key).await
+    }
+
     /// Opens a charge.
     pub async fn open_charge(&self, channel: &str, order_no: &str) -> Answer {
         self.post(&format!("/api/pay/{channel}/unified-order"), &json!({ "order_no": order_no })).await

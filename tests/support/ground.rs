@@ -85,8 +85,8 @@ impl Cluster {
 
     async fn on(database: &str, redis: &str, amqp: &str) -> Self {
         let prefix = format!("t{}", hex(6));
-        let amqp = AmqpSettings { url: amqp.to_owned(), prefix: prefix.clone(), ..AmqpSettings::default() };
-        let redis = RedisSettings { url: redis.to_owned(), prefix, ..RedisSettings::default() };
+        let amqp = cluster_amqp(amqp, &prefix);
+        let redis = cluster_redis(redis, &prefix);
         Self { schema: Schema::make(database).await, redis, amqp }
     }
 }
@@ -187,6 +187,22 @@ pub fn aside<T: Send + 'static>(work: impl AsyncFnOnce() -> T + Send + 'static) 
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// The Redis of nodes, with time for a machine that does much at once.
+pub fn cluster_redis(url: &str, prefix: &str) -> RedisSettings {
+    RedisSettings {
+        url: url.to_owned(),
+        prefix: prefix.to_owned(),
+        connect_timeout_ms: 5_000,
+        command_timeout_ms: 3_000,
+    }
+}
+
+/// The RabbitMQ of nodes, likewise.
+pub fn cluster_amqp(url: &str, prefix: &str) -> AmqpSettings {
+    let (url, prefix) = (url.to_owned(), prefix.to_owned());
+    AmqpSettings { url, prefix, connect_timeout_ms: 15_000, ..AmqpSettings::default() }
 }
 
 /// So many random bytes in hex.

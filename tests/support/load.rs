@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
@@ -19,6 +20,9 @@ const CANCELLED: i64 = 5;
 /// Codes of the contract.
 const SOLD_OUT: i64 = 60003;
 const ALREADY_BOUGHT: i64 = 60004;
+const TOO_FREQUENT: i64 = 60010;
+/// Between the end of an unpaid order and the return of its units.
+const UNITS_COME_BACK: Duration = Duration::from_secs(10);
 
 /// A seeded sequence; the seed is printed so that a failure can be looked at again.
 #[derive(Clone, Debug)]
@@ -223,20 +227,26 @@ impl Memory {
         assert!(unheard <= possible, "{name} has {unheard} orders that he never clicked for: {rows:?}");
     }
 
-    /// A buyer whose click was never answered is not locked out: he can buy, or is shown what he has.
+    /// A buyer whose click was never answered is not locked out: he can buy, or is shown what he has. An order may end
+    /// between his click and his look; its units then come back within the time.
     pub async fn assert_not_locked_out(&mut self, product: &Product) {
-        let answer = self.who.buy(product).await;
-        match answer.code {
-            0 | SOLD_OUT => {}
-            ALREADY_BOUGHT => {
-                let order_no = answer.data["order_no"].as_str().expect("the order that he has");
-                let status = self.who.order_status(order_no).await;
-                assert_ne!(status, CANCELLED, "{} is locked out by {order_no}", self.who.username);
+        let until = Instant::now() + UNITS_COME_BACK;
+        loop {
+            let answer = self.who.buy(product).await;
+            match answer.code {
+                0 => return self.promise(answer.data["order_no"].as_str().expect("a number")),
+                SOLD_OUT => return,
+                ALREADY_BOUGHT => {
+                    let order_no = answer.data["order_no"].as_str().expect("the order that he has");
+                    if self.who.order_status(order_no).await != CANCELLED {
+                        return;
+                    }
+                    assert!(Instant::now() < until, "{} is locked out by {order_no}", self.who.username);
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                TOO_FREQUENT if Instant::now() < until => tokio::time::sleep(Duration::from_millis(300)).await,
+                _ => panic!("{} cannot buy: {answer:?}", self.who.username),
             }
-            _ => panic!("{} cannot buy: {answer:?}", self.who.username),
-        }
-        if answer.is_accepted() {
-            self.promise(answer.data["order_no"].as_str().expect("a number"));
         }
     }
 }

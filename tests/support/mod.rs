@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test crate uses another part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod bills;
 pub mod binary;
 pub mod books;
 pub mod client;
@@ -13,7 +14,10 @@ pub mod fault_proxy;
 pub mod gateway;
 pub mod ground;
 pub mod load;
+pub mod pictures;
 pub mod process;
+pub mod receiver;
+pub mod sandbox_process;
 pub mod services;
 pub mod shop;
 pub mod socket;

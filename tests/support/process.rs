@@ -1,9 +1,10 @@
 //! A shop in a process of its own: the real binary, killed and started again on the same data.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use super::binary::Binary;
 use super::books::Books;
 use super::client::{Address, Person};
 use super::ground::{Ground, aside};
+use super::sandbox_process::SandboxProcess;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -78,6 +80,7 @@ impl ShopProcess {
             ("RUSHMALL__LIMITS__SECKILL_PER_SECOND", "1000"),
             ("RUSHMALL__LIMITS__SECKILL_BURST", "1000"),
             ("RUSHMALL__LIMITS__SIGN_INS_PER_MINUTE", "1000"),
+            ("RUSHMALL__LIMITS__QUEUE_WAIT_MAX_MS", "10000"),
             ("RUSHMALL__ORDERS__SWEEP_INTERVAL_MS", "50"),
             ("RUSHMALL__ORDERS__TICKET_ORPHAN_AFTER_MS", "300"),
             ("RUSHMALL__ORDERS__PREPARED_EXPIRES_MS", "15000"),
@@ -94,9 +97,23 @@ impl ShopProcess {
         shop
     }
 
+    /// A merchant of that sandbox, which reaches it at one port however often it is started.
+    pub fn is_merchant_of(&mut self, sandbox: &SandboxProcess) {
+        let port = free_port();
+        self.binary.listen_at(port);
+        for (name, value) in sandbox.account(&format!("http://127.0.0.1:{port}")) {
+            self.set(&name, &value);
+        }
+    }
+
     /// An environment variable of every later start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.binary.set(name, value);
+    }
+
+    /// No such variable at every later start.
+    pub fn unset(&mut self, name: &str) {
+        self.binary.unset(name);
     }
 
     /// What the next process does at failpoints, e.g. `ledger.reserve.after=kill@1`; empty: nothing.
@@ -104,9 +121,30 @@ impl ShopProcess {
         self.set("RUSHMALL_FAILPOINTS", spec);
     }
 
+    /// Its process can be told that its files are full, see [`Self::fill_files`].
+    pub fn survive_full_files(&mut self) {
+        self.binary.survive_full_files();
+    }
+
+    /// No file of the running process may be longer than so many bytes, as on a disk that is full; `None`: as long as
+    /// there is room.
+    pub fn fill_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let pid = self.child.as_ref().expect("a process runs").id().to_string();
+        let limited = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={limit}:")]).status();
+        assert!(limited.expect("prlimit is there").success(), "the limit is set");
+    }
+
     /// Where its data lies.
     pub fn data_dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// First part of its keys in Redis; empty without one.
+    pub fn redis_prefix(&self) -> String {
+        let variables = self.ground.environment();
+        let prefix = variables.into_iter().find(|(name, _)| *name == "RUSHMALL__REDIS__PREFIX");
+        prefix.map(|(_, prefix)| prefix).unwrap_or_default()
     }
 
     /// Its books, beside it.
@@ -219,9 +257,25 @@ impl ShopProcess {
         self.visitor().signed_in(who.user_id, &who.username, &who.token)
     }
 
+    /// A command of the shop on its data, with its settings.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        self.binary.command(arguments)
+    }
+
     /// `rushmall check` on its data.
     pub fn check(&self) -> Output {
         self.binary.command(&["check"]).output().expect("the binary runs")
+    }
+
+    /// `rushmall` with these arguments on its data, beside it.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.binary.command(arguments).output().expect("the binary runs")
+    }
+
+    /// The same, beside the test as well.
+    pub fn begin_run(&self, arguments: &[&str]) -> Child {
+        let mut command = self.binary.command(arguments);
+        command.stdout(self.binary.log()).stderr(self.binary.log()).spawn().expect("the binary runs")
     }
 
     /// At rest, nothing is unfinished, `rushmall check` finds nothing, and the books add up.
@@ -253,6 +307,17 @@ impl Drop for ShopProcess {
             eprintln!("data directory: {}", self.dir.path().display());
             let log = self.binary.log_tail(LOG_LINES_SHOWN);
             eprintln!("---- log of the shop ----\n{log}\n---- end of the log ----");
+        }
+    }
+}
+
+/// A port for a server that is started again and again: below those that the system gives to connections, so that nobody takes it
+/// while the server is dead.
+pub fn free_port() -> u16 {
+    loop {
+        let port = 20_000 + u16::try_from(rushmall::random::below(12_000)).expect("a small number");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
         }
     }
 }

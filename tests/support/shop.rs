@@ -21,6 +21,12 @@ use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::books::{Books, Unfinished};
 use super::client::{Address, Person};
@@ -67,12 +73,11 @@ pub struct Started {
     pub admin_password: Option<String>,
 }
 
-/// With `RUST_LOG=info` (or the like) and `--nocapture` the shop's log is shown.
-fn log_if_wanted() {
-    if std::env::var_os("RUST_LOG").is_some() {
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_test_writer().try_init();
-    }
+/// A test that fails shows what its shops warned of; with `RUST_LOG=info` (or the like) and `--nocapture` every test
+/// shows that. A crate of tests that listens to more has to do so before its first shop opens.
+pub fn log<S: Subscriber + for<'span> LookupSpan<'span>>() -> impl Layer<S> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    tracing_subscriber::fmt::layer().with_ansi(false).with_test_writer().with_filter(filter)
 }
 
 impl TestShop {
@@ -93,7 +98,6 @@ impl TestShop {
     }
 
     async fn stand(ground: Ground, redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
-        log_if_wanted();
         let mut settings = settings_for_tests();
         ground.under(&mut settings);
         change(&mut settings);
@@ -192,7 +196,11 @@ impl Drop for TestShop {
             return;
         }
         let (setup, leaves) = (self.setup(), self.leaves);
-        let before = reading(setup.clone(), async |books: &Books| books.at_rest().await);
+        let now_ms = self.clock.now_ms();
+        let before = reading(setup.clone(), async move |books: &Books| {
+            books.has_looked(now_ms).await;
+            books.at_rest().await
+        });
         running.stop();
         if leaves.anything {
             return;
@@ -200,7 +208,6 @@ impl Drop for TestShop {
         let expected =
             Unfinished { dead_tickets: leaves.dead_tickets, reviews: leaves.reviews, ..Unfinished::default() };
         assert_eq!(before, expected, "the shop was left with work that nobody does");
-        let now_ms = self.clock.now_ms();
         let settings = self.settings.clone();
         let problem = reading(setup, async move |books: &Books| {
             assert_eq!(books.unfinished().await, expected, "stopping left work behind");
@@ -233,6 +240,7 @@ pub fn settings_for_tests() -> Settings {
     settings.http.drain_grace_ms = 0;
     settings.http.shutdown_timeout_ms = 5_000;
     settings.actors.arbiters = 2;
+    settings.actors.ask_timeout_ms = 8_000;
     settings.database.synchronous = Synchronous::Normal;
     settings.auth.access_token_s = 366 * 24 * 3_600;
     settings.auth.refresh_token_s = 2 * 366 * 24 * 3_600;
@@ -242,6 +250,7 @@ pub fn settings_for_tests() -> Settings {
     settings.limits.seckill_burst = 10_000;
     settings.limits.sign_ins_per_minute = 1_000;
     settings.limits.registrations_per_minute = 1_000;
+    settings.limits.queue_wait_max_ms = 10_000;
     settings
 }
 
@@ -251,6 +260,7 @@ pub fn try_start(settings: Settings, data_dir: PathBuf, clock: Clock) -> anyhow:
 }
 
 fn try_start_on(redis: Option<RedisSettings>, setup: Setup, clock: Clock) -> anyhow::Result<(Running, Started)> {
+    let _ = tracing_subscriber::registry().with(log()).try_init(); // or there is one
     let (report, started) = std_mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
@@ -299,9 +309,9 @@ async fn run(
 /// The embedded shop with the order queue and the domain events of a cluster: settings that no server accepts, for
 /// tests of RabbitMQ alone.
 async fn beside_rabbitmq(setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
-    let Settings { amqp, node, orders, .. } = &setup.settings;
+    let Settings { amqp, node, .. } = &setup.settings;
     let Broker { queue, events } = Broker::connect(amqp, &node.name, clock.clone()).await?;
-    let announcer = Some(Announcer { publisher: events, low_stock_units: orders.low_stock_units });
+    let announcer = Some(Announcer { publisher: events });
     Ok(BackEnds { queue, announcer, ..back_ends::embedded(&setup.settings, db, clock) })
 }
 

@@ -7,6 +7,7 @@ use super::client::{Answer, Person};
 
 /// Simulated payment: captured at once.
 pub const SIMULATED: i64 = 9;
+const SALES: &str = "/api/seckill/sale";
 
 /// A product that a test made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +41,14 @@ impl SalePlan {
     /// The same with another limit.
     pub fn per_buyer(self, per_buyer: i64) -> Self {
         Self { per_buyer, ..self }
+    }
+
+    fn body(&self, product: &Product, now_ms: i64) -> Value {
+        json!({
+            "product_id": product.id, "price": self.price, "stock": self.units, "per_user_limit": self.per_buyer,
+            "start_at": wire_time(now_ms + self.opens_in_s * 1_000),
+            "end_at": wire_time(now_ms + self.closes_in_s * 1_000),
+        })
     }
 }
 
@@ -138,7 +147,7 @@ impl Person {
     /// A product with ordinary stock.
     pub async fn make_product(&self, name: &str, price: f64, stock: i64) -> Product {
         let body = json!({ "name": name, "price": price, "stock": stock, "description": "made by a test" });
-        Product { id: id_of(&self.post("/api/product", &body).await.accepted()) }
+        Product { id: id_of(&self.post_patiently("/api/product", &body).await.accepted()) }
     }
 
     /// A product and its open sale of so many units.
@@ -149,26 +158,18 @@ impl Person {
 
     /// Sets units of a product aside for a sale.
     pub async fn plan_sale(&self, product: &Product, plan: SalePlan) -> Sale {
-        Sale { id: id_of(&self.try_plan_sale(product, plan).await.accepted()), product: *product }
+        let body = plan.body(product, self.server_time_ms().await);
+        Sale { id: id_of(&self.post_patiently(SALES, &body).await.accepted()), product: *product }
     }
 
     /// The same; the answer may be a refusal.
     pub async fn try_plan_sale(&self, product: &Product, plan: SalePlan) -> Answer {
-        self.plan_sale_at(product, plan, self.server_time_ms().await).await
+        self.post(SALES, &plan.body(product, self.server_time_ms().await)).await
     }
 
     /// The same by this machine's clock, so that nothing but the plan itself is asked of the shop.
     pub async fn plan_sale_by_clock(&self, product: &Product, plan: SalePlan) -> Answer {
-        self.plan_sale_at(product, plan, rushmall::clock::Clock::default().now_ms()).await
-    }
-
-    async fn plan_sale_at(&self, product: &Product, plan: SalePlan, now_ms: i64) -> Answer {
-        let body = json!({
-            "product_id": product.id, "price": plan.price, "stock": plan.units, "per_user_limit": plan.per_buyer,
-            "start_at": wire_time(now_ms + plan.opens_in_s * 1_000),
-            "end_at": wire_time(now_ms + plan.closes_in_s * 1_000),
-        });
-        self.post("/api/seckill/sale", &body).await
+        self.post(SALES, &plan.body(product, rushmall::clock::Clock::default().now_ms())).await
     }
 
     /// Changes fields of a sale, e.g. `{"stock": 12}`.

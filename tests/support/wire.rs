@@ -43,7 +43,16 @@ impl Wire {
 
     /// The same, or the HTTP status of the refusal.
     pub async fn try_open(who: &Person) -> Result<Self, u16> {
-        let mut request = url(&who.address, "").into_client_request().expect("a WebSocket URL");
+        Self::try_open_at(who, "").await
+    }
+
+    /// The same for the socket of administrators.
+    pub async fn try_admin(who: &Person) -> Result<Self, u16> {
+        Self::try_open_at(who, "/admin").await
+    }
+
+    async fn try_open_at(who: &Person, rest: &str) -> Result<Self, u16> {
+        let mut request = url(&who.address, rest).into_client_request().expect("a WebSocket URL");
         if !who.token.is_empty() {
             let token = format!("Bearer {}", who.token).parse().expect("a header value");
             request.headers_mut().insert(AUTHORIZATION, token);
@@ -55,6 +64,11 @@ impl Wire {
     pub async fn try_ticket(address: &Address, ticket: &str) -> Result<Self, u16> {
         let url = url(address, &format!("?ticket={ticket}"));
         connect(url.into_client_request().expect("a WebSocket URL")).await
+    }
+
+    /// Opens what comes after `/ws`, without a header.
+    pub async fn try_path(address: &Address, rest: &str) -> Result<Self, u16> {
+        connect(url(address, rest).into_client_request().expect("a WebSocket URL")).await
     }
 
     /// Sends a text frame.

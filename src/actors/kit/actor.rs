@@ -20,6 +20,11 @@ pub trait KitActor: Actor<Context = Context<Self>> {
     type Deps: Clone + Send + Sync + 'static;
     /// The kind's name in logs, metrics and the admin API.
     const KIND: &'static str;
+    /// True for what a node needs to finish what was accepted: orders that hold actors up reach it by its name only, not
+    /// by "all kinds".
+    const IS_PLUMBING: bool = false;
+    /// What the key is in traces: `user_id`, `product_id` or `order_no`; anything else is not shown there.
+    const KEY_IS: &'static str = "key";
 
     /// Builds the actor from durable state, on the arbiter it will live on. A panic counts as a death.
     ///

@@ -13,8 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::actor::{AskError, KitActor};
 use super::directory::Directory;
+use super::events::ActorEventKind;
+use super::pulse::Hot;
+use super::recent::RecentMessage;
 use super::slot::{Slot, wake};
-use super::vitals::{ActorState, VitalsSnapshot};
+use super::vitals::{ActorState, VitalsSnapshot, uptime_us};
 
 /// How long an actor may take to describe itself; an inspection promises an answer within 100 ms.
 const DESCRIBE_MAX: Duration = Duration::from_millis(50);
@@ -45,6 +48,26 @@ impl Order {
     const fn makes_slot(self) -> bool {
         matches!(self, Self::Pause | Self::Stop | Self::Quarantine)
     }
+
+    /// Whether messages are held back or refused afterwards.
+    #[must_use]
+    pub const fn holds_up(self) -> bool {
+        matches!(self, Self::Pause | Self::Stop | Self::Drain | Self::Quarantine)
+    }
+
+    /// Its word in the admin API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+            Self::Drain => "drain",
+            Self::Quarantine => "quarantine",
+            Self::Lift => "lift",
+        }
+    }
 }
 
 /// Whom an order is for.
@@ -55,6 +78,35 @@ pub enum Target {
     Key(String),
     /// Every actor of the kind that is in memory.
     All,
+}
+
+/// Which actors in memory an order is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selected {
+    /// Of this kind; of every kind if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// With this key; with any if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// In this state; in any if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ActorState>,
+}
+
+impl Selected {
+    /// True if it leaves nothing out.
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        self.kind.is_none() && self.key.is_none() && self.state.is_none()
+    }
+
+    /// True if it fits an actor of this kind and key, whatever its state.
+    #[must_use]
+    pub fn names(&self, kind: &str, key: &str) -> bool {
+        self.kind.as_deref().is_none_or(|wanted| wanted == kind)
+            && self.key.as_deref().is_none_or(|wanted| wanted == key)
+    }
 }
 
 /// Why an order or inspection was not carried out.
@@ -84,6 +136,8 @@ pub struct Inspection {
     pub state_data: Value,
     /// Why `state_data` is missing.
     pub note: Option<&'static str>,
+    /// Its last messages, latest first.
+    pub recent: Vec<RecentMessage>,
 }
 
 /// How a shutdown went.
@@ -106,6 +160,14 @@ pub trait AnyDirectory: Send + Sync {
     async fn inspect(&self, key: &str) -> Result<Inspection, ControlError>;
     /// Carries an order out; how many actors it reached.
     async fn order(&self, target: &Target, order: Order) -> Result<usize, ControlError>;
+    /// Carries an order out on the actors in memory that fit; how many took it.
+    fn order_selected(&self, selected: &Selected, order: Order) -> usize;
+    /// See [`KitActor::IS_PLUMBING`].
+    fn is_plumbing(&self) -> bool;
+    /// Whether the kind is alive: true if one of some free actors answers in time, or none is free to be asked.
+    async fn answers(&self, within: Duration) -> bool;
+    /// The actors that answered most, the busiest first.
+    fn busiest(&self, count: usize) -> Vec<Hot>;
     /// Drains every actor, and stops those that are not done by then.
     async fn shutdown(&self, deadline: Duration) -> ShutdownReport;
 }
@@ -139,21 +201,54 @@ impl<A: KitActor> AnyDirectory for Directory<A> {
             Ok(Err(_)) => (Value::Null, Some("the actor is not running")),
             Err(_) => (Value::Null, Some("the actor is on a message and did not answer within 50 ms")),
         };
-        Ok(Inspection { vitals: slot.vitals.snapshot(A::KIND, slot.key.to_string()), state_data, note })
+        let (now_us, now_ms) = (uptime_us(), self.shared.host.now_ms());
+        let recent = slot.gate().recent.shown(now_us, now_ms);
+        Ok(Inspection { vitals: slot.vitals.snapshot(A::KIND, slot.key.to_string()), state_data, note, recent })
     }
 
     async fn order(&self, target: &Target, order: Order) -> Result<usize, ControlError> {
         tracing::info!(kind = A::KIND, ?target, ?order, "actor order");
         let Target::Key(key) = target else {
-            return Ok(self.shared.all().iter().filter(|slot| obey(slot, order)).count());
+            return Ok(self.order_selected(&Selected::default(), order));
         };
+        let named = key;
         let key = parse::<A>(key)?;
         let slot = match self.shared.slot(&key) {
             Some(slot) => slot,
             None if order.makes_slot() => self.shared.open(&key).await?,
             None => return Err(ControlError::NotLive),
         };
-        if obey(&slot, order) { Ok(1) } else { Err(ControlError::WrongState(slot.vitals.state())) }
+        if !obey(&slot, order) {
+            return Err(ControlError::WrongState(slot.vitals.state()));
+        }
+        self.shared.host.tell(A::KIND, named.clone(), ActorEventKind::Ordered, order.word().to_owned());
+        Ok(1)
+    }
+
+    fn order_selected(&self, selected: &Selected, order: Order) -> usize {
+        let is_meant = |slot: &&Arc<Slot<A>>| {
+            selected.state.is_none_or(|state| slot.vitals.state() == state)
+                && (selected.key.is_none() || selected.names(A::KIND, &slot.key.to_string()))
+        };
+        let reached = self.shared.all().iter().filter(is_meant).filter(|slot| obey(slot, order)).count();
+        if reached > 0 {
+            let key = selected.key.clone().unwrap_or_else(|| "*".to_owned());
+            let detail = format!("{}: {reached} actors", order.word());
+            self.shared.host.tell(A::KIND, key, ActorEventKind::Ordered, detail);
+        }
+        reached
+    }
+
+    fn is_plumbing(&self) -> bool {
+        A::IS_PLUMBING
+    }
+
+    async fn answers(&self, within: Duration) -> bool {
+        Self::answers(self, within).await
+    }
+
+    fn busiest(&self, count: usize) -> Vec<Hot> {
+        Self::busiest(self, count)
     }
 
     async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
@@ -215,6 +310,36 @@ impl Kinds {
     #[must_use]
     pub fn get(&self, kind: &str) -> Option<&dyn AnyDirectory> {
         self.directories.get(kind).map(AsRef::as_ref)
+    }
+
+    /// Carries an order out on every actor in memory that fits; how many took it. An order that holds actors up reaches
+    /// the plumbing only if it names it.
+    #[must_use]
+    pub fn order(&self, selected: &Selected, order: Order) -> usize {
+        let names_kind = selected.kind.is_some();
+        let meant = self.directories.iter().filter(|(name, directory)| {
+            selected.kind.as_deref().is_none_or(|kind| kind == **name)
+                && (names_kind || !order.holds_up() || !directory.is_plumbing())
+        });
+        meant.map(|(_, directory)| directory.order_selected(selected, order)).sum()
+    }
+
+    /// Actors that an order to everybody would hold up: those that are up, plumbing left out.
+    #[must_use]
+    pub fn count_held_up(&self) -> usize {
+        let down = |actor: &VitalsSnapshot| matches!(actor.state, ActorState::Stopped | ActorState::Quarantined);
+        let kinds = self.directories.values().filter(|directory| !directory.is_plumbing());
+        kinds.map(|directory| directory.list().iter().filter(|actor| !down(actor)).count()).sum()
+    }
+
+    /// The names of all kinds.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.directories.keys().copied()
+    }
+
+    /// Every kind's directory, by name.
+    pub fn all(&self) -> impl Iterator<Item = &dyn AnyDirectory> {
+        self.directories.values().map(AsRef::as_ref)
     }
 
     /// The actors of one kind (or all) in one state (or any).

@@ -118,8 +118,16 @@ impl DeadLetters {
     /// # Errors
     /// [`ReplayError::Unknown`], or how the actor failed to answer.
     pub async fn replay(&self, id: u64) -> Result<(), ReplayError> {
+        self.replay_within(id, REPLAY_DEADLINE).await
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::replay`].
+    pub async fn replay_within(&self, id: u64, deadline: Duration) -> Result<(), ReplayError> {
         let entry = self.take(id).ok_or(ReplayError::Unknown)?;
-        let outcome = (entry.replay)(REPLAY_DEADLINE).await;
+        let outcome = (entry.replay)(deadline).await;
         // After any other failure the message has become a new letter, or was handled.
         if matches!(outcome, Err(AskError::Busy { .. } | AskError::Quarantined { .. })) {
             self.ring().push_back(entry);

@@ -12,8 +12,10 @@ use super::actor::{AskError, KindLimits, KitActor, KitMessage};
 use super::dead_letters::DeadLetterReason;
 use super::host::Host;
 use super::parcel::{AnyParcel, Parcel, Reply};
-use super::slot::{Admission, Slot};
+use super::slot::{Admission, Slot, Times};
+use super::vitals::ActorState;
 use super::watch;
+use crate::trace_context;
 
 /// All actors of one kind on this node. Clones are the same directory; when the last is dropped, its actors end.
 pub struct Directory<A: KitActor> {
@@ -25,6 +27,7 @@ pub(super) struct Shared<A: KitActor> {
     pub limits: KindLimits,
     pub deps: A::Deps,
     pub slots: DashMap<A::Key, Arc<Slot<A>>>,
+    pub times: Times,
     /// Slots there are or are about to be; at most `live_max`.
     pub live: AtomicUsize,
     /// Until then no room is looked for: there was none a moment ago.
@@ -57,6 +60,7 @@ impl<A: KitActor> Directory<A> {
             limits,
             deps,
             slots: DashMap::new(),
+            times: Times::of(A::KIND),
             live: AtomicUsize::new(0),
             full_until_us: AtomicU64::new(0),
             making_room: tokio::sync::Mutex::new(()),
@@ -78,8 +82,27 @@ impl<A: KitActor> Directory<A> {
         A: Handler<M>,
         M: KitMessage,
     {
+        self.send(key, message, deadline, false).await
+    }
+
+    /// The same for a message that was not handled before.
+    pub(super) async fn ask_again<M>(&self, key: &A::Key, message: M, deadline: Duration) -> Result<M::Result, AskError>
+    where
+        A: Handler<M>,
+        M: KitMessage,
+    {
+        self.send(key, message, deadline, true).await
+    }
+
+    async fn send<M>(&self, key: &A::Key, message: M, deadline: Duration, again: bool) -> Result<M::Result, AskError>
+    where
+        A: Handler<M>,
+        M: KitMessage,
+    {
         let give_up_at = tokio::time::Instant::now() + deadline;
-        let parcel = Arc::new(Parcel::new(message, deadline));
+        let name = message_name::<M>();
+        let span = trace_context::ask(A::KIND, (A::KEY_IS, key), name);
+        let parcel = Arc::new(Parcel::new((message, name), deadline, again, span));
         let slot = match self.shared.deliver(key, &(Arc::clone(&parcel) as AnyParcel<A>)).await {
             Ok(slot) => slot,
             Err(error) => {
@@ -102,6 +125,12 @@ impl<A: KitActor> Directory<A> {
         self.shared.slots.contains_key(key)
     }
 
+    /// Where the actor of this key is in its life; `None` if it is not in memory.
+    #[must_use]
+    pub fn state_of(&self, key: &A::Key) -> Option<ActorState> {
+        self.shared.slot(key).map(|slot| slot.vitals.state())
+    }
+
     /// The keys that have an actor in memory now.
     #[must_use]
     pub fn keys(&self) -> Vec<A::Key> {
@@ -113,6 +142,12 @@ impl<A: KitActor> Directory<A> {
     pub fn live(&self) -> usize {
         self.shared.live.load(Ordering::Relaxed)
     }
+}
+
+/// `BuyInSale` of `rushmall::actors::session::BuyInSale`.
+fn message_name<M>() -> &'static str {
+    let path = std::any::type_name::<M>();
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 impl<A: KitActor> Shared<A> {
@@ -144,7 +179,7 @@ impl<A: KitActor> Shared<A> {
         let (slot, is_new) = match self.slots.entry(key.clone()) {
             Entry::Occupied(taken) => (Arc::clone(taken.get()), false),
             Entry::Vacant(vacant) => {
-                let slot = Arc::new(Slot::new(key.clone(), Weak::clone(&self.this)));
+                let slot = Arc::new(Slot::new(key.clone(), Weak::clone(&self.this), self.times.clone()));
                 (Arc::clone(&vacant.insert(slot)), true)
             }
         };

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::actor::KitActor;
 use super::parcel::{AnyParcel, Deliver};
+use super::recent::Recent;
 use super::vitals::{ActorState, Vitals};
 
 /// A lane that grew beyond this gives its memory back when it is empty.
@@ -56,6 +57,8 @@ pub(super) struct Gate<A: KitActor> {
     pub deaths: VecDeque<u64>,
     /// Transient load failures in a row.
     pub failed_starts: u32,
+    /// For whoever inspects the actor.
+    pub recent: Recent,
 }
 
 impl<A: KitActor> Gate<A> {
@@ -79,6 +82,7 @@ impl<A: KitActor> Gate<A> {
             last_pull_us: now_us,
             deaths: VecDeque::new(),
             failed_starts: 0,
+            recent: Recent::default(),
         }
     }
 

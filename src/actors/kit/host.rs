@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{broadcast, oneshot};
 
 use super::dead_letters::DeadLetters;
-use super::events::{ActorEvent, ActorEventKind, EVENTS_KEPT};
+use super::events::{ActorEvent, ActorEventKind, EVENTS_KEPT, EventLog, NumberedEvent};
 use super::vitals::uptime_us;
 use crate::clock::Clock;
 
@@ -29,6 +29,7 @@ pub struct Host {
     watch: Handle,
     dead_letters: DeadLetters,
     events: broadcast::Sender<ActorEvent>,
+    latest: EventLog,
     clock: Clock,
     /// Dropped with the host, which ends the watch thread.
     _until_dropped: oneshot::Sender<()>,
@@ -62,6 +63,7 @@ impl Host {
             watch,
             dead_letters: DeadLetters::new(clock.clone()),
             events: broadcast::Sender::new(EVENTS_KEPT),
+            latest: EventLog::default(),
             clock,
             _until_dropped: until_dropped,
         });
@@ -88,9 +90,20 @@ impl Host {
         self.events.subscribe()
     }
 
+    /// The latest `limit` of them, oldest first.
+    #[must_use]
+    pub fn latest_events(&self, limit: usize) -> Vec<NumberedEvent> {
+        self.latest.latest(limit)
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     pub(super) fn tell(&self, kind: &'static str, key: String, what: ActorEventKind, detail: String) {
-        // Nobody may be listening.
-        let _ = self.events.send(ActorEvent { at_ms: self.clock.now_ms(), kind, key, what, detail });
+        let event = ActorEvent { at_ms: self.clock.now_ms(), kind, key, what, detail };
+        self.latest.note(event.clone());
+        let _ = self.events.send(event); // nobody may be listening
     }
 
     pub(super) const fn watch(&self) -> &Handle {

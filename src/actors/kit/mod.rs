@@ -12,6 +12,7 @@
 //! handled by the next incarnation. docs/adr/0001-actix-and-what-the-kit-adds.md says why.
 
 mod actor;
+mod again;
 mod control;
 mod dead_letters;
 mod directory;
@@ -20,6 +21,8 @@ mod gate;
 mod host;
 mod life;
 mod parcel;
+mod pulse;
+mod recent;
 mod room;
 mod slot;
 mod supervision;
@@ -27,9 +30,11 @@ mod vitals;
 mod watch;
 
 pub use actor::{AskError, KindLimits, KitActor, KitMessage, LoadError};
-pub use control::{AnyDirectory, ControlError, Inspection, Kinds, Order, ShutdownReport, Target};
+pub use again::waiting_since;
+pub use control::{AnyDirectory, ControlError, Inspection, Kinds, Order, Selected, ShutdownReport, Target};
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetters, ReplayError};
 pub use directory::Directory;
-pub use events::{ActorEvent, ActorEventKind};
+pub use events::{ActorEvent, ActorEventKind, NumberedEvent};
 pub use host::Host;
+pub use recent::{MessageOutcome, RecentMessage};
 pub use vitals::{ActorState, Vitals, VitalsSnapshot};

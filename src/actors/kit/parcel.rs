@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::actor::{AskError, KitActor, KitMessage};
+use super::again::Handling;
 use super::directory::Directory;
 use super::slot::Slot;
 use super::vitals::uptime_us;
@@ -29,8 +30,12 @@ const NOWHERE: usize = usize::MAX;
 
 /// What the kit needs to know of a parcel without knowing its message type.
 pub(super) struct Header {
+    /// Of its message type.
+    pub name: &'static str,
     pub queued_us: u64,
     pub deadline_us: u64,
+    /// From the dead letters.
+    asked_again: bool,
     /// When the actor took it up; 0 if it did not yet.
     started_us: AtomicU64,
     /// Its index among the slot's parcels in flight. Changed under the slot's gate only.
@@ -113,19 +118,22 @@ enum Answer<R> {
 }
 
 impl<M: Message> Parcel<M> {
-    pub fn new(message: M, deadline: Duration) -> Self {
+    /// `span` is the ask's: the handler runs in it. `name` is that of the message's type.
+    pub fn new((message, name): (M, &'static str), deadline: Duration, asked_again: bool, span: tracing::Span) -> Self {
         let (reply_to, reply) = oneshot::channel();
         let queued_us = uptime_us();
         let header = Header {
+            name,
             queued_us,
             deadline_us: queued_us.saturating_add(u64::try_from(deadline.as_micros()).unwrap_or(u64::MAX)),
+            asked_again,
             started_us: AtomicU64::new(0),
             place: AtomicUsize::new(NOWHERE),
             withdrawn: AtomicBool::new(false),
             lost: AtomicBool::new(false),
         };
         let contents = Contents { message, reply_to: Some(reply_to), answer: Answer::Awaited(reply), caller: None };
-        Self { header, span: tracing::Span::current(), contents: Mutex::new(contents) }
+        Self { header, span, contents: Mutex::new(contents) }
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents<M>> {
@@ -171,6 +179,7 @@ where
     fn start(&self, actor: &mut A, ctx: &mut Context<A>) {
         let message = self.contents().message.clone();
         let _in_span = self.span.enter();
+        let _handling = Handling::begin(self.header.asked_again);
         let response = actor.handle(message, ctx);
         // Taken only now: had the handler panicked, the caller must not learn of it before the slot has.
         let reply_to = self.contents().reply_to.take();
@@ -215,7 +224,7 @@ where
 
     fn ask_again(&self, key: A::Key, directory: Directory<A>, deadline: Duration) -> Outcome {
         let message = self.contents().message.clone();
-        Box::pin(async move { directory.ask(&key, message, deadline).await.map(drop) })
+        Box::pin(async move { directory.ask_again(&key, message, deadline).await.map(drop) })
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
+use std::time::Duration;
 
+use metrics::Histogram;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -13,6 +15,7 @@ use super::dead_letters::DeadLetterReason;
 use super::directory::Shared;
 use super::gate::{Gate, Phase};
 use super::parcel::{AnyParcel, Deliver};
+use super::recent::MessageOutcome;
 use super::vitals::{Vitals, uptime_us};
 
 /// After this long an actor with more to do lets the arbiter's other tasks in; actix itself has no such bound. Time and
@@ -24,7 +27,28 @@ pub(super) struct Slot<A: KitActor> {
     /// Weak, or the directory would keep itself alive through its slots.
     pub directory: Weak<Shared<A>>,
     pub vitals: Arc<Vitals>,
+    times: Times,
     gate: Mutex<Gate<A>>,
+}
+
+/// Where the times of a kind's messages are counted; clones are the same.
+#[derive(Clone)]
+pub(super) struct Times {
+    waited: Histogram,
+    handled: Histogram,
+}
+
+impl Times {
+    pub fn of(kind: &'static str) -> Self {
+        Self {
+            waited: metrics::histogram!("rushmall_actor_wait_seconds", "kind" => kind),
+            handled: metrics::histogram!("rushmall_actor_message_seconds", "kind" => kind),
+        }
+    }
+}
+
+fn seconds(micros: u64) -> f64 {
+    Duration::from_micros(micros).as_secs_f64()
 }
 
 /// The gate's answer to a parcel.
@@ -49,11 +73,11 @@ pub(super) enum Next<A: KitActor> {
 }
 
 impl<A: KitActor> Slot<A> {
-    pub fn new(key: A::Key, directory: Weak<Shared<A>>) -> Self {
+    pub fn new(key: A::Key, directory: Weak<Shared<A>>, times: Times) -> Self {
         let now_us = uptime_us();
         let vitals = Arc::new(Vitals::default());
         vitals.touch(now_us);
-        Self { key, directory, vitals, gate: Mutex::new(Gate::new(now_us)) }
+        Self { key, directory, vitals, times, gate: Mutex::new(Gate::new(now_us)) }
     }
 
     pub fn gate(&self) -> MutexGuard<'_, Gate<A>> {
@@ -141,11 +165,14 @@ impl<A: KitActor> Slot<A> {
         if parcel.header().deadline_us < now_us {
             // Else its caller, whose time ends now too, would withdraw it a second time.
             parcel.header().withdraw();
+            gate.recent.note(parcel.header(), MessageOutcome::Expired, now_us);
             gate.publish(&self.vitals);
             return Next::Expired(parcel);
         }
         parcel.header().set_started(now_us);
-        self.vitals.waited(now_us.saturating_sub(parcel.header().queued_us));
+        let waited_us = now_us.saturating_sub(parcel.header().queued_us);
+        self.vitals.waited(waited_us);
+        self.times.waited.record(seconds(waited_us));
         self.vitals.set_busy_since(now_us);
         gate.put_in_flight(Arc::clone(&parcel));
         gate.handling = Some(Arc::clone(&parcel));
@@ -173,10 +200,14 @@ impl<A: KitActor> Slot<A> {
         self.vitals.touch(now_us);
         gate.publish(&self.vitals);
         if parcel.header().is_lost() {
+            gate.recent.note(parcel.header(), MessageOutcome::Interrupted, now_us);
             self.vitals.set_last_error("a handler's own task ended without an answer");
             self.park(&parcel, DeadLetterReason::Interrupted);
         } else {
-            self.vitals.handled(now_us.saturating_sub(parcel.header().started_us()));
+            let handling_us = now_us.saturating_sub(parcel.header().started_us());
+            self.vitals.handled(handling_us);
+            gate.recent.note(parcel.header(), MessageOutcome::Answered, now_us);
+            self.times.handled.record(seconds(handling_us));
         }
     }
 
@@ -190,6 +221,7 @@ impl<A: KitActor> Slot<A> {
             }
             parcel.header().withdraw();
             gate.note_withdrawn();
+            gate.recent.note(parcel.header(), MessageOutcome::Withdrawn, uptime_us());
             gate.publish(&self.vitals);
         }
         self.park(parcel, DeadLetterReason::Expired);
@@ -237,8 +269,8 @@ impl<A: KitActor> Slot<A> {
             if gate.incarnation != incarnation || gate.phase != Phase::Running || is_held {
                 return false;
             }
+            // not published: who lists actors before it is forgotten must not take it for one that was stopped
             gate.set_phase(Phase::Gone, uptime_us());
-            gate.publish(&self.vitals);
         }
         if let Some(directory) = self.directory.upgrade() {
             directory.forget(self);

@@ -14,6 +14,7 @@ use super::events::ActorEventKind;
 use super::gate::{Detached, Gate, Phase};
 use super::life;
 use super::parcel::AnyParcel;
+use super::recent::MessageOutcome;
 use super::slot::{Slot, wake};
 use super::vitals::uptime_us;
 use crate::random;
@@ -45,6 +46,15 @@ impl Cause {
             Self::LoadFailed(LoadError::Transient(_)) | Self::Vanished | Self::ArbiterBlocked(_) | Self::Ordered => {
                 false
             }
+        }
+    }
+
+    /// How the message ended that the incarnation died on.
+    const fn ends_message(&self) -> MessageOutcome {
+        match self {
+            Self::Panicked(_) => MessageOutcome::Panicked,
+            Self::Stuck(_) => MessageOutcome::Stuck,
+            _ => MessageOutcome::Interrupted,
         }
     }
 
@@ -190,23 +200,25 @@ impl<A: KitActor> Slot<A> {
 
     /// Cuts the incarnation off and decides what becomes of what it was on.
     fn bury(&self, gate: &mut Gate<A>, cause: &Cause) -> Burial<A> {
-        self.sweep(gate, uptime_us());
+        let now_us = uptime_us();
+        self.sweep(gate, now_us);
         // Answered already: whatever the actor died of, it was not this message.
         gate.handling.take_if(|on| on.header().place().is_none());
         let left = gate.detach();
         self.vitals.set_busy_since(0);
         let is_killer = |parcel: &AnyParcel<A>| left.handling.as_ref().is_some_and(|on| Arc::ptr_eq(on, parcel));
         let is_blamed = cause.counts();
-        let parked = left
-            .in_flight
-            .iter()
-            .map(|parcel| {
-                // A lone message in flight when a future panicked is as good as caught in the act.
-                let poison = is_blamed && (is_killer(parcel) || (left.handling.is_none() && left.in_flight.len() == 1));
-                let reason = if poison { DeadLetterReason::Poison } else { DeadLetterReason::Interrupted };
-                (Arc::clone(parcel), reason)
-            })
-            .collect();
+        let mut parked = Vec::with_capacity(left.in_flight.len());
+        for parcel in &left.in_flight {
+            // A lone message in flight when a future panicked is as good as caught in the act.
+            let poison = is_blamed && (is_killer(parcel) || (left.handling.is_none() && left.in_flight.len() == 1));
+            let (reason, outcome) = match poison {
+                true => (DeadLetterReason::Poison, cause.ends_message()),
+                false => (DeadLetterReason::Interrupted, MessageOutcome::Interrupted),
+            };
+            gate.recent.note(parcel.header(), outcome, now_us);
+            parked.push((Arc::clone(parcel), reason));
+        }
         gate.publish(&self.vitals);
         Burial { left, parked, refused: Vec::new(), verdict: None }
     }
@@ -259,10 +271,13 @@ impl<A: KitActor> Slot<A> {
         wake(life);
     }
 
-    /// A fresh incarnation at once, also of a stopped actor. False if it is quarantined.
+    /// A fresh incarnation at once, also of a stopped actor; ends draining. False if it is quarantined.
     pub fn restart(self: &Arc<Self>) -> bool {
         let (phase, incarnation) = {
-            let gate = self.gate();
+            let mut gate = self.gate();
+            // Else the new incarnation would refuse messages and stop.
+            gate.draining = false;
+            gate.publish(&self.vitals);
             (gate.phase, gate.incarnation)
         };
         match phase {

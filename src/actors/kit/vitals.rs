@@ -44,7 +44,21 @@ pub enum ActorState {
 }
 
 impl ActorState {
-    const ALL: [Self; 7] = [
+    /// Its word in the admin API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Restarting => "restarting",
+            Self::Quarantined => "quarantined",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    pub(super) const ALL: [Self; 7] = [
         Self::Starting,
         Self::Running,
         Self::Paused,
@@ -53,6 +67,22 @@ impl ActorState {
         Self::Quarantined,
         Self::Stopped,
     ];
+}
+
+impl ActorState {
+    /// As the admin API and figures name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Restarting => "restarting",
+            Self::Quarantined => "quarantined",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// The vital signs of one actor.
@@ -141,6 +171,16 @@ impl Vitals {
         if let Some(bucket) = self.handling_buckets.get(bucket_of(handling_us)) {
             bump(bucket);
         }
+    }
+
+    /// On no message.
+    pub(super) fn is_free(&self) -> bool {
+        self.busy_since_us.load(Relaxed) == 0
+    }
+
+    /// Messages answered since it came to life.
+    pub(super) fn handled_count(&self) -> u64 {
+        self.handled.load(Relaxed)
     }
 
     /// Mean handling time, at least 1.

@@ -32,9 +32,15 @@ fn look_around<A: KitActor>(shared: &Shared<A>) {
     let now_us = uptime_us();
     let idle_after_us = micros(shared.limits.idle_after);
     let (mut live, mut quarantined) = (0_usize, 0_usize);
+    let (mut by_state, mut held) = ([0_u32; ActorState::ALL.len()], 0_u32);
     let mut to_check = Vec::new();
     for slot in &shared.slots {
         let state = slot.vitals.state();
+        let (queued, in_flight) = slot.vitals.load();
+        held += queued + in_flight;
+        if let Some(count) = by_state.get_mut(state as usize) {
+            *count += 1;
+        }
         match state {
             ActorState::Quarantined => quarantined += 1,
             ActorState::Stopped => {}
@@ -48,6 +54,10 @@ fn look_around<A: KitActor>(shared: &Shared<A>) {
     }
     metrics::gauge!("rushmall_actor_live", "kind" => A::KIND).set(live as f64);
     metrics::gauge!("rushmall_actor_quarantined", "kind" => A::KIND).set(quarantined as f64);
+    metrics::gauge!("rushmall_actor_messages_held", "kind" => A::KIND).set(held);
+    for (state, count) in ActorState::ALL.into_iter().zip(by_state) {
+        metrics::gauge!("rushmall_actors", "kind" => A::KIND, "state" => state.name()).set(count);
+    }
     for slot in to_check {
         check(shared, &slot, now_us);
     }

@@ -18,11 +18,12 @@ use crate::actors::kit::{AskError, Directory};
 use crate::actors::order_saga::{DriveOrder, OrderSagaActor, Party, SagaRejection};
 use crate::clock::Clock;
 use crate::domain::order::{
-    self, Attempt, AttemptState, ChargeTerms, Command, Order, OrderStatus, PayChannel, Rejection, ReviewReason,
+    Attempt, AttemptState, ChargeTerms, Command, Order, OrderStatus, PayChannel, Rejection, ReviewReason,
 };
 use crate::domain::{BuyerId, OrderNo};
+use crate::failpoint;
 use crate::payment::setup::Gateways;
-use crate::payment::{Action, Charge, NewCharge, PayerId, PaymentError, PaymentNo, Trade, TradeState, TradeType};
+use crate::payment::{Action, Charge, NewCharge, PaymentError, PaymentNo, Trade, TradeState};
 use crate::persistence::{Db, StoreError, journal, payments};
 
 /// A create whose outcome is unknown is repeated this often at once, with the pause between.
@@ -82,6 +83,12 @@ impl PaymentDesk {
         Self { gateways, orders, db, clock, slot, bell: Arc::default() }
     }
 
+    /// The gateways behind it.
+    #[must_use]
+    pub const fn gateways(&self) -> &Gateways {
+        &self.gateways
+    }
+
     /// Where the gateway of a channel tells of payments; `None` if the channel is not switched on.
     #[must_use]
     pub fn notify_url(&self, channel: PayChannel) -> Option<String> {
@@ -99,7 +106,7 @@ impl PaymentDesk {
         channel: PayChannel,
         terms: ChargeTerms,
     ) -> Result<ChargeOpened, PayRefusal> {
-        let gateway = Arc::clone(self.gateways.of(channel).ok_or(PayRefusal::NoGateway)?);
+        let gateway = self.gateways.of(channel).ok_or(PayRefusal::NoGateway)?;
         let order = self.drive_as(Party::Buyer(buyer), order_no, Command::StartPayment { channel, terms }).await?;
         let attempt = order.open_attempt().cloned().ok_or_else(|| wrong_state(&order))?;
         let charge = new_charge(&order, &attempt)?;
@@ -107,8 +114,12 @@ impl PaymentDesk {
         let mut tries = 0;
         loop {
             tries += 1;
+            failpoint::reach("payment.create.before");
             match gateway.create(&charge).await {
-                Ok(charge) => return Ok(ChargeOpened { order, payment_no, charge }),
+                Ok(charge) => {
+                    failpoint::reach("payment.create.after");
+                    return Ok(ChargeOpened { order, payment_no, charge });
+                }
                 Err(error) if error.is_outcome_unknown() && tries < CREATE_TRIES => {
                     tracing::info!(%order_no, %payment_no, %error, "charge asked for again");
                     tokio::time::sleep(CREATE_PAUSE).await;
@@ -142,12 +153,16 @@ impl PaymentDesk {
         }
     }
 
-    /// Asks for the end of the open charge, so that the buyer can pay otherwise; the order as it is then. The gateway is
-    /// asked by an effect.
+    /// Asks for the end of the charge that is open through this channel, so that the buyer can pay otherwise; the order as it
+    /// is then. The gateway is asked by an effect.
     ///
     /// # Errors
-    /// [`PayRefusal`].
-    pub async fn stop(&self, order_no: OrderNo, buyer: BuyerId) -> Result<Order, PayRefusal> {
+    /// [`PayRefusal`]; [`Rejection::Unknown`] if another channel's charge is open.
+    pub async fn stop(&self, order_no: OrderNo, buyer: BuyerId, channel: PayChannel) -> Result<Order, PayRefusal> {
+        let order = self.read(order_no, Party::Buyer(buyer)).await?;
+        if order.open_attempt().is_some_and(|attempt| attempt.channel != channel) {
+            return Err(SagaRejection::Rule(Rejection::Unknown).into());
+        }
         self.drive_as(Party::Buyer(buyer), order_no, Command::StopPayment).await
     }
 
@@ -175,8 +190,11 @@ impl PaymentDesk {
     pub(super) async fn consult(&self, order: &Order, attempt: &Attempt) -> Result<(Trade, Order), PayRefusal> {
         let gateway = self.gateways.of(attempt.channel).ok_or(PayRefusal::NoGateway)?;
         let payment_no = payment_no(order.order_no, attempt.number)?;
+        failpoint::reach("payment.query.before");
         let trade = gateway.query(&payment_no).await?;
+        failpoint::reach("payment.query.after");
         let order = self.tell(order, attempt, &trade).await?;
+        failpoint::reach("payment.query.told");
         Ok((trade, order))
     }
 
@@ -246,12 +264,7 @@ fn new_charge(order: &Order, attempt: &Attempt) -> Result<NewCharge, PaymentErro
         description: terms.description,
         expires_ms: terms.expires_at_ms,
         notify_url: terms.notify_url,
-        trade_type: match terms.trade_type {
-            order::TradeType::QrCode => TradeType::QrCode,
-            order::TradeType::InWechat { openid } => TradeType::InWechat { openid: PayerId(openid) },
-            order::TradeType::MobileBrowser => TradeType::MobileBrowser,
-            order::TradeType::Page { return_url } => TradeType::Page { return_url },
-        },
+        trade_type: terms.trade_type,
         buyer_ip: terms.buyer_ip.parse().ok(),
     })
 }

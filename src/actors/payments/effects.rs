@@ -13,9 +13,12 @@
 use super::desk::{PayRefusal, PaymentDesk, payment_no};
 use super::schedule;
 use crate::domain::order::{
-    Attempt, AttemptState, Command, Effect, Order, OrderStatus, Refund, RefundState, ReviewReason,
+    Attempt, AttemptState, ChargeTerms, Command, Effect, Order, OrderStatus, Refund, RefundState, ReviewReason,
 };
-use crate::payment::{self, Action, PaymentError, RefundNo, RefundOrder, RefundReport};
+use crate::failpoint;
+use crate::payment::{
+    self, Action, PaymentError, PaymentGateway, RefundNo, RefundOrder, RefundReport, Trade, TradeState,
+};
 use crate::persistence::effects::OwedEffect;
 use crate::persistence::payments;
 
@@ -35,12 +38,6 @@ pub enum Progress {
 }
 
 impl PaymentDesk {
-    /// True for effects that ask a gateway.
-    #[must_use]
-    pub const fn owes(effect: &Effect) -> bool {
-        matches!(effect, Effect::WatchPayment { .. } | Effect::ClosePayment { .. } | Effect::SendRefund { .. })
-    }
-
     /// Runs one effect on the order as it is now.
     ///
     /// # Errors
@@ -96,20 +93,29 @@ impl PaymentDesk {
         let Some(terms) = &attempt.terms else {
             return self.confirm_closed(order, attempt).await; // no gateway ever heard of it
         };
-        if let Some(order) = self.ask_if_over(order, attempt).await?
-            && !is_open(&order, attempt.number)
+        let known = self.ask_if_over(order, attempt).await?;
+        if let Some((_, order)) = &known
+            && !is_open(order, attempt.number)
         {
             return Ok(Progress::Done);
         }
+        if is_paying(known.as_ref()) {
+            return self.wait_for_payer(order, terms).await;
+        }
         let gateway = self.gateways.of(attempt.channel).ok_or(PayRefusal::NoGateway)?;
+        failpoint::reach("payment.close.before");
         match gateway.close(&payment_no(order.order_no, attempt.number)?).await {
             Ok(()) => {}
             Err(error) if matches!(error.action(), Action::AlreadyPaid | Action::Closed | Action::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
+        failpoint::reach("payment.close.after");
         let known = self.ask_if_over(order, attempt).await?;
-        if known.as_ref().is_some_and(|order| !is_open(order, attempt.number)) {
+        if known.as_ref().is_some_and(|(_, order)| !is_open(order, attempt.number)) {
             return Ok(Progress::Done);
+        }
+        if is_paying(known.as_ref()) {
+            return self.wait_for_payer(order, terms).await;
         }
         let now_ms = self.clock.now_ms();
         // The answer was definite both times; what else could come, came before this.
@@ -121,10 +127,20 @@ impl PaymentDesk {
         Ok(Progress::Again { due_ms: schedule::closing(terms.expires_at_ms, now_ms) })
     }
 
-    /// The order after the gateway's answer; `None` if the gateway does not know the charge.
-    async fn ask_if_over(&self, order: &Order, attempt: &Attempt) -> Result<Option<Order>, PayRefusal> {
+    /// The buyer is at it: money may come at any moment, so the charge is not closed under his hands (R37). That has no end of
+    /// its own; when it takes too long a human is asked as well (R40).
+    async fn wait_for_payer(&self, order: &Order, terms: &ChargeTerms) -> Result<Progress, PayRefusal> {
+        let now_ms = self.clock.now_ms();
+        if now_ms >= terms.expires_at_ms.saturating_add(schedule::PAYER_IS_SLOW_AFTER_MS) {
+            self.tell_undecided(order).await?;
+        }
+        Ok(Progress::Again { due_ms: schedule::closing(terms.expires_at_ms, now_ms) })
+    }
+
+    /// The gateway's answer and the order after it; `None` if the gateway does not know the charge.
+    async fn ask_if_over(&self, order: &Order, attempt: &Attempt) -> Result<Option<(Trade, Order)>, PayRefusal> {
         match self.consult(order, attempt).await {
-            Ok((_, order)) => Ok(Some(order)),
+            Ok(known) => Ok(Some(known)),
             Err(PayRefusal::Gateway(error)) if error.action() == Action::NotFound => Ok(None),
             Err(refusal) => Err(refusal),
         }
@@ -146,18 +162,42 @@ impl PaymentDesk {
         };
         let gateway = self.gateways.of(attempt.channel).ok_or(PayRefusal::NoGateway)?;
         let wanted = Self::refund_order(order, refund, attempt, &terms.notify_url)?;
-        let answer = if refund.gateway_no.is_empty() {
-            gateway.refund(&wanted).await
-        } else {
-            match gateway.query_refund(&wanted.payment_no, &wanted.refund_no).await {
-                Err(error) if error.action() == Action::NotFound => gateway.refund(&wanted).await,
-                answer => answer,
-            }
-        };
-        match answer {
+        match Self::ask_for(refund, &*gateway, &wanted).await {
             Ok(report) => self.adopt_report(order, refund, &wanted, &report).await,
             Err(error) => self.refund_refused(order, refund, error).await,
         }
+    }
+
+    /// Asks for the refund, or, once the gateway has given it a number, what became of it. Alipay gives none, and answers a
+    /// repetition without saying whether the money moved: then its query tells (R45, R52).
+    async fn ask_for(
+        refund: &Refund,
+        gateway: &dyn PaymentGateway,
+        wanted: &RefundOrder,
+    ) -> Result<RefundReport, PaymentError> {
+        if !refund.gateway_no.is_empty()
+            && let Some(answer) = Self::ask_after(gateway, wanted).await
+        {
+            return answer;
+        }
+        failpoint::reach("payment.refund.before");
+        let report = gateway.refund(wanted).await?;
+        failpoint::reach("payment.refund.after");
+        if report.state == payment::RefundState::Processing && report.gateway_refund_no.is_none() {
+            return Self::ask_after(gateway, wanted).await.unwrap_or(Ok(report));
+        }
+        Ok(report)
+    }
+
+    /// What became of a refund; `None` if the gateway does not know it.
+    async fn ask_after(
+        gateway: &dyn PaymentGateway,
+        wanted: &RefundOrder,
+    ) -> Option<Result<RefundReport, PaymentError>> {
+        failpoint::reach("payment.refund_query.before");
+        let answer = gateway.query_refund(&wanted.payment_no, &wanted.refund_no).await;
+        failpoint::reach("payment.refund_query.after");
+        Some(answer).filter(|answer| !matches!(answer, Err(error) if error.action() == Action::NotFound))
     }
 
     fn refund_order(
@@ -211,6 +251,7 @@ impl PaymentDesk {
     ) -> Result<Progress, PayRefusal> {
         let command = Command::ReportRefund { refund: refund.number, state, gateway_no };
         let order = self.drive(order.order_no, command).await?;
+        failpoint::reach("payment.refund.told");
         let runs = order.refunds.iter().any(|known| known.number == refund.number && known.is_running());
         if !runs {
             return Ok(Progress::Done);
@@ -218,6 +259,9 @@ impl PaymentDesk {
         let now_ms = self.clock.now_ms();
         let number = payments::refund_no(order.order_no, refund.number);
         let since_ms = payments::refund(&self.db, &number).await?.map_or(now_ms, |row| row.created_at_ms);
+        if now_ms >= since_ms.saturating_add(schedule::REFUND_IS_SLOW_AFTER_MS) {
+            self.tell_undecided(&order).await?;
+        }
         Ok(Progress::Again { due_ms: schedule::refund(since_ms, now_ms) })
     }
 
@@ -240,9 +284,22 @@ impl PaymentDesk {
         }
     }
 
+    /// Asking goes on; what somebody must look at for another reason is looked at anyway.
+    async fn tell_undecided(&self, order: &Order) -> Result<(), PayRefusal> {
+        if order.review.is_some() {
+            return Ok(());
+        }
+        tracing::error!(order_no = %order.order_no, "the gateway does not say how it ends");
+        self.ask_human(order, ReviewReason::GatewayUndecided).await
+    }
+
     async fn ask_human(&self, order: &Order, reason: ReviewReason) -> Result<(), PayRefusal> {
         self.drive(order.order_no, Command::RequestReview { reason }).await.map(|_| ())
     }
+}
+
+fn is_paying(known: Option<&(Trade, Order)>) -> bool {
+    known.is_some_and(|(trade, _)| trade.state == TradeState::Paying)
 }
 
 fn is_open(order: &Order, attempt: u16) -> bool {

@@ -3,10 +3,11 @@
 //! A crash before the store is answered with nothing, and the gateway repeats; a crash after it leaves the row, which any
 //! node works off. What the order knows already changes nothing, so copies and disorder are harmless.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::stream;
+use futures::{FutureExt as _, StreamExt as _};
 
 use super::desk::{PayRefusal, PaymentDesk};
 use super::effects::state;
@@ -14,7 +15,8 @@ use crate::actors::background::Stop;
 use crate::actors::order_saga::SagaRejection;
 use crate::domain::OrderNo;
 use crate::domain::order::{Command, GatewayFact, Rejection, ReviewReason};
-use crate::payment::{Notice, NoticeAnswer, NoticeEvent, NoticeRejection, RawNotice, Wire};
+use crate::failpoint;
+use crate::payment::{Notice, NoticeAnswer, NoticeEvent, RawNotice, Wire};
 use crate::persistence::notices::{self, Kept, OpenNotice, StoredNotice};
 use crate::persistence::{Lease, StoreError, orders};
 
@@ -30,21 +32,13 @@ const PAUSE_MAX_MS: i64 = 300_000;
 /// After so many tries an administrator is told.
 const TRIES_BEFORE_ALARM: u32 = 10;
 
-/// What to answer to a notification, and why.
-#[derive(Debug)]
-pub struct Received {
-    /// For the gateway.
-    pub answer: NoticeAnswer,
-    /// Why it was not believed, if so.
-    pub rejection: Option<NoticeRejection>,
-}
-
 impl PaymentDesk {
-    /// Takes in a notification; success is answered only after it is stored, anything else makes the gateway repeat it.
+    /// Takes in a notification and says what to answer: success only after it is stored, anything else makes the gateway
+    /// repeat it.
     ///
     /// # Errors
     /// [`PayRefusal::NoGateway`].
-    pub async fn receive(&self, wire: Wire, raw: &RawNotice) -> Result<Received, PayRefusal> {
+    pub async fn receive(&self, wire: Wire, raw: &RawNotice) -> Result<NoticeAnswer, PayRefusal> {
         let gateway = self.gateways.on(wire).ok_or(PayRefusal::NoGateway)?;
         let notice = match gateway.read_notice(raw).await {
             Ok(notice) => notice,
@@ -52,7 +46,7 @@ impl PaymentDesk {
                 tracing::warn!(%wire, %rejection, "notification refused");
                 metrics::counter!("rushmall_notifications_refused_total", "wire" => wire.name(), "why" => rejection.label())
                     .increment(1);
-                return Ok(Received { answer: gateway.answer_notice(false), rejection: Some(rejection) });
+                return Ok(gateway.answer_notice(false));
             }
         };
         metrics::counter!("rushmall_notifications_total", "wire" => wire.name()).increment(1);
@@ -70,7 +64,7 @@ impl PaymentDesk {
                 is_of_no_consequence(&notice)
             }
         };
-        Ok(Received { answer: gateway.answer_notice(is_safe), rejection: None })
+        Ok(gateway.answer_notice(is_safe))
     }
 
     /// True if the gateway may forget it.
@@ -106,11 +100,11 @@ impl PaymentDesk {
     }
 
     async fn work_one(&self, open: &OpenNotice) -> Result<(), StoreError> {
-        let StoredNotice { id, order_no, fact } = &open.notice;
-        let error = match self.tell_fact(*order_no, fact).await {
-            Ok(()) => {
-                return notices::done(&self.db, id).await;
-            }
+        let StoredNotice { id, order_no, .. } = &open.notice;
+        // One loop serves all orders: a fact that brings out a bug must be postponed alone, not hold up the rest (R57).
+        let telling = AssertUnwindSafe(self.tell_and_mark(open)).catch_unwind().await;
+        let error = match telling.unwrap_or(Err(StoreError::Panicked { operation: "telling an order" }.into())) {
+            Ok(()) => return Ok(()),
             Err(error) => error.to_string(),
         };
         if open.attempts == TRIES_BEFORE_ALARM {
@@ -119,6 +113,12 @@ impl PaymentDesk {
         }
         let pause_ms = PAUSE_FIRST_MS.saturating_mul(1 << open.attempts.min(20)).min(PAUSE_MAX_MS);
         notices::postponed(&self.db, id, &error, self.clock.now_ms() + pause_ms).await
+    }
+
+    async fn tell_and_mark(&self, open: &OpenNotice) -> Result<(), PayRefusal> {
+        failpoint::reach("notices.tell.before");
+        self.tell_fact(open.notice.order_no, &open.notice.fact).await?;
+        Ok(notices::done(&self.db, &open.notice.id).await?)
     }
 
     async fn tell_fact(&self, order_no: OrderNo, fact: &GatewayFact) -> Result<(), PayRefusal> {

@@ -7,4 +7,3 @@ mod schedule;
 
 pub use desk::{ChargeOpened, PayRefusal, PaymentDesk};
 pub use effects::Progress;
-pub use inbox::Received;

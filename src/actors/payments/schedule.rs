@@ -11,6 +11,14 @@ pub(super) const UNPAID_IS_FINAL_AFTER_MS: i64 = 300_000;
 /// A gateway that does not know a charge so long after its end never will (R30).
 pub(super) const UNKNOWN_IS_FINAL_AFTER_MS: i64 = 10_000;
 
+/// A payment that is being made so long after the end of its charge needs a human; it is asked about on (R40).
+pub(super) const PAYER_IS_SLOW_AFTER_MS: i64 = 3_600_000;
+/// So does a refund that is on its way for so long: to a bank card it may take three working days.
+pub(super) const REFUND_IS_SLOW_AFTER_MS: i64 = 7 * 24 * 3_600_000;
+/// From so long after the end of a charge on it is looked at less often.
+const CLOSING_IS_LATE_AFTER_MS: i64 = 600_000;
+const CLOSING_LATE_EVERY_MS: i64 = 300_000;
+
 fn next(at_ms: &[i64], since_ms: i64, now_ms: i64) -> i64 {
     let age_ms = now_ms.saturating_sub(since_ms);
     let every_ms = at_ms.last().copied().unwrap_or(CLOSING_EVERY_MS);
@@ -30,6 +38,9 @@ pub(super) fn refund(since_ms: i64, now_ms: i64) -> i64 {
 
 /// When a charge that ends at `expires_at_ms` and is being closed is looked at again: soon after its end, if that is near.
 pub(super) fn closing(expires_at_ms: i64, now_ms: i64) -> i64 {
+    if now_ms >= expires_at_ms.saturating_add(CLOSING_IS_LATE_AFTER_MS) {
+        return now_ms.saturating_add(CLOSING_LATE_EVERY_MS);
+    }
     let regular_ms = now_ms.saturating_add(CLOSING_EVERY_MS);
     let after_end_ms = expires_at_ms.saturating_add(UNKNOWN_IS_FINAL_AFTER_MS);
     if after_end_ms > now_ms { regular_ms.min(after_end_ms) } else { regular_ms }
@@ -59,5 +70,6 @@ mod tests {
         assert_eq!(closing(100_000, 95_000), 105_000);
         assert_eq!(closing(100_000, 104_000), 110_000);
         assert_eq!(closing(100_000, 120_000), 130_000);
+        assert_eq!(closing(100_000, 700_000), 1_000_000);
     }
 }

@@ -41,11 +41,31 @@ fn a_wrong_value_is_told_with_place_key_value_and_bounds() {
         ("[http.port]\nx = 1", "F: http.port: got a section, expected a whole number 0..65535"),
         ("environment = \"prod\"", "F: environment: got \"prod\", expected one of development, production"),
         ("[features]\nrehearsal = \"yes\"", "F: features.rehearsal: got \"yes\", expected true or false"),
-        ("[limits]\nexempt = [\"home\"]", "F: limits.exempt: got a list, expected a list of IP addresses"),
+        (
+            "[limits]\nexempt = [\"home\"]",
+            "F: limits.exempt: got a list, expected a list of IP addresses and networks like 10.0.0.0/8",
+        ),
+        (
+            "[http]\nallowed_origins = [\"https://shop.example/\"]",
+            "F: http.allowed_origins: got a list, expected a list of origins like https://shop.example, or *",
+        ),
+        (
+            "[http]\ntls_key_file = \"key.pem\"",
+            "F: http.tls_key_file: got a file alone, \
+             expected http.tls_certificate_file and http.tls_key_file together, or neither (no TLS)",
+        ),
+        (
+            "[http]\ntls_certificate_file = \"a.pem\"\ntls_key_file = \"b.pem\"\n[payment]\nsandbox = true",
+            "F: payment.sandbox: got true beside TLS, expected false, and `rushmall sandbox-pay` of its own",
+        ),
         (
             "[database]\nurl = \"oracle://scott:tiger@db\"",
             "F: database.url: got \"oracle://scott:***@db\", \
              expected a URL that begins with sqlite://, mysql://, postgres://, or an empty text",
+        ),
+        (
+            "[database]\nurl = \"mysql://root@db/shop\"\nconnections_max = 3",
+            "F: database.connections_max: got 3, expected at least 4 with a database server",
         ),
         (
             "[telemetry]\nlog = \"rushmall=loud\"",
@@ -106,7 +126,7 @@ fn flags_beat_variables_beat_the_file_beat_the_defaults() {
 #[test]
 fn lists_in_variables_are_separated_by_commas() {
     let settings = load(&variable("RUSHMALL__HTTP__ALLOWED_ORIGINS", "https://a.cn, https://b.cn")).unwrap().settings;
-    assert_eq!(settings.http.allowed_origins, ["https://a.cn", "https://b.cn"]);
+    assert_eq!(settings.http.allowed_origins.unwrap(), ["https://a.cn", "https://b.cn"]);
     let settings = load(&variable("RUSHMALL__LIMITS__EXEMPT", "")).unwrap().settings;
     assert_eq!(settings.limits.exempt, Some(Vec::new()));
 }
@@ -170,4 +190,21 @@ fn the_other_files_under_conf_can_be_loaded() {
     let without =
         Sources { file: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/prod.toml")), ..Sources::default() };
     assert!(load(&without).is_err());
+}
+
+#[test]
+fn production_shares_its_answers_only_with_pages_that_are_named() {
+    let of = |environment: &str, origins: Option<&str>| {
+        let mut sources = variable("RUSHMALL__ENVIRONMENT", environment);
+        let secret = ("RUSHMALL__AUTH__JWT_SECRET".to_owned(), "q8Zr1xV0mJ3yKp7Tn5Lw9Bd2Gh6Sf4Ca".to_owned());
+        sources.environment.push(secret);
+        sources.environment.extend(origins.map(|list| ("RUSHMALL__HTTP__ALLOWED_ORIGINS".to_owned(), list.to_owned())));
+        load(&sources).unwrap().settings
+    };
+    assert!(of("development", None).allows_any_origin() && !of("production", None).allows_any_origin());
+    assert!(!of("production", None).allows_origin(b"https://a.cn"));
+    let named = of("production", Some("https://a.cn"));
+    assert!(named.allows_origin(b"https://a.cn") && !named.allows_origin(b"https://b.cn"));
+    assert!(of("production", Some("*")).allows_origin(b"https://b.cn"), "said");
+    assert!(!of("development", Some("https://a.cn")).allows_any_origin());
 }

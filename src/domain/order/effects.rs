@@ -44,6 +44,15 @@ impl Effect {
         if matches!(self, Self::WatchPayment { .. }) { WATCH_AFTER_MS } else { 0 }
     }
 
+    /// The `kind`s of those that a gateway is asked for; it may take its time, so nobody else's effect waits behind them.
+    pub const OF_GATEWAYS: [&str; 3] = ["watch_payment", "close_payment", "send_refund"];
+
+    /// True if a gateway is asked for it.
+    #[must_use]
+    pub const fn asks_gateway(&self) -> bool {
+        matches!(self, Self::WatchPayment { .. } | Self::ClosePayment { .. } | Self::SendRefund { .. })
+    }
+
     /// The `kind` in the table.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -228,4 +228,6 @@ pub enum ReviewReason {
     RefundRefused,
     /// What the gateway knows and what the shop knows differ.
     BillDiffers,
+    /// The gateway has not said for very long how a payment or a refund ends; it is asked on.
+    GatewayUndecided,
 }

@@ -16,6 +16,7 @@ mod charge;
 mod decide;
 mod effects;
 mod events;
+mod money_fact;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use charge::{ChargeTerms, TradeType};
 pub use decide::{ATTEMPTS_MAX, Command, REFUNDS_MAX, RefundAsker, Rejection, decide};
 pub use effects::{Effect, owed_effects};
 pub use events::{CancelReason, CompletedBy, Event, FailReason, RefundPurpose, ReviewReason};
+pub use money_fact::{JournalEvent, MoneyFact, money_facts};
 pub use report::GatewayFact;
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +75,23 @@ impl OrderStatus {
         Self::Failed,
         Self::Closing,
     ];
+
+    /// Its name, as figures and events have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Processing => "processing",
+            Self::PendingPayment => "pending_payment",
+            Self::Paid => "paid",
+            Self::Shipped => "shipped",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Refunding => "refunding",
+            Self::Refunded => "refunded",
+            Self::Failed => "failed",
+            Self::Closing => "closing",
+        }
+    }
 
     /// The number in the database and in pushes.
     #[must_use]
@@ -123,6 +142,17 @@ impl PayChannel {
     #[must_use]
     pub const fn code(self) -> i16 {
         self as i16
+    }
+
+    /// Its name in figures.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wechat => "wechat",
+            Self::Alipay => "alipay",
+            Self::Card => "card",
+            Self::Simulated => "simulated",
+        }
     }
 
     /// The channel with that number.

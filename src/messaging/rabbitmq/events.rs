@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use lapin::types::AMQPValue;
+use tracing::Instrument as _;
 
 use super::publisher::{Outgoing, Publisher, new_id};
 use crate::messaging::domain_event::EventMessage;
 use crate::messaging::order_queue::QueueError;
+use crate::trace_context;
 
 /// Publishes domain events; clones share the connection.
 #[derive(Clone)]
@@ -29,7 +31,12 @@ impl EventPublisher {
     /// [`QueueError`]: some may have been told; tell all of them again.
     pub async fn publish(&self, messages: &[EventMessage]) -> Result<(), QueueError> {
         self.publisher.ensure_log().await?;
-        try_join_all(messages.iter().map(|message| self.publish_one(message))).await.map(|_| ())
+        try_join_all(messages.iter().map(|message| {
+            let span = trace_context::publish(&message.kind);
+            self.publish_one(message).instrument(span) // its headers are made in the span
+        }))
+        .await
+        .map(|_| ())
     }
 
     async fn publish_one(&self, message: &EventMessage) -> Result<(), QueueError> {

@@ -20,6 +20,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, Bas
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::link::{BrokerError, Link, Plan, Session};
 use super::publisher::{Outgoing, Publisher, new_id};
@@ -29,6 +30,7 @@ use crate::config::AmqpSettings;
 use crate::domain::stock::Ticket;
 use crate::messaging::order_queue::{DeadMessage, Delivery, OrderQueue, QueueError, Receipt, TRACES_MAX};
 use crate::messaging::ticket_message;
+use crate::trace_context;
 
 /// Most tickets in one message.
 const TICKETS_PER_MESSAGE_MAX: usize = 256;
@@ -158,12 +160,16 @@ impl RabbitQueue {
 
     /// Publishes tickets as one message with `attempt` attempts on its account.
     async fn publish_message(&self, tickets: &[Ticket], attempt: u32) -> Result<(), QueueError> {
-        let more =
-            [("attempt", AMQPValue::LongUInt(attempt)), ("tickets", AMQPValue::LongLongInt(tickets.len() as i64))];
-        let (content, headers) = (ticket_message::write(tickets), self.publisher.headers(&more));
         let routing_key = &self.publisher.names.orders;
-        let message = Outgoing { exchange: "", routing_key, kind: "orders", content: &content, id: new_id(), headers };
-        self.publisher.publish(message).await
+        let publishing = async {
+            let more =
+                [("attempt", AMQPValue::LongUInt(attempt)), ("tickets", AMQPValue::LongLongInt(tickets.len() as i64))];
+            // made in the span, so that the consumer's trace goes on from here
+            let (content, headers) = (ticket_message::write(tickets), self.publisher.headers(&more));
+            let (content, id) = (&content, new_id());
+            self.publisher.publish(Outgoing { exchange: "", routing_key, kind: "orders", content, id, headers }).await
+        };
+        publishing.instrument(trace_context::publish(routing_key)).await
     }
 
     /// A step on the channel, within the time limit; a failure ends the session.

@@ -1,7 +1,7 @@
 //! What must not be left over when the shop is at rest, and what is only counted.
 
 use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use super::{CheckOptions, Invariant};
 use crate::domain::order::OrderStatus;
@@ -20,6 +20,12 @@ pub(super) async fn check(
     let leftovers = [
         ("outbox told", "outbox", Expr::col("created_at_ms").lte(before_ms)),
         ("effects done", "effects", Expr::col("due_at_ms").lte(before_ms)),
+        (
+            "notifications told",
+            "notices",
+            Expr::col("state").eq("open").and(Expr::col("received_at_ms").lte(before_ms)),
+        ),
+        ("payments logged", "money_log_owed", Expr::exists(recorded_by(before_ms))),
         ("stock moves ended", "stock_moves", Expr::col("step").lt(3).and(Expr::col("created_at_ms").lte(before_ms))),
         (
             "tickets settled",
@@ -46,4 +52,14 @@ pub(super) async fn check(
     }
     let dead_tickets = query::count(tx, Query::select().from("dead_tickets").to_owned(), OPERATION).await?;
     Ok((invariants, dead_tickets))
+}
+
+/// The journal's row of what is owed to the money log, if it was written by then.
+fn recorded_by(before_ms: i64) -> SelectStatement {
+    let owed = |column: &'static str| Expr::col(("money_log_owed", column));
+    let mut row = Query::select();
+    row.expr(Expr::val(1)).from("order_events");
+    row.and_where(Expr::col(("order_events", "order_no")).eq(owed("order_no")));
+    row.and_where(Expr::col(("order_events", "seq")).eq(owed("seq")));
+    row.and_where(Expr::col(("order_events", "at_ms")).lte(before_ms)).to_owned()
 }

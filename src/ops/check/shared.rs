@@ -4,17 +4,17 @@
 //! An account that the ledger has lost, or never had, is not wrong: nobody can buy from it, and the next question about
 //! it rebuilds it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sea_orm::FromQueryResult;
 use sea_orm::sea_query::{Expr, ExprTrait, Order as Sort, Query};
 
 use super::{CheckOptions, Invariant};
-use crate::domain::stock::{Pool, Ticket};
-use crate::domain::{BuyerId, ProductId};
-use crate::persistence::ledger::{BuyerState, LedgerSnapshot, Rebuild, StockLedger};
-use crate::persistence::{Db, StoreError, query, recovery};
+use crate::domain::ProductId;
+use crate::domain::stock::Ticket;
+use crate::persistence::drift::{Look, look};
+use crate::persistence::ledger::StockLedger;
+use crate::persistence::{Db, StoreError, query};
 
 /// Looks at a product that disagrees, and the pause between them.
 const LOOKS_MAX: u32 = 10;
@@ -25,16 +25,6 @@ const PRODUCTS_PAGE: u64 = 1_000;
 pub(super) struct Compared {
     pub(super) invariants: Vec<Invariant>,
     pub(super) wrong: Vec<ProductId>,
-}
-
-/// One look at one product.
-enum Look {
-    /// The ledger has no valid account of it.
-    Lost,
-    /// Both agree; so many rows were compared.
-    Agrees { rows: u64 },
-    /// They differ, or units are on their way between them.
-    Differs { rows: u64, told: Vec<String> },
 }
 
 pub(super) async fn check(db: &Db, ledger: &dyn StockLedger, options: CheckOptions) -> Result<Compared, StoreError> {
@@ -97,52 +87,6 @@ async fn look_again(
         }
     }
     Ok(Vec::new())
-}
-
-async fn look(db: &Db, ledger: &dyn StockLedger, product: ProductId, now_ms: i64) -> Result<Look, StoreError> {
-    let snapshot = match ledger.snapshot(product).await {
-        Err(StoreError::LedgerLost { .. }) => return Ok(Look::Lost),
-        snapshot => snapshot?,
-    };
-    let buyers = ledger.buyers(product).await?;
-    let unsettled = ledger.unsettled(product).await?;
-    let account = recovery::account(db, product, &unsettled, now_ms).await?;
-    let rows = (account.pools.len() + account.buyers.len()) as u64;
-    let mut told = pools_that_differ(product, &snapshot, &account);
-    told.extend(buyers_that_differ(product, &account, &buyers));
-    if told.is_empty() { Ok(Look::Agrees { rows }) } else { Ok(Look::Differs { rows, told }) }
-}
-
-fn pools_that_differ(product: ProductId, snapshot: &LedgerSnapshot, account: &Rebuild) -> Vec<String> {
-    let expected: BTreeMap<Pool, i64> = account.pools.iter().map(|state| (state.pool, state.free)).collect();
-    let found: BTreeMap<Pool, i64> = snapshot.pools.iter().map(|pool| (pool.pool, pool.free)).collect();
-    let pools = expected.keys().chain(found.keys().filter(|pool| !expected.contains_key(pool)));
-    pools
-        .filter_map(|pool| {
-            let free = |of: &BTreeMap<Pool, i64>| of.get(pool).copied().unwrap_or(0);
-            let (has, must) = (free(&found), free(&expected));
-            (has != must)
-                .then(|| format!("product {product}, {pool}: {has} free in the ledger, {must} by the database"))
-        })
-        .collect()
-}
-
-fn buyers_that_differ(product: ProductId, account: &Rebuild, buyers: &[BuyerState]) -> Vec<String> {
-    let by_buyer = |states: &[BuyerState], pools: &[Pool]| -> BTreeMap<(Pool, BuyerId), i64> {
-        let of_interest = states.iter().filter(|state| pools.contains(&state.pool) && state.units.units != 0);
-        of_interest.map(|state| ((state.pool, state.buyer), state.units.units)).collect()
-    };
-    let pools: Vec<Pool> = account.pools.iter().map(|state| state.pool).collect();
-    let (must, has) = (by_buyer(&account.buyers, &pools), by_buyer(buyers, &pools));
-    let keys = must.keys().chain(has.keys().filter(|key| !must.contains_key(key)));
-    keys.filter_map(|key| {
-        let units = |of: &BTreeMap<(Pool, BuyerId), i64>| of.get(key).copied().unwrap_or(0);
-        let ((pool, buyer), has, must) = (key, units(&has), units(&must));
-        let told =
-            || format!("product {product}, {pool}: buyer {buyer} has {has} in the ledger, {must} by the database");
-        (has != must).then(told)
-    })
-    .collect()
 }
 
 #[derive(FromQueryResult)]

@@ -261,7 +261,11 @@ struct Lost {
 }
 
 /// Rows whose order does not exist.
-async fn orphaned(tx: &impl ConnectionTrait, table: &'static str, into: &mut Invariant) -> Result<(), StoreError> {
+pub(in crate::ops) async fn orphaned(
+    tx: &impl ConnectionTrait,
+    table: &'static str,
+    into: &mut Invariant,
+) -> Result<(), StoreError> {
     let select = Query::select()
         .distinct()
         .column((table, "order_no"))

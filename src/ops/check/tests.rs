@@ -94,6 +94,11 @@ async fn every_invariant_can_be_seen_to_break() {
         ("UPDATE orders SET refunded_fen = 0", &["money adds up"]),
         ("INSERT INTO outbox (payload, created_at_ms) VALUES ('{}', 0)", &["outbox told"]),
         ("INSERT INTO effects VALUES ('x', 1, 0, 'send_refund', '{}', 0, 0, 0, '', -1)", &["effects done"]),
+        (
+            "INSERT INTO notices (id, order_no, fact, state, received_at_ms, due_at_ms) VALUES ('x', 'x', '{}', 'open', 0, 0)",
+            &["notifications told"],
+        ),
+        ("INSERT INTO money_log_owed SELECT order_no, 2 FROM orders WHERE user_id = 2", &["payments logged"]),
         ("UPDATE stock_moves SET step = 1 WHERE step = 3", &["stock moves ended"]),
         ("UPDATE orders SET pay_deadline_ms = 1 WHERE user_id = 4", &["unpaid orders end"]),
     ];

@@ -8,13 +8,14 @@ mod access;
 mod aftermath;
 mod args;
 mod arrivals;
-mod client;
 mod figures;
 mod rehearsal;
 mod report;
 mod sockets;
 mod stage;
 mod stampede;
+
+use super::client;
 
 pub use args::DrillArgs;
 pub use figures::{Books, Figures, PoolUnits, Verdict};

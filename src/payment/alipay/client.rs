@@ -78,7 +78,7 @@ impl Alipay {
         merchant: Merchant,
         clock: Clock,
     ) -> Result<Self, PaymentError> {
-        let link = Link::new(gateway_url, settings, clock.clone(), None)?;
+        let link = Link::new(("alipay", gateway_url), settings, clock.clone(), None)?;
         Ok(Self { link, clock, merchant })
     }
 

@@ -61,6 +61,10 @@ impl PaymentGateway for Alipay {
         Wire::Alipay
     }
 
+    fn is_tripped(&self) -> bool {
+        self.guard().is_tripped()
+    }
+
     async fn create(&self, charge: &NewCharge) -> Result<Charge, PaymentError> {
         check_charge(charge)?;
         match &charge.trade_type {

@@ -22,6 +22,12 @@ pub fn hmac_sha256_hex_upper(key: &[u8], text: &[u8]) -> String {
     hex::encode_upper(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text))
 }
 
+/// HMAC-SHA256 in lower-case hexadecimal.
+#[must_use]
+pub fn hmac_sha256_hex_lower(key: &[u8], text: &[u8]) -> String {
+    hex::encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text))
+}
+
 /// SHA-1 in lower-case hexadecimal.
 #[must_use]
 pub fn sha1_hex_lower(text: &[u8]) -> String {

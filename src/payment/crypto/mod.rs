@@ -11,7 +11,7 @@ mod rsa;
 
 pub use aead::ApiV3Key;
 pub use certificates::{Certificate, alipay_root_cert_sn};
-pub use digests::{hmac_sha256_hex_upper, md5_hex_lower, md5_hex_upper, sha1_hex_lower};
+pub use digests::{hmac_sha256_hex_lower, hmac_sha256_hex_upper, md5_hex_lower, md5_hex_upper, sha1_hex_lower};
 pub use ecb::EcbKey;
 pub use rsa::{PrivateKey, PublicKey};
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const TERMS: Terms = Terms { failures_max: 3, pause_ms: 10_000, in_flight_max: 8 };
+const TERMS: Terms = Terms { gateway: "test", failures_max: 3, pause_ms: 10_000, in_flight_max: 8 };
 
 fn guard() -> (Clock, Guard) {
     let clock = Clock::default();
@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn no_second_ever_sees_seven_failing_refunds(steps in proptest::collection::vec((0..4_u8, 0..400_i64), 0..200)) {
         let clock = Clock::default();
-        let guard = Guard::new(clock.clone(), Terms { failures_max: u32::MAX, pause_ms: 1, in_flight_max: 100 });
+        let guard = Guard::new(clock.clone(), Terms { gateway: "test", failures_max: u32::MAX, pause_ms: 1, in_flight_max: 100 });
         let mut open = VecDeque::new();
         let mut failed_ms: Vec<i64> = Vec::new();
         for (step, ms) in steps {

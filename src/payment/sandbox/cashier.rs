@@ -157,17 +157,19 @@ fn page(
     let state = match trade.state_at(now_ms) {
         TradeState::Paid => Some(words.paid),
         TradeState::Closed => Some(words.closed),
-        TradeState::NotPaid | TradeState::Failed if now_ms > trade.window_end_ms.min(valid_until_ms) => {
+        TradeState::NotPaid | TradeState::Paying | TradeState::Failed
+            if now_ms > trade.window_end_ms.min(valid_until_ms) =>
+        {
             Some(words.expired)
         }
         TradeState::NotPaid if left => Some(words.left),
-        TradeState::NotPaid => None,
+        TradeState::NotPaid | TradeState::Paying => None,
         TradeState::Failed => Some(words.failed),
     };
     if let Some(state) = state {
         body.push_str(&format!("<p class=state>{state}</p>"));
     }
-    let is_open = matches!(trade.state_at(now_ms), TradeState::NotPaid | TradeState::Failed);
+    let is_open = trade.state_at(now_ms).is_open();
     if is_open && now_ms <= trade.window_end_ms.min(valid_until_ms) {
         let suffix = if words.lang == "en" { "?lang=en" } else { "" };
         for (action, label) in [("pay", words.pay), ("fail", words.fail), ("cancel", words.cancel)] {

@@ -61,8 +61,10 @@ pub(super) enum FaultKind {
     BadAnswerSignature,
     /// Requests: done, and the answer was signed ten minutes ago (v3).
     StaleAnswer,
-    /// Close: said to be done and not done.
+    /// Close: said to be done and not done. A refund at Alipay: 10000, `fund_change` N, and nothing moved.
     NoEffect,
+    /// Query: said to be closed, and it can still be paid.
+    SaysClosed,
     /// Deliveries: `times` more copies at the same moment.
     Duplicate { times: u8 },
     /// Deliveries: held back until another notification went out, at most `ms`.
@@ -143,7 +145,8 @@ impl FaultKind {
         let is_delivery = matches!(operation, Operation::Notify);
         match self {
             Self::Delay { .. } => true,
-            Self::NoEffect => matches!(operation, Operation::Close),
+            Self::SaysClosed => matches!(operation, Operation::Query),
+            Self::NoEffect => matches!(operation, Operation::Close | Operation::Refund),
             Self::SystemError
             | Self::ServerError
             | Self::RateLimit
@@ -159,6 +162,7 @@ impl FaultKind {
 impl Fault {
     fn strikes(&self, wire: Wire, operation: Operation, out_trade_no: &str) -> bool {
         self.kind.fits(operation)
+            && !(self.kind == FaultKind::NoEffect && operation == Operation::Refund && wire != Wire::Alipay)
             && self.channel.is_none_or(|channel| channel == wire)
             && self.operation.is_none_or(|wanted| wanted == operation)
             && self.out_trade_no.as_deref().is_none_or(|wanted| wanted == out_trade_no)
@@ -279,7 +283,7 @@ mod tests {
     fn kinds_strike_only_where_they_make_sense() {
         assert!(FaultKind::Drop.fits(Operation::Notify) && !FaultKind::Drop.fits(Operation::Query));
         assert!(FaultKind::RateLimit.fits(Operation::Query) && !FaultKind::RateLimit.fits(Operation::Notify));
-        assert!(FaultKind::NoEffect.fits(Operation::Close) && !FaultKind::NoEffect.fits(Operation::Refund));
+        assert!(FaultKind::NoEffect.fits(Operation::Close) && !FaultKind::NoEffect.fits(Operation::Query));
         assert!(FaultKind::Delay { ms: 1 }.fits(Operation::Notify) && FaultKind::Delay { ms: 1 }.fits(Operation::Bill));
     }
 

@@ -130,6 +130,12 @@ impl Default for Knobs {
 }
 
 impl Knobs {
+    /// The defaults of a sandbox that people try, or of any other.
+    pub(super) fn of(shows_cashier: bool) -> Self {
+        let code_url = if shows_cashier { CodeUrl::Cashier } else { CodeUrl::Provider };
+        Self { code_url, ..Self::default() }
+    }
+
     /// These knobs with the members of `patch` turned; the reason if one is unknown or out of its range.
     pub(super) fn patched(&self, patch: &serde_json::Value) -> Result<Self, String> {
         let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;

@@ -32,3 +32,6 @@ pub use ledger::LedgerError;
 pub use server::Server;
 pub use service::{Background, scope, start_background};
 pub use state::{Options, Sandbox};
+
+/// Directory of a sandbox that is mounted in a shop, below the shop's own.
+pub const MOUNTED: &str = "sandbox";

@@ -35,6 +35,8 @@ pub struct Options {
     pub time_scale: u32,
     /// Opens the control page to other machines; without it only this one reaches it.
     pub control_token: Option<String>,
+    /// Codes that buyers scan are the cashier's address unless a knob says otherwise: for a shop that people try.
+    pub shows_cashier: bool,
     /// The clock that its own two are built on.
     pub clock: Clock,
 }
@@ -69,7 +71,8 @@ impl Sandbox {
         let made = tokio::task::spawn_blocking(move || Keys::open(&dir, &url, now_ms)).await;
         let keys = made.map_err(|_| KeyError::Lost)??;
         let ledger = Ledger::open(&options.data_dir.join("sandbox.db")).await?;
-        let knobs = read_setting(ledger.reader(), KNOBS).await?.unwrap_or_default();
+        let knobs = read_setting(ledger.reader(), KNOBS).await?;
+        let knobs = knobs.unwrap_or_else(|| Knobs::of(options.shows_cashier));
         let offsets: Offsets = read_setting(ledger.reader(), OFFSETS).await?.unwrap_or_default();
         Ok(Self {
             faults: Faults::open(&ledger).await?,

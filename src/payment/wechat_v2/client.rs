@@ -53,7 +53,7 @@ impl WechatV2 {
         merchant: Merchant,
         clock: Clock,
     ) -> Result<Self, PaymentError> {
-        let link = Link::new(base_url, settings, clock.clone(), merchant.identity.clone())?;
+        let link = Link::new(("wechat_v2", base_url), settings, clock.clone(), merchant.identity.clone())?;
         Ok(Self { link, clock, merchant })
     }
 

@@ -27,11 +27,15 @@ impl PaymentGateway for WechatV2 {
         Wire::WechatV2
     }
 
+    fn is_tripped(&self) -> bool {
+        self.guard().is_tripped()
+    }
+
     async fn create(&self, charge: &NewCharge) -> Result<Charge, PaymentError> {
         check_charge(charge)?;
         let (trade_type, openid, scene) = match &charge.trade_type {
             TradeType::QrCode => ("NATIVE", "", ""),
-            TradeType::InWechat { openid } => ("JSAPI", openid.0.as_str(), ""),
+            TradeType::InWechat { openid } => ("JSAPI", openid.as_str(), ""),
             TradeType::MobileBrowser => ("MWEB", "", H5_SCENE),
             TradeType::Page { .. } => return Err(PaymentError::Unacceptable("WeChat Pay has no page of its own")),
         };

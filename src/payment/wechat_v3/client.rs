@@ -57,7 +57,7 @@ impl WechatV3 {
         merchant: Merchant,
         clock: Clock,
     ) -> Result<Self, PaymentError> {
-        let link = Link::new(base_url, settings, clock.clone(), None)?;
+        let link = Link::new(("wechat_v3", base_url), settings, clock.clone(), None)?;
         let refresh_ms = merchant.fetches_certificates.then_some(settings.certificate_refresh_ms);
         let keys = Keys::new(merchant.public_keys.clone(), refresh_ms);
         Ok(Self { link, clock, merchant, keys })
@@ -145,10 +145,12 @@ impl WechatV3 {
     pub(super) async fn verify(&self, signature: &Signature, body: &[u8]) -> Result<(), SignatureError> {
         let now_ms = self.clock.now_ms();
         let first = signature.verify(body, &self.keys.current(), now_ms);
-        if !matches!(first, Err(SignatureError::UnknownSerial(_))) || !self.merchant.fetches_certificates {
-            return first;
+        match &first {
+            Err(SignatureError::UnknownSerial(serial)) if self.merchant.fetches_certificates => {
+                self.seek_key(serial).await;
+            }
+            _ => return first,
         }
-        self.refresh_keys().await;
         signature.verify(body, &self.keys.current(), now_ms)
     }
 

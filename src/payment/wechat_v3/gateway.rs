@@ -25,6 +25,10 @@ impl PaymentGateway for WechatV3 {
         Wire::WechatV3
     }
 
+    fn is_tripped(&self) -> bool {
+        self.guard().is_tripped()
+    }
+
     async fn create(&self, charge: &NewCharge) -> Result<Charge, PaymentError> {
         check_charge(charge)?;
         let path = format!("/v3/pay/transactions/{}", last_step(&charge.trade_type)?);
@@ -115,7 +119,7 @@ impl WechatV3 {
             (_, ip) => ip.map(|payer_client_ip| SceneInfo { payer_client_ip, h5_info: None }),
         };
         let payer = match &charge.trade_type {
-            TradeType::InWechat { openid } => Some(Payer { openid: Some(openid.0.clone()) }),
+            TradeType::InWechat { openid } => Some(Payer { openid: Some(openid.clone()) }),
             _ => None,
         };
         Ok(Prepay {

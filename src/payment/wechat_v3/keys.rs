@@ -3,8 +3,9 @@
 //!
 //! Certificates are sealed with the API v3 key, which only the platform and the merchant have; the first download is
 //! believed because it opens and because its answer is signed with a key that it holds (or that was known before).
-//! Fetching is lazy: when they are older than the settings allow, or when a key turns up that is not known, and never
-//! more than once a minute. Nothing of it is stored: a restart fetches them again.
+//! Fetching is lazy: when they are older than the settings allow, at most once a minute; and at once when a key turns up that
+//! is not known, which anybody can claim, so at most once in ten seconds. Nothing of it is stored: a restart fetches them
+//! again.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -20,8 +21,10 @@ use crate::payment::error::PaymentError;
 use crate::payment::keyring::PlatformKeys;
 use crate::payment::link::Outgoing;
 
-/// Least time between two fetches.
+/// Least time between two fetches of certificates that are due.
 pub(super) const FETCH_PAUSE_MS: i64 = 60_000;
+/// Least time between two fetches for the sake of a key that is not known.
+const UNKNOWN_PAUSE_MS: i64 = 10_000;
 /// More certificates than this are not the platform's.
 const CERTIFICATES_MAX: usize = 32;
 
@@ -39,6 +42,8 @@ pub(super) struct Keys {
 #[derive(Debug, Default)]
 struct Fetches {
     tried_ms: Option<i64>,
+    /// For the sake of a key that was not known.
+    sought_ms: Option<i64>,
     succeeded_ms: Option<i64>,
 }
 
@@ -68,17 +73,28 @@ impl WechatV3 {
             Err(_) => self.keys.current().is_empty(),
         };
         if is_due {
-            self.refresh_keys().await;
+            let mut fetches = self.keys.fetches.lock().await;
+            let now_ms = self.clock.now_ms();
+            if !is_within(fetches.tried_ms, now_ms, FETCH_PAUSE_MS) {
+                self.refresh_keys(&mut fetches, now_ms).await;
+            }
         }
     }
 
-    /// Fetches the certificates unless that was tried within the last minute.
-    pub(super) async fn refresh_keys(&self) {
+    /// Looks for a key that is not known: the platform may have begun to use it a moment ago.
+    pub(super) async fn seek_key(&self, serial: &str) {
         let mut fetches = self.keys.fetches.lock().await;
         let now_ms = self.clock.now_ms();
-        if fetches.tried_ms.is_some_and(|at_ms| (now_ms - at_ms).abs() < FETCH_PAUSE_MS) {
+        // whoever waited for the lock may find it there
+        if self.keys.current().find(serial, now_ms).is_some() || is_within(fetches.sought_ms, now_ms, UNKNOWN_PAUSE_MS)
+        {
             return;
         }
+        fetches.sought_ms = Some(now_ms);
+        self.refresh_keys(&mut fetches, now_ms).await;
+    }
+
+    async fn refresh_keys(&self, fetches: &mut Fetches, now_ms: i64) {
         fetches.tried_ms = Some(now_ms);
         match self.fetch_keys(now_ms).await {
             Ok(ring) => {
@@ -126,4 +142,9 @@ impl WechatV3 {
         }
         Ok(ring)
     }
+}
+
+/// A clock that was set back or forth makes nobody wait longer.
+fn is_within(at_ms: Option<i64>, now_ms: i64, pause_ms: i64) -> bool {
+    at_ms.is_some_and(|at_ms| (now_ms - at_ms).abs() < pause_ms)
 }

@@ -15,7 +15,7 @@ use sea_orm::{
 };
 
 use crate::clock::monotonic;
-use crate::persistence::error::{is_connection_lost, is_transient};
+use crate::persistence::error::{is_connection_lost, is_transient, refuses_writes};
 
 /// How often a read is repeated at most, all within its time limit: a busy pool may hold several dead connections.
 const REPEATS_MAX: u32 = 16;
@@ -24,6 +24,10 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// A replica that failed is left alone for so long.
 const REPLICA_REST: Duration = Duration::from_secs(5);
 
+/// A database that refused a write is taken to refuse the next one for so long: whoever writes again finds out, and the sweeps
+/// of a shop that owes anything do.
+const REFUSAL_COUNTS_FOR: Duration = Duration::from_secs(10);
+
 /// See the file's header. Clones share the pool.
 #[derive(Clone, Debug)]
 pub struct Bounded {
@@ -31,6 +35,8 @@ pub struct Bounded {
     limit: Duration,
     repeats: bool,
     primary: Option<Arc<Primary>>,
+    /// When a write was refused last for want of room or leave.
+    refused_at: Arc<Mutex<Option<Instant>>>,
 }
 
 /// How a statement is put to a pool.
@@ -45,8 +51,27 @@ struct Primary {
 }
 
 impl Bounded {
-    pub(super) const fn new(pool: DatabaseConnection, limit: Duration) -> Self {
-        Self { pool, limit, repeats: false, primary: None }
+    pub(super) fn new(pool: DatabaseConnection, limit: Duration) -> Self {
+        Self { pool, limit, repeats: false, primary: None, refused_at: Arc::default() }
+    }
+
+    /// A write was refused, whoever wanted it.
+    pub(super) fn refused_write(&self) {
+        *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(monotonic());
+    }
+
+    /// True unless a write was refused a moment ago.
+    pub(super) fn takes_writes(&self) -> bool {
+        let refused_at = *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner);
+        refused_at.is_none_or(|at| at.elapsed() >= REFUSAL_COUNTS_FOR)
+    }
+
+    fn noted<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
+        outcome.inspect_err(|error| {
+            if refuses_writes(error) {
+                self.refused_write();
+            }
+        })
     }
 
     /// For reads: one that a lost connection cut short is repeated.
@@ -58,6 +83,25 @@ impl Bounded {
     pub(super) fn or_else(self, primary: Self) -> Self {
         let primary = Primary { reads: primary, rests_until: Mutex::new(None) };
         Self { primary: Some(Arc::new(primary)), ..self }
+    }
+
+    /// Open connections, and how many of them are idle.
+    pub(super) fn connections(&self) -> (u32, u32) {
+        let idle = |idle: usize| u32::try_from(idle).unwrap_or(u32::MAX);
+        match self.pool.get_database_backend() {
+            DbBackend::Sqlite => {
+                let pool = self.pool.get_sqlite_connection_pool();
+                (pool.size(), idle(pool.num_idle()))
+            }
+            DbBackend::Postgres => {
+                let pool = self.pool.get_postgres_connection_pool();
+                (pool.size(), idle(pool.num_idle()))
+            }
+            _ => {
+                let pool = self.pool.get_mysql_connection_pool();
+                (pool.size(), idle(pool.num_idle()))
+            }
+        }
     }
 
     pub(super) const fn pool(&self) -> &DatabaseConnection {
@@ -157,11 +201,11 @@ impl ConnectionTrait for Bounded {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.bounded(self.pool.execute_raw(statement)).await
+        self.noted(self.bounded(self.pool.execute_raw(statement)).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.bounded(self.pool.execute_unprepared(sql)).await
+        self.noted(self.bounded(self.pool.execute_unprepared(sql)).await)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {

@@ -37,6 +37,31 @@ async fn a_failed_transaction_leaves_nothing() {
 }
 
 #[actix_rt::test]
+async fn r61_what_is_committed_after_a_transaction_that_the_database_ended_is_there() {
+    let (db, _own) = database().await;
+    let insert = "INSERT INTO outbox (payload, created_at_ms) VALUES ('x', 1)";
+    let failing = async |statement: &str| {
+        let outcome: Result<(), StoreError> = db
+            .write("testing", async |tx| {
+                for sql in [insert, statement] {
+                    tx.execute_unprepared(sql).await.map_err(StoreError::during("testing"))?;
+                }
+                Err(StoreError::Corrupt { what: "the test".to_owned() })
+            })
+            .await;
+        outcome.unwrap_err();
+    };
+    failing("ROLLBACK").await; // as SQLite does when it cannot write: nobody tells the driver
+    failing(insert).await;
+    let kept: Result<_, StoreError> = db
+        .write("testing", async |tx| tx.execute_unprepared(insert).await.map_err(StoreError::during("testing")))
+        .await;
+    kept.unwrap();
+    let rows = db.reader().query_all_raw(sea_orm::Statement::from_string(db.backend(), "SELECT * FROM outbox")).await;
+    assert_eq!(rows.unwrap().len(), 1, "the one that was committed, and it alone");
+}
+
+#[actix_rt::test]
 async fn nodes_that_start_at_once_migrate_once() {
     let (_, own) = database().await;
     for table in ["outbox", "orders", "seaql_migrations"] {

@@ -1,11 +1,10 @@
-//! Flash-sale clicks of one user, added up over all nodes.
+//! What was let in of one subject (flash-sale clicks of a user, requests from an address), added up over all nodes.
 //!
-//! A click is let in by the token bucket of the user's session actor and noted here; nothing is asked. In the
-//! background a node sends what it has noted, one script a shard, and learns who is over the limit; their buckets are
-//! closed until the window has passed. A user's only click is not sent before a second one comes, so the crowd that
-//! clicks once costs nothing.
+//! A request is let in by a token bucket of its node and noted here; nothing is asked. In the background a node sends what it
+//! has noted, one script a shard, and learns who is over the limit; their buckets are closed until the window has passed.
+//! A subject's only request is not sent before a second one comes, so the crowd that clicks once costs nothing.
 //!
-//! **Bound**: in a window, a user who is spread over n nodes is let in at most the limit + n * (1 + what one bucket lets
+//! **Bound**: in a window, a subject that is spread over n nodes is let in at most the limit + n * (1 + what one bucket lets
 //! in between two rounds) times. Balancers keep a product at one node, so n is 1 for whoever clicks one product. One
 //! node alone never reaches the limit: it is what its bucket allows. What could not be sent is not sent later.
 
@@ -47,6 +46,15 @@ impl ClickLimit {
     }
 }
 
+/// Who was let in too often over all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// Who.
+    pub subject: i64,
+    /// His buckets stay closed for so long.
+    pub for_ms: i64,
+}
+
 /// A user who clicked too often over all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overdrawn {
@@ -56,51 +64,103 @@ pub struct Overdrawn {
     pub for_ms: i64,
 }
 
-/// Notes clicks and shares them.
-pub struct SharedClicks {
-    link: RedisLink,
-    limit: ClickLimit,
-    shards: Vec<Mutex<Noted>>,
-    contact: Contact,
-}
-
-#[derive(Default)]
-struct Noted {
-    /// Users with one click, in this window and in the last.
-    once: HashSet<BuyerId>,
-    once_before: HashSet<BuyerId>,
-    /// Users with more, to be sent.
-    more: HashMap<BuyerId, u32>,
-}
+/// Notes flash-sale clicks and shares them.
+#[derive(Debug)]
+pub struct SharedClicks(SharedCounts);
 
 impl SharedClicks {
     /// Clicks on `link`.
     #[must_use]
     pub fn new(link: RedisLink, limit: ClickLimit) -> Self {
-        let count = if link.is_cluster() { SHARDS } else { 1 };
-        Self { link, limit, shards: (0..count).map(|_| Mutex::default()).collect(), contact: Contact::default() }
+        Self(SharedCounts::new(link, "clicks", limit))
     }
 
-    /// How long a click counts.
+    /// The counts behind it.
     #[must_use]
-    pub const fn limit(&self) -> ClickLimit {
-        self.limit
+    pub const fn counts(&self) -> &SharedCounts {
+        &self.0
     }
 
     /// Notes a click that was let in.
     pub fn note(&self, buyer: BuyerId) {
-        let shard = usize::try_from(buyer.0.unsigned_abs()).unwrap_or(0) % self.shards.len();
-        let mut noted = self.lock(shard);
-        if let Some(clicks) = noted.more.get_mut(&buyer) {
-            *clicks += 1;
-        } else if noted.once.remove(&buyer) || noted.once_before.remove(&buyer) {
-            noted.more.insert(buyer, 2);
-        } else if noted.once.len() + noted.more.len() < USERS_MAX {
-            noted.once.insert(buyer);
-        }
+        self.0.note(buyer.0);
     }
 
     /// A window has passed: single clicks of the one before are forgotten.
+    pub fn forget_old(&self) {
+        self.0.forget_old();
+    }
+
+    /// Sends what was noted; answers who is over the limit.
+    pub async fn share(&self) -> Vec<Overdrawn> {
+        let over = self.0.share().await.into_iter();
+        over.map(|Over { subject, for_ms }| Overdrawn { buyer: BuyerId(subject), for_ms }).collect()
+    }
+}
+
+/// Notes what was let in of each subject, and shares it.
+pub struct SharedCounts {
+    link: RedisLink,
+    name: &'static str,
+    limit: Mutex<ClickLimit>,
+    shards: Vec<Mutex<Noted>>,
+    contact: Contact,
+}
+
+impl std::fmt::Debug for SharedCounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedCounts").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Noted {
+    /// Subjects with one request, in this window and in the last.
+    once: HashSet<i64>,
+    once_before: HashSet<i64>,
+    /// Subjects with more, to be sent.
+    more: HashMap<i64, u32>,
+}
+
+impl SharedCounts {
+    /// Counts on `link` under `name`.
+    #[must_use]
+    pub fn new(link: RedisLink, name: &'static str, limit: ClickLimit) -> Self {
+        let count = if link.is_cluster() { SHARDS } else { 1 };
+        Self {
+            link,
+            name,
+            limit: Mutex::new(limit),
+            shards: (0..count).map(|_| Mutex::default()).collect(),
+            contact: Contact::default(),
+        }
+    }
+
+    /// What all nodes together let in.
+    #[must_use]
+    pub fn limit(&self) -> ClickLimit {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this limit holds.
+    pub fn hold(&self, limit: ClickLimit) {
+        *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
+    }
+
+    /// Notes one more that was let in.
+    pub fn note(&self, subject: i64) {
+        let shard = usize::try_from(subject.unsigned_abs()).unwrap_or(0) % self.shards.len();
+        let mut noted = self.lock(shard);
+        if let Some(clicks) = noted.more.get_mut(&subject) {
+            *clicks += 1;
+        } else if noted.once.remove(&subject) || noted.once_before.remove(&subject) {
+            noted.more.insert(subject, 2);
+        } else if noted.once.len() + noted.more.len() < USERS_MAX {
+            noted.once.insert(subject);
+        }
+    }
+
+    /// A window has passed: single requests of the one before are forgotten.
     pub fn forget_old(&self) {
         for shard in 0..self.shards.len() {
             let mut noted = self.lock(shard);
@@ -109,10 +169,10 @@ impl SharedClicks {
     }
 
     /// Sends what was noted; answers who is over the limit.
-    pub async fn share(&self) -> Vec<Overdrawn> {
+    pub async fn share(&self) -> Vec<Over> {
         let mut overdrawn = Vec::new();
         for shard in 0..self.shards.len() {
-            let noted: Vec<(BuyerId, u32)> = std::mem::take(&mut self.lock(shard).more).into_iter().collect();
+            let noted: Vec<(i64, u32)> = std::mem::take(&mut self.lock(shard).more).into_iter().collect();
             for users in noted.chunks(USERS_A_CALL) {
                 let Some(over) = self.send(shard, users).await else { return overdrawn };
                 overdrawn.extend(over);
@@ -121,18 +181,19 @@ impl SharedClicks {
         overdrawn
     }
 
-    async fn send(&self, shard: usize, users: &[(BuyerId, u32)]) -> Option<Vec<Overdrawn>> {
+    async fn send(&self, shard: usize, users: &[(i64, u32)]) -> Option<Vec<Over>> {
         let mut adding = ADD.prepare_invoke();
         for parity in 0..2 {
-            adding.key(self.link.key(&format!("clicks:{{{shard}}}:{parity}")));
+            adding.key(self.link.key(&format!("{}:{{{shard}}}:{parity}", self.name)));
         }
-        adding.arg(self.limit.window_ms).arg(self.limit.clicks_max);
-        for (buyer, clicks) in users {
-            adding.arg(buyer.0).arg(*clicks);
+        let limit = self.limit();
+        adding.arg(limit.window_ms).arg(limit.clicks_max);
+        for (subject, count) in users {
+            adding.arg(*subject).arg(*count);
         }
         let reply: Vec<i64> = self.contact.note(self.link.script(&adding).await)?;
         let (for_ms, over) = reply.split_first()?;
-        Some(over.iter().map(|buyer| Overdrawn { buyer: BuyerId(*buyer), for_ms: *for_ms }).collect())
+        Some(over.iter().map(|subject| Over { subject: *subject, for_ms: *for_ms }).collect())
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Noted> {

@@ -31,7 +31,7 @@ for place, user in ipairs(users) do
   local clicks = redis.call('HINCRBY', current, user, ARGV[2 * place + 2])
   local in_view = (tonumber(before[place] or '') or 0) * (window - into) / window
   if in_view + clicks > limit then
-    reply[#reply + 1] = tonumber(user)
+    reply[#reply + 1] = user -- as text: a number of 64 bits would be rounded
   end
 end
 return reply

@@ -5,7 +5,7 @@
 //! outbox row of a full batch exceeds; its `LONGTEXT` does not.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::text;
+use sea_orm_migration::schema::{blob, text};
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// An engine, as far as the schema must know it.
@@ -35,6 +35,14 @@ impl Engine {
         match self {
             Self::Plain => text(name),
             Self::MariaDb | Self::MySql => ColumnDef::new(name).custom("longtext").not_null().take(),
+        }
+    }
+
+    /// Bytes of any length.
+    pub(super) fn long_blob(self, name: &'static str) -> ColumnDef {
+        match self {
+            Self::Plain => blob(name),
+            Self::MariaDb | Self::MySql => ColumnDef::new(name).custom("longblob").not_null().take(),
         }
     }
 

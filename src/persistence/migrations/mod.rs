@@ -18,6 +18,16 @@ mod m0006_orders_by_product;
 mod m0007_lease_slots;
 mod m0008_ledger_accounts;
 mod m0009_notices;
+mod m0010_money_log;
+mod m0011_reconciliation;
+mod m0012_webhooks;
+mod m0013_audit_search;
+mod m0014_payments_by_time;
+mod m0015_stock_history;
+mod m0016_uploads;
+mod m0017_sale_rooms;
+mod m0018_figures;
+mod m0019_reviews;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -34,8 +44,18 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_outbox_legs::Migration),
             Box::new(m0006_orders_by_product::Migration),
             Box::new(m0007_lease_slots::Migration),
-            Box::new(m0009_notices::Migration),
             Box::new(m0008_ledger_accounts::Migration),
+            Box::new(m0009_notices::Migration),
+            Box::new(m0010_money_log::Migration),
+            Box::new(m0011_reconciliation::Migration),
+            Box::new(m0012_webhooks::Migration),
+            Box::new(m0013_audit_search::Migration),
+            Box::new(m0014_payments_by_time::Migration),
+            Box::new(m0015_stock_history::Migration),
+            Box::new(m0016_uploads::Migration),
+            Box::new(m0017_sale_rooms::Migration),
+            Box::new(m0018_figures::Migration),
+            Box::new(m0019_reviews::Migration),
         ]
     }
 }

@@ -29,7 +29,9 @@ async fn t4_a_ticket_delivered_twice_is_one_order() {
     assert_eq!(shop.place(&twice).await, [placed(&[&ticket]), placed(&[&ticket])]);
     assert_eq!(held(&shop).await, 2);
     let (all, total) =
-        orders::list_all(&shop.db, Default::default(), orders::Slice { offset: 0, limit: 9 }).await.unwrap();
+        orders::list_all(&shop.db, &orders::OrderFilter::default(), orders::Slice { offset: 0, limit: 9 })
+            .await
+            .unwrap();
     assert_eq!((all.len(), total, all[0].created_at_ms), (1, 1, NOW_MS));
     assert_eq!(all[0].pay_deadline_ms, NOW_MS + PAY_DEADLINE_MS);
     shop.ledger.settle(&[TicketRef::from(&ticket)]).await.unwrap();

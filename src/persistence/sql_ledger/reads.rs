@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::FromQueryResult;
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query};
+use sea_orm::{DatabaseTransaction, FromQueryResult};
 
 use super::tickets::{self, OWED, PREPARED, RETURNED, TicketRow};
 use super::{accounts, give_back};
@@ -14,6 +14,7 @@ use crate::persistence::error::StoreError;
 use crate::persistence::ledger::{BuyerState, LedgerPool, LedgerSnapshot, TicketRecord};
 use crate::persistence::query;
 
+const READING: &str = "reading the ledger";
 /// Most tickets that [`tickets_of`] answers: more than one buyer can have in flight.
 const TICKETS_OF_BUYER_MAX: u64 = 200;
 
@@ -110,17 +111,21 @@ struct Unsettled {
 }
 
 pub(super) async fn snapshot(db: &Db, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
-    const OPERATION: &str = "reading the ledger";
-    let tx = db.snapshot(OPERATION).await?;
-    let pools = accounts::pools(&tx, product, false).await?;
+    let tx = db.snapshot(READING).await?;
+    let snapshot = snapshot_in(&tx, product).await?;
+    tx.commit().await.map_err(StoreError::during(READING))?;
+    Ok(snapshot)
+}
+
+pub(super) async fn snapshot_in(tx: &DatabaseTransaction, product: ProductId) -> Result<LedgerSnapshot, StoreError> {
+    let pools = accounts::pools(tx, product, false).await?;
     let select = Query::select()
         .columns(["pool", "quantity"])
         .from("ledger_tickets")
         .and_where(Expr::col("state").is_in([OWED, PREPARED]))
         .and_where(Expr::col("product_id").eq(product.0))
         .to_owned();
-    let tickets: Vec<Unsettled> = query::all(&tx, &select, OPERATION).await?;
-    tx.commit().await.map_err(StoreError::during(OPERATION))?;
+    let tickets: Vec<Unsettled> = query::all(tx, &select, READING).await?;
     let mut unsettled: BTreeMap<Pool, i64> = BTreeMap::new();
     for ticket in tickets {
         *unsettled.entry(Pool::from(ticket.pool)).or_default() += ticket.quantity;

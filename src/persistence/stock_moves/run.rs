@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 use serde::{Deserialize, Serialize};
 
-use super::{FIXED_ID_PREFIX, MoveDone, MoveRefusal, StockPlan};
+use super::{MoveDone, MoveRefusal, StockPlan};
 use crate::domain::sale::SaleTerms;
 use crate::domain::stock::{ClaimRejection, POOL_UNITS_MAX, Pool};
 use crate::domain::{ProductId, SaleId};
@@ -16,15 +16,16 @@ use crate::persistence::db::Db;
 use crate::persistence::error::StoreError;
 use crate::persistence::ledger::{StockLedger, Withdraw};
 use crate::persistence::stock::{self, StockDelta};
+use crate::persistence::stock_history::{self, Moved};
 use crate::persistence::{query, sales};
 
 const OPERATION: &str = "moving stock";
 /// `stock_moves.step`.
-const STARTED: i16 = 0;
-const IN_SQL: i16 = 1;
-const UNDOING: i16 = 2;
-const DONE: i16 = 3;
-const REFUSED: i16 = 4;
+pub(super) const STARTED: i16 = 0;
+pub(super) const IN_SQL: i16 = 1;
+pub(super) const UNDOING: i16 = 2;
+pub(super) const DONE: i16 = 3;
+pub(super) const REFUSED: i16 = 4;
 /// How often, and with what pause, a difference looks whether the one before it has ended.
 const TURNS_MAX: u32 = 20;
 const TURN_EVERY: Duration = Duration::from_millis(50);
@@ -32,6 +33,7 @@ const TURN_EVERY: Duration = Duration::from_millis(50);
 const PENDING_MAX: u64 = 1_000;
 
 /// One move and what is needed to drive it.
+#[derive(Clone, Copy)]
 pub(super) struct Move<'a> {
     pub(super) db: &'a Db,
     pub(super) ledger: &'a dyn StockLedger,
@@ -174,31 +176,6 @@ async fn row(conn: &impl ConnectionTrait, move_id: &str) -> Result<Option<Row>, 
     query::one(conn, &select, OPERATION).await
 }
 
-/// See [`super::purge`].
-pub(super) async fn purge(db: &Db, ended_before_ms: i64) -> Result<u64, StoreError> {
-    const PURGING: &str = "forgetting moves";
-    let pending = Query::select()
-        .column("move_id")
-        .from("stock_moves")
-        .and_where(Expr::col("step").is_in([STARTED, IN_SQL, UNDOING]))
-        .to_owned();
-    let steps = Query::delete()
-        .from_table("ledger_moves")
-        .and_where(Expr::col("at_ms").lt(ended_before_ms))
-        .and_where(Expr::cust("SUBSTR(step_id, 1, 26)").not_in_subquery(pending))
-        .to_owned();
-    let moves = Query::delete()
-        .from_table("stock_moves")
-        .and_where(Expr::col("step").is_in([DONE, REFUSED]))
-        .and_where(Expr::col("updated_at_ms").lt(ended_before_ms))
-        .and_where(Expr::col("move_id").not_like(format!("{FIXED_ID_PREFIX}%")))
-        .to_owned();
-    db.write(PURGING, async |tx| {
-        Ok(query::execute(tx, &steps, PURGING).await? + query::execute(tx, &moves, PURGING).await?)
-    })
-    .await
-}
-
 impl Move<'_> {
     /// Runs step after step until the move has ended.
     pub(super) async fn finish(&self) -> Result<Result<MoveDone, MoveRefusal>, StoreError> {
@@ -231,11 +208,13 @@ impl Move<'_> {
         Ok((row.step, query::from_json(&row.plan, what)?, refusal))
     }
 
-    /// Waits for an earlier difference to end, for a while.
+    /// Waits for an earlier difference to end, or for an account that was lost meanwhile, for a while.
     async fn resolve_in_turn(&self, stored: Stored) -> Result<Result<Stored, MoveRefusal>, StoreError> {
         for _ in 1..TURNS_MAX {
             match self.resolve(stored).await {
-                Err(StoreError::Conflict { .. }) => tokio::time::sleep(TURN_EVERY).await,
+                Err(StoreError::Conflict { .. } | StoreError::LedgerLost { .. }) => {
+                    tokio::time::sleep(TURN_EVERY).await;
+                }
                 outcome => return outcome,
             }
         }
@@ -247,8 +226,11 @@ impl Move<'_> {
         if stored.transfer.is_some() {
             return Ok(Ok(stored));
         }
-        let resolving = async |conn: &DatabaseTransaction| {
-            let transfer = match self.transfer(stored.plan).await? {
+        if stored.plan.is_difference() {
+            self.ledger.snapshot(self.product).await?; // a lost account is rebuilt now: it needs the rows locked below
+        }
+        let resolving = async |tx: &DatabaseTransaction| {
+            let transfer = match self.transfer(tx, stored.plan).await? {
                 Ok(transfer) => transfer,
                 Err(refusal) => return Ok(Err(refusal)),
             };
@@ -259,7 +241,7 @@ impl Move<'_> {
                 .and_where(Expr::col("move_id").eq(self.move_id))
                 .and_where(Expr::col("plan").eq(query::to_json(&stored, "stock plan")?))
                 .to_owned();
-            query::execute(conn, &update, OPERATION).await.map(|_| Ok(()))
+            query::execute(tx, &update, OPERATION).await.map(|_| Ok(()))
         };
         let resolved = self.db.write(OPERATION, async |tx| {
             self.await_turn(tx, stored.plan).await?;
@@ -295,18 +277,22 @@ impl Move<'_> {
         Ok(())
     }
 
-    async fn transfer(&self, plan: StockPlan) -> Result<Result<Transfer, MoveRefusal>, StoreError> {
+    async fn transfer(
+        &self,
+        tx: &DatabaseTransaction,
+        plan: StockPlan,
+    ) -> Result<Result<Transfer, MoveRefusal>, StoreError> {
         let (from, to, units) = match plan {
             StockPlan::PutIn { units } => (None, Some(Pool::Free), units),
             StockPlan::TakeOut { units } => (Some(Pool::Free), None, units),
-            StockPlan::SetFree { units } => return self.difference(Pool::Free, None, units).await,
+            StockPlan::SetFree { units } => return self.difference(tx, Pool::Free, None, units).await,
             StockPlan::PlanSale { terms, units } => (Some(Pool::Free), Some(Pool::Sale(terms.sale)), units),
             StockPlan::RestockSale { sale, units } if units < 0 => (Some(Pool::Sale(sale)), Some(Pool::Free), -units),
             StockPlan::RestockSale { sale, units } => (Some(Pool::Free), Some(Pool::Sale(sale)), units),
             StockPlan::ChangeTerms { .. } | StockPlan::CloseSale { .. } | StockPlan::SetSale { .. } => (None, None, 0),
         };
         if let Some(sale) = sale_of(plan) {
-            let known = self.sale(sale).await?;
+            let known = self.sale(tx, sale).await?;
             let Some(terms) = known else { return Ok(Err(MoveRefusal::NoSuchSale)) };
             if let StockPlan::CloseSale { .. } = plan {
                 let (from, to) = (Some(Pool::Sale(sale)), Some(Pool::Free));
@@ -316,7 +302,7 @@ impl Move<'_> {
                 return Ok(Err(MoveRefusal::SaleClosed));
             }
             if let StockPlan::SetSale { units, .. } = plan {
-                return self.difference(Pool::Sale(sale), Some(Pool::Free), units).await;
+                return self.difference(tx, Pool::Sale(sale), Some(Pool::Free), units).await;
             }
         }
         if !(0..=POOL_UNITS_MAX).contains(&units) {
@@ -328,6 +314,7 @@ impl Move<'_> {
     /// What brings `pool` to `wanted` free units, to or from `other` (`None`: the outside).
     async fn difference(
         &self,
+        tx: &DatabaseTransaction,
         pool: Pool,
         other: Option<Pool>,
         wanted: i64,
@@ -335,7 +322,7 @@ impl Move<'_> {
         if !(0..=POOL_UNITS_MAX).contains(&wanted) {
             return Ok(Err(MoveRefusal::OutOfRange));
         }
-        let missing = wanted - self.ledger.snapshot(self.product).await?.free(pool);
+        let missing = wanted - self.ledger.glance_in(tx, self.product).await?.free(pool);
         Ok(Ok(if missing < 0 {
             Transfer { from: Some(pool), to: other, take: Withdraw::UpTo(-missing) }
         } else {
@@ -343,8 +330,8 @@ impl Move<'_> {
         }))
     }
 
-    async fn sale(&self, sale: SaleId) -> Result<Option<SaleTerms>, StoreError> {
-        let known = sales::find(self.db, sale).await?;
+    async fn sale(&self, conn: &impl ConnectionTrait, sale: SaleId) -> Result<Option<SaleTerms>, StoreError> {
+        let known = sales::find_in(conn, sale).await?;
         Ok(known.filter(|known| known.sale.product == self.product).map(|known| known.sale.terms))
     }
 
@@ -352,7 +339,7 @@ impl Move<'_> {
     async fn withdraw(&self, stored: &Stored) -> Result<Result<i64, MoveRefusal>, StoreError> {
         failpoint::reach("stock_moves.withdraw.before");
         if let StockPlan::CloseSale { sale } = stored.plan
-            && let Some(terms) = self.sale(sale).await?
+            && let Some(terms) = self.sale(self.db.reader(), sale).await?
         {
             self.ledger.set_terms(self.product, &SaleTerms { closed: true, ..terms }).await?;
         }
@@ -404,20 +391,23 @@ impl Move<'_> {
             return Err(StoreError::Conflict { operation: OPERATION });
         }
         match stored.plan {
-            StockPlan::ChangeTerms { terms } => sales::update(tx, &terms, self.now_ms).await,
+            StockPlan::ChangeTerms { terms } => return sales::update(tx, &terms, self.now_ms).await,
             StockPlan::RestockSale { sale, .. } | StockPlan::SetSale { sale, .. } => {
-                sales::restock(tx, sale, stored.signed_units(), self.now_ms).await
+                sales::restock(tx, sale, stored.signed_units(), self.now_ms).await?;
             }
-            StockPlan::CloseSale { sale } => sales::close(tx, sale, self.now_ms).await,
-            _ => Ok(()),
+            StockPlan::CloseSale { sale } => sales::close(tx, sale, self.now_ms).await?,
+            _ => {}
         }
+        let (Move { move_id, product, .. }, units) = (*self, stored.units_gained());
+        let moved = Moved { move_id, product, kind: stored.plan.kind(), sale: sale_of(stored.plan), units };
+        stock_history::note(tx, moved, self.now_ms).await
     }
 
     /// Gives the units to the ledger's pool, with the terms that the sale has now.
     async fn deposit(&self, stored: &Stored) -> Result<(), StoreError> {
         failpoint::reach("stock_moves.deposit.before");
         if let Some(sale) = sale_of(stored.plan)
-            && let Some(terms) = self.sale(sale).await?
+            && let Some(terms) = self.sale(self.db.reader(), sale).await?
         {
             self.ledger.set_terms(self.product, &terms).await?;
         }
@@ -482,6 +472,14 @@ impl Stored {
             _ => false,
         };
         if took_away { -self.units } else { self.units }
+    }
+
+    /// Units that came into the pool that the plan is about, as its history says it.
+    fn units_gained(&self) -> i64 {
+        match self.plan {
+            StockPlan::TakeOut { .. } | StockPlan::CloseSale { .. } => -self.units,
+            _ => self.signed_units(),
+        }
     }
 }
 

@@ -112,8 +112,12 @@ fn r63_every_word_in_an_event_keeps_its_text() {
         ReviewReason::RefundClosed,
         ReviewReason::RefundAbnormal,
         ReviewReason::EffectExhausted,
+        ReviewReason::RefundRefused,
+        ReviewReason::BillDiffers,
+        ReviewReason::GatewayUndecided,
     ];
-    let review_words = "amount_mismatch refund_closed refund_abnormal effect_exhausted";
+    let review_words = "amount_mismatch refund_closed refund_abnormal effect_exhausted refund_refused bill_differs \
+                        gateway_undecided";
     assert_eq!(words(&reviews.map(|r| to_value(r).unwrap())), review_words);
     let fails = [FailReason::SoldOut, FailReason::Poisoned, FailReason::OverLimit].map(|f| to_value(f).unwrap());
     assert_eq!(words(&fails), "sold_out poisoned over_limit");

@@ -150,7 +150,7 @@ async fn the_success_of_a_refund_query_is_not_the_success_of_the_refund() {
 #[actix_rt::test]
 async fn what_this_wire_has_not_is_not_sent() {
     let peer = peer("{}").await;
-    for trade_type in [TradeType::MobileBrowser, TradeType::InWechat { openid: PayerId("o".to_owned()) }] {
+    for trade_type in [TradeType::MobileBrowser, TradeType::InWechat { openid: "o".to_owned() }] {
         let created = client(&peer).create(&NewCharge { trade_type, ..charge() }).await;
         assert_eq!(outcome(&created), "Permanent");
     }

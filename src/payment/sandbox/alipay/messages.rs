@@ -38,7 +38,7 @@ pub(super) fn trade(trade: &Trade, terms: &Terms, now_ms: i64) -> Value {
 fn status(trade: &Trade, terms: &Terms, now_ms: i64) -> &'static str {
     let paid_ms = trade.payment.as_ref().map_or(now_ms, |payment| payment.paid_ms);
     match trade.state_at(now_ms) {
-        TradeState::NotPaid | TradeState::Failed => "WAIT_BUYER_PAY",
+        TradeState::NotPaid | TradeState::Paying | TradeState::Failed => "WAIT_BUYER_PAY",
         TradeState::Closed => "TRADE_CLOSED",
         TradeState::Paid if trade.is_fully_refunded() => "TRADE_CLOSED",
         TradeState::Paid if now_ms - paid_ms > terms.refund_within_ms => "TRADE_FINISHED",

@@ -23,6 +23,9 @@ pub(super) async fn accept(task: &Task) -> Outcome {
         None if refund_fen == trade.order.total_fen => trade.order.out_trade_no.clone(),
         None => return Err(Problem::missing("out_request_no")),
     };
+    if task.is_void {
+        return Ok(accepted(&trade, refund_fen, false, task.sandbox.clocks.ledger_ms()));
+    }
     let asked = NewRefund {
         wire: Wire::Alipay,
         out_refund_no,
@@ -36,16 +39,21 @@ pub(super) async fn accept(task: &Task) -> Outcome {
         Err(Declined::Refused(refusal)) => return Err(refusal.into()),
         Err(Declined::Failed(error)) => return Err(error.into()),
     };
-    Ok(Answer::ok(json!({
-        "trade_no": refund.transaction_id,
-        "out_trade_no": refund.out_trade_no,
+    Ok(accepted(&trade, refund.asked.refund_fen, is_new, refund.created_ms))
+}
+
+/// `fund_change` says whether money moved by this very call.
+fn accepted(trade: &Trade, refund_fen: i64, has_moved: bool, at_ms: i64) -> Answer {
+    Answer::ok(json!({
+        "trade_no": trade.transaction_id,
+        "out_trade_no": trade.order.out_trade_no,
         "buyer_logon_id": BUYER_LOGIN,
         "buyer_user_id": trade.payment.as_ref().map(|payment| payment.payer.clone()),
-        "fund_change": if is_new { "Y" } else { "N" },
+        "fund_change": if has_moved { "Y" } else { "N" },
         "refund_fee": Money::from_fen(trade.refunded_fen).to_string(),
-        "send_back_fee": Money::from_fen(if is_new { refund.asked.refund_fen } else { 0 }).to_string(),
-        "gmt_refund_pay": times::spaced(refund.created_ms),
-    })))
+        "send_back_fee": Money::from_fen(if has_moved { refund_fen } else { 0 }).to_string(),
+        "gmt_refund_pay": times::spaced(at_ms),
+    }))
 }
 
 /// `10000` alone does not say that money moved: without a refund, or shortly after it, the fields are missing.

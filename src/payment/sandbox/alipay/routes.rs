@@ -21,6 +21,8 @@ pub(super) struct Task {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) call: Call,
     pub(super) is_void: bool,
+    /// A trade is to be said to be closed that is not.
+    pub(super) says_closed: bool,
 }
 
 /// Alipay's path, and where its bills lie.
@@ -57,8 +59,8 @@ async fn serve(sandbox: Shared, request: HttpRequest, body: web::Bytes) -> HttpR
         Some(Instead::SystemError) => Err(Problem::system_error()),
         Some(Instead::RateLimited) => Err(Problem::rate_limited()),
         None => {
-            let is_void = struck.has(FaultKind::NoEffect);
-            let task = Task { sandbox: Arc::clone(&sandbox), call, is_void };
+            let (is_void, says_closed) = (struck.has(FaultKind::NoEffect), struck.has(FaultKind::SaysClosed));
+            let task = Task { sandbox: Arc::clone(&sandbox), call, is_void, says_closed };
             wire::to_its_end(run(task)).await.unwrap_or_else(|| Err(Problem::system_error()))
         }
     };

@@ -43,6 +43,7 @@ pub(super) async fn page_pay(task: &Task) -> Outcome {
 pub(super) async fn query(task: &Task) -> Outcome {
     let found = task.sandbox.find_trade(&which(task)?).await?;
     let trade = found.filter(Trade::is_known).ok_or(TradeRefusal::NotFound)?;
+    let trade = if task.says_closed { trade.said_closed() } else { trade };
     let now_ms = task.sandbox.clocks.ledger_ms();
     Ok(Answer::ok(messages::trade(&trade, &task.sandbox.terms(), now_ms)))
 }

@@ -66,7 +66,7 @@ pub(super) async fn trade(
     finished(to_its_end(work).await)
 }
 
-/// `pay`, `fail`, `scan` as the buyer; `close` as the provider.
+/// `pay`, `enter`, `fail`, `scan` as the buyer; `close` as the provider.
 pub(super) async fn act(
     sandbox: Shared,
     path: web::Path<(String, String)>,
@@ -81,13 +81,15 @@ pub(super) async fn act(
     let work = async move {
         let Some(trade) = find(&sandbox, &number, query.provider).await? else { return Ok(not_found()) };
         let which = TradeRef::Ours(TradeKey::of(&trade));
-        let how = PayOrder { payer: form.payer, coupon_fen: form.coupon_fen, in_time: form.in_time };
+        let PayForm { payer, coupon_fen, in_time, before_close } = form;
+        let how = PayOrder { payer, coupon_fen, in_time, before_close };
         let outcome = match action.as_str() {
             "pay" => sandbox.pay_trade(&which, how).await.map_err(|declined| declined.map(pay_word)),
+            "enter" => sandbox.enter_trade(&which).await.map_err(|declined| declined.map(pay_word)),
             "fail" => sandbox.fail_trade(&which).await.map_err(|declined| declined.map(pay_word)),
             "scan" => sandbox.scan_trade(&which).await.map_err(|declined| declined.map(pay_word)),
             "close" => sandbox.close_trade(&which).await.map_err(|declined| declined.map(close_word)),
-            _ => return Ok(refused(404, "the actions are pay, fail, scan and close")),
+            _ => return Ok(refused(404, "the actions are pay, enter, fail, scan and close")),
         };
         match outcome {
             Ok(trade) => Ok(done(shown(&trade, sandbox.clocks.ledger_ms()))),
@@ -102,7 +104,7 @@ const fn pay_word(refusal: PayRefusal) -> &'static str {
     match refusal {
         PayRefusal::NotFound => "there is no such trade",
         PayRefusal::Paid => "the trade is paid",
-        PayRefusal::Closed => "the trade is closed",
+        PayRefusal::Closed => "the trade is closed; {\"before_close\": true} pays as if before",
         PayRefusal::Expired => "the pay window has ended; {\"in_time\": true} pays as if before",
         PayRefusal::Coupon => "the coupon is negative or more than the price",
     }

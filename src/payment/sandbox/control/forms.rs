@@ -31,6 +31,7 @@ pub(super) struct PayForm {
     pub(super) payer: Option<String>,
     pub(super) coupon_fen: i64,
     pub(super) in_time: bool,
+    pub(super) before_close: bool,
 }
 
 /// What a refund ends in.

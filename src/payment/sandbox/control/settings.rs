@@ -88,7 +88,8 @@ pub(super) async fn turn_knobs(sandbox: Shared, body: web::Bytes) -> HttpRespons
 }
 
 pub(super) async fn reset_knobs(sandbox: Shared) -> HttpResponse {
-    set_knobs(sandbox, Knobs::default()).await
+    let knobs = Knobs::of(sandbox.options.shows_cashier);
+    set_knobs(sandbox, knobs).await
 }
 
 async fn set_knobs(sandbox: Shared, knobs: Knobs) -> HttpResponse {

@@ -17,6 +17,8 @@ pub struct PayOrder {
     pub coupon_fen: i64,
     /// True: he paid in time, and the gateway learns of it only now.
     pub in_time: bool,
+    /// True: his payment crossed a close, and the gateway learns of it only now.
+    pub before_close: bool,
 }
 
 impl Sandbox {
@@ -30,7 +32,10 @@ impl Sandbox {
         let change = self.ledger.begin().await?;
         let trade = find(&change, which).await?.ok_or(Declined::Refused(PayRefusal::NotFound))?;
         let provider = trade.order.wire.provider();
-        let paid_ms = if how.in_time { now_ms.min(trade.window_end_ms) } else { now_ms };
+        let closed_ms = trade.closed_ms.filter(|_| how.before_close);
+        let trade = if closed_ms.is_some() { rules::before_close(trade) } else { trade };
+        let pays_ms = closed_ms.unwrap_or(now_ms);
+        let paid_ms = if how.in_time { pays_ms.min(trade.window_end_ms) } else { pays_ms };
         let payer = how.payer.or_else(|| trade.order.payer.clone()).unwrap_or_else(|| numbers::payer(provider));
         let payment = Payment { paid_ms, payer, coupon_fen: how.coupon_fen };
         let number = numbers::transaction_id(provider, now_ms);
@@ -42,6 +47,16 @@ impl Sandbox {
         change.commit().await?;
         self.wake.notify_one();
         Ok(paid)
+    }
+
+    /// He is asked for his password, or his bank thinks about it.
+    pub(in super::super) async fn enter_trade(&self, which: &TradeRef) -> Result<Trade, Declined<PayRefusal>> {
+        let change = self.ledger.begin().await?;
+        let trade = find(&change, which).await?.ok_or(Declined::Refused(PayRefusal::NotFound))?;
+        let entered = rules::enter(trade, self.clocks.ledger_ms()).map_err(Declined::Refused)?;
+        put_trade(&change, &entered).await?;
+        change.commit().await?;
+        Ok(entered)
     }
 
     /// His try to pay fails.

@@ -1,7 +1,11 @@
 //! `merchant.json`: everything that a merchant types into an SDK.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use super::files::{self, KeyError};
+use crate::config::{PaymentSettings, Secret};
 use crate::random;
 
 /// The one merchant of a sandbox. Files are named relative to the directory of `merchant.json`.
@@ -96,6 +100,40 @@ impl Merchant {
             alipay_root_certificate_file: "alipay_root_cert.pem".to_owned(),
         };
         Self { gateway_url: String::new(), wechat, alipay }
+    }
+
+    /// What the sandbox under `data_dir` gave its merchant.
+    ///
+    /// # Errors
+    /// [`KeyError`] if it was never started, or its `merchant.json` cannot be read.
+    pub fn read(data_dir: &Path) -> Result<Self, KeyError> {
+        let path = data_dir.join("merchant/merchant.json");
+        serde_json::from_str(&files::read(&path)?).map_err(|source| super::platform::content(&path, source))
+    }
+
+    /// The settings of a shop that is this merchant: WeChat Pay v3 and Alipay in key mode; `data_dir` is the sandbox's.
+    #[must_use]
+    pub fn account(&self, data_dir: &Path, payment: &PaymentSettings) -> PaymentSettings {
+        let file = |name: &str| data_dir.join("merchant").join(name).display().to_string();
+        let mut account = payment.clone();
+        let wechat = &mut account.wechat_v3;
+        wechat.enabled = true;
+        wechat.base_url.clone_from(&self.wechat.base_url);
+        wechat.mchid.clone_from(&self.wechat.mchid);
+        wechat.appid.clone_from(&self.wechat.appid);
+        wechat.serial.clone_from(&self.wechat.certificate_serial);
+        wechat.private_key_file = file(&self.wechat.private_key_file);
+        wechat.api_v3_key = Secret(self.wechat.api_v3_key.clone());
+        wechat.public_key_id.clone_from(&self.wechat.public_key_id);
+        wechat.public_key_file = file(&self.wechat.public_key_file);
+        let alipay = &mut account.alipay;
+        alipay.enabled = true;
+        alipay.gateway_url.clone_from(&self.alipay.gateway_url);
+        alipay.app_id.clone_from(&self.alipay.app_id);
+        alipay.seller_id.clone_from(&self.alipay.seller_id);
+        alipay.private_key_file = file(&self.alipay.private_key_file);
+        alipay.public_key_file = file(&self.alipay.alipay_public_key_file);
+        account
     }
 
     /// The same, answering at `url`.

@@ -66,12 +66,8 @@ impl Keys {
         let (merchant_dir, platform_dir) = (data_dir.join("merchant"), data_dir.join("platform"));
         files::make_directory(&merchant_dir)?;
         files::make_directory(&platform_dir)?;
-        let path = merchant_dir.join("merchant.json");
-        let merchant = if path.exists() {
-            serde_json::from_str(&files::read(&path)?).map_err(|source| platform::content(&path, source))?
-        } else {
-            make(&merchant_dir, &platform_dir, now_ms)?
-        };
+        let is_known = merchant_dir.join("merchant.json").exists();
+        let merchant = if is_known { Merchant::read(data_dir)? } else { make(&merchant_dir, &platform_dir, now_ms)? };
         let keys = Self::read(merchant.at(url), merchant_dir, platform_dir)?;
         keys.write_merchant()?;
         Ok(keys)

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::LedgerError;
 use super::schema;
+use crate::sqlite;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS: u32 = 2;
@@ -77,6 +78,7 @@ fn options(url: &str, connections: u32) -> ConnectOptions {
         .map_sqlx_sqlite_opts(|sqlite| {
             sqlite.pragma("journal_mode", "WAL").pragma("synchronous", "FULL").busy_timeout(ACQUIRE_TIMEOUT)
         });
+    sqlite::refuse_broken_transactions(&mut options);
     options
 }
 

@@ -10,8 +10,8 @@ mod trades;
 pub use refunds::{NewRefund, Refund, RefundRefusal, RefundStatus, Refunded, planned, refund, retry_abnormal, settle};
 pub use terms::Terms;
 pub use trades::{
-    NewTrade, PayRefusal, Payment, Provider, Trade, TradeKind, TradeRefusal, TradeState, Wire, close, create, fail,
-    pay, scan,
+    NewTrade, PayRefusal, Payment, Provider, Trade, TradeKind, TradeRefusal, TradeState, Wire, before_close, close,
+    create, enter, fail, pay, scan,
 };
 
 #[cfg(test)]

@@ -111,6 +111,15 @@ fn money_is_taken_once_and_only_in_the_window() {
 }
 
 #[test]
+fn a_payment_may_cross_a_close_and_brings_the_money_once() {
+    let closed = close(Some(unpaid(Wire::V3)), NOW).unwrap();
+    let crossed = pay(before_close(closed), payment(NOW), "T1").unwrap();
+    assert_eq!((crossed.state, crossed.closed_ms), (TradeState::Paid, None));
+    assert_eq!(pay(before_close(crossed), payment(NOW), "T2"), Err(PayRefusal::Paid));
+    assert_eq!(before_close(unpaid(Wire::V3)), unpaid(Wire::V3));
+}
+
+#[test]
 fn a_coupon_lowers_what_the_buyer_pays_and_not_the_price() {
     let trade = pay(unpaid(Wire::V3), Payment { coupon_fen: 300, ..payment(NOW) }, "T1").unwrap();
     assert_eq!((trade.order.total_fen, trade.payer_fen()), (1_000, 700));

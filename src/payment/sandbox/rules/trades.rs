@@ -1,7 +1,7 @@
 //! A trade from its creation to paid or closed.
 //!
-//! `NotPaid -> Paid`, `NotPaid <-> Failed`, `NotPaid | Failed -> Closed`; paid and closed are final, refunds are counted
-//! beside. The end of the pay window only stops payments: on WeChat Pay it closes nothing, on Alipay it closes the trade.
+//! `NotPaid`, `Paying` (the buyer is at it) and `Failed` lead to each other, to `Paid` and to `Closed`; those two are final,
+//! refunds are counted beside. The end of the pay window only stops payments: on WeChat Pay it closes nothing, on Alipay it closes the trade.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,6 +54,8 @@ pub enum TradeKind {
 pub enum TradeState {
     /// Not paid; never final.
     NotPaid,
+    /// The buyer is at it: he has to enter his password, or his bank has not answered. Money may come at any moment.
+    Paying,
     /// The last try to pay failed; the buyer may try again.
     Failed,
     /// Paid; refunds are counted in [`Trade::refunded_fen`].
@@ -157,6 +159,14 @@ pub enum PayRefusal {
     Coupon,
 }
 
+impl TradeState {
+    /// True while money may come.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::NotPaid | Self::Paying | Self::Failed)
+    }
+}
+
 impl Wire {
     /// Whose ledger.
     #[must_use]
@@ -178,9 +188,15 @@ impl Trade {
     /// What the provider says at `now_ms`: Alipay closes what was not paid in its window.
     #[must_use]
     pub fn state_at(&self, now_ms: i64) -> TradeState {
-        let is_open = matches!(self.state, TradeState::NotPaid | TradeState::Failed);
+        let is_open = self.state.is_open();
         let closes_by_itself = self.order.wire.provider() == Provider::Alipay;
         if is_open && closes_by_itself && now_ms > self.window_end_ms { TradeState::Closed } else { self.state }
+    }
+
+    /// The same as if it had been closed; what a gateway says that is wrong about it.
+    #[must_use]
+    pub fn said_closed(self) -> Self {
+        Self { state: TradeState::Closed, payment: None, ..self }
     }
 
     /// True if all of it was refunded.
@@ -217,7 +233,7 @@ pub fn create(existing: Option<Trade>, order: NewTrade, now_ms: i64, terms: &Ter
     match existing.state_at(now_ms) {
         TradeState::Paid => return Err(TradeRefusal::Paid),
         TradeState::Closed => return Err(TradeRefusal::Closed),
-        TradeState::NotPaid | TradeState::Failed => {}
+        TradeState::NotPaid | TradeState::Paying | TradeState::Failed => {}
     }
     if existing.order.wire != order.wire || existing.order.parameters != order.parameters {
         return Err(TradeRefusal::ParametersDiffer);
@@ -247,7 +263,7 @@ pub fn pay(mut trade: Trade, payment: Payment, transaction_id: &str) -> Result<T
     match trade.state {
         TradeState::Paid => return Err(PayRefusal::Paid),
         TradeState::Closed => return Err(PayRefusal::Closed),
-        TradeState::NotPaid | TradeState::Failed => {}
+        TradeState::NotPaid | TradeState::Paying | TradeState::Failed => {}
     }
     if payment.paid_ms > trade.window_end_ms {
         return Err(PayRefusal::Expired);
@@ -261,6 +277,24 @@ pub fn pay(mut trade: Trade, payment: Payment, transaction_id: &str) -> Result<T
     Ok(trade)
 }
 
+/// The trade as it was a moment before it was closed: a payment may cross the close, and become known only after it.
+#[must_use]
+pub fn before_close(mut trade: Trade) -> Trade {
+    if trade.state == TradeState::Closed && trade.closed_ms.is_some() {
+        trade.state = TradeState::NotPaid;
+        trade.closed_ms = None;
+    }
+    trade
+}
+
+/// The buyer is asked for his password, or his bank thinks about it.
+///
+/// # Errors
+/// [`PayRefusal`] if no payment could be tried.
+pub fn enter(trade: Trade, now_ms: i64) -> Result<Trade, PayRefusal> {
+    Ok(Trade { state: TradeState::Paying, ..fail(trade, now_ms)? })
+}
+
 /// The buyer's try to pay fails.
 ///
 /// # Errors
@@ -270,7 +304,8 @@ pub fn fail(mut trade: Trade, now_ms: i64) -> Result<Trade, PayRefusal> {
         TradeState::Paid => Err(PayRefusal::Paid),
         TradeState::Closed => Err(PayRefusal::Closed),
         TradeState::NotPaid | TradeState::Failed if now_ms > trade.window_end_ms => Err(PayRefusal::Expired),
-        TradeState::NotPaid | TradeState::Failed => {
+        // a try that began in time may fail after it
+        TradeState::NotPaid | TradeState::Paying | TradeState::Failed => {
             trade.state = TradeState::Failed;
             Ok(trade)
         }
@@ -286,7 +321,7 @@ pub fn close(trade: Option<Trade>, now_ms: i64) -> Result<Trade, TradeRefusal> {
     match trade.state_at(now_ms) {
         TradeState::Paid => Err(TradeRefusal::Paid),
         TradeState::Closed => Err(TradeRefusal::Closed),
-        TradeState::NotPaid | TradeState::Failed => {
+        TradeState::NotPaid | TradeState::Paying | TradeState::Failed => {
             trade.state = TradeState::Closed;
             trade.closed_ms = Some(now_ms);
             Ok(trade)

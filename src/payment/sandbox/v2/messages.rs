@@ -12,6 +12,7 @@ pub(super) fn query_fields(trade: &Trade, now_ms: i64) -> Fields {
         TradeState::Paid if trade.refunded_fen > 0 => ("REFUND", "订单发生过退款"),
         TradeState::Paid => ("SUCCESS", "支付成功"),
         TradeState::NotPaid => ("NOTPAY", "订单未支付"),
+        TradeState::Paying => ("USERPAYING", "用户支付中"),
         TradeState::Failed => ("PAYERROR", "支付失败"),
         TradeState::Closed => ("CLOSED", "订单已关闭"),
     };

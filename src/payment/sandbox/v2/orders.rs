@@ -38,6 +38,7 @@ pub(super) async fn create(task: &Task) -> Outcome {
 pub(super) async fn query(task: &Task) -> Outcome {
     match task.sandbox.find_trade(&which(task)?).await? {
         Some(trade) => {
+            let trade = if task.says_closed { trade.said_closed() } else { trade };
             let fields = messages::query_fields(&trade, task.sandbox.clocks.ledger_ms());
             Ok(Answer { fields, ..Answer::default() })
         }

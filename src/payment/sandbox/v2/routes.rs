@@ -20,6 +20,8 @@ pub(super) struct Task {
     pub(super) fields: Fields,
     pub(super) sign_type: SignType,
     pub(super) is_void: bool,
+    /// A trade is to be said to be closed that is not.
+    pub(super) says_closed: bool,
 }
 
 /// All paths of v2.
@@ -68,8 +70,8 @@ where
         Some(Instead::SystemError) => Err(Problem::system_error()),
         Some(Instead::RateLimited) => Err(Problem::business("FREQUENCY_LIMITED", "频率限制 (too many requests)")),
         None => {
-            let is_void = struck.has(FaultKind::NoEffect);
-            let task = Task { sandbox: Arc::clone(&sandbox), fields, sign_type, is_void };
+            let (is_void, says_closed) = (struck.has(FaultKind::NoEffect), struck.has(FaultKind::SaysClosed));
+            let task = Task { sandbox: Arc::clone(&sandbox), fields, sign_type, is_void, says_closed };
             wire::to_its_end(work(task)).await.unwrap_or_else(|| Err(Problem::system_error()))
         }
     };

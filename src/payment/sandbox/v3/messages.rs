@@ -11,6 +11,7 @@ pub(in super::super) fn transaction(trade: &Trade, now_ms: i64) -> Value {
         TradeState::Paid if trade.refunded_fen > 0 => ("REFUND", "转入退款"),
         TradeState::Paid => ("SUCCESS", "支付成功"),
         TradeState::NotPaid => ("NOTPAY", "订单未支付"),
+        TradeState::Paying => ("USERPAYING", "用户支付中"),
         TradeState::Failed => ("PAYERROR", "支付失败"),
         TradeState::Closed => ("CLOSED", "订单已关闭"),
     };

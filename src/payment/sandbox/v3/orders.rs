@@ -44,6 +44,9 @@ pub(in super::super) fn code_url(sandbox: &Sandbox, code: &str, cashier_url: &st
 pub(super) async fn query(task: &Task, which: &TradeRef) -> Outcome {
     task.call.check_mchid(&task.sandbox, task.call.query.get("mchid").map(String::as_str))?;
     match task.sandbox.find_trade(which).await? {
+        Some(trade) if task.says_closed => {
+            Ok(Answer::ok(transaction(&trade.said_closed(), task.sandbox.clocks.ledger_ms())))
+        }
         Some(trade) => Ok(Answer::ok(transaction(&trade, task.sandbox.clocks.ledger_ms()))),
         None => Err(Problem::new(404, "ORDER_NOT_EXIST", "订单不存在 (no such order)")),
     }

@@ -21,6 +21,8 @@ pub(super) struct Task {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) call: Call,
     pub(super) is_void: bool,
+    /// A trade is to be said to be closed that is not.
+    pub(super) says_closed: bool,
 }
 
 /// All paths of v3.
@@ -70,7 +72,8 @@ where
         Some(Instead::SystemError) => Err(Problem::system_error()),
         Some(Instead::RateLimited) => Err(Problem::rate_limited()),
         None => {
-            let task = Task { sandbox: Arc::clone(&sandbox), call, is_void: struck.has(FaultKind::NoEffect) };
+            let (is_void, says_closed) = (struck.has(FaultKind::NoEffect), struck.has(FaultKind::SaysClosed));
+            let task = Task { sandbox: Arc::clone(&sandbox), call, is_void, says_closed };
             wire::to_its_end(work(task)).await.unwrap_or_else(|| Err(Problem::system_error()))
         }
     };

@@ -37,7 +37,7 @@ async fn a_native_order_asks_with_all_parameters_and_gives_the_code() {
 #[actix_rt::test]
 async fn in_wechat_the_page_gets_a_signed_call() {
     let peer = peer(&[("prepay_id", "wx1")]).await;
-    let in_wechat = NewCharge { trade_type: TradeType::InWechat { openid: PayerId("oUpF8".to_owned()) }, ..charge() };
+    let in_wechat = NewCharge { trade_type: TradeType::InWechat { openid: "oUpF8".to_owned() }, ..charge() };
     let Charge::InWechat(call) = client(&peer).create(&in_wechat).await.unwrap() else { panic!("not a call") };
     let signed = fields(&[
         ("appId", APPID),

@@ -29,7 +29,7 @@ async fn a_native_order_asks_with_all_parameters_and_gives_the_code() {
 #[actix_rt::test]
 async fn in_wechat_the_page_gets_a_signed_call() {
     let peer = Peer::start(|_| signed(200, r#"{"prepay_id":"wx201410272009395522657a690389285100"}"#)).await;
-    let in_wechat = NewCharge { trade_type: TradeType::InWechat { openid: PayerId("oUpF8".to_owned()) }, ..charge() };
+    let in_wechat = NewCharge { trade_type: TradeType::InWechat { openid: "oUpF8".to_owned() }, ..charge() };
     let Charge::InWechat(call) = client(&peer).create(&in_wechat).await.unwrap() else { panic!("not a call") };
     let text = format!("{APPID}\n{}\n{}\n{}\n", call.time_stamp, call.nonce_str, call.package);
     assert_eq!(call.package, "prepay_id=wx201410272009395522657a690389285100");

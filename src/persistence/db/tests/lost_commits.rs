@@ -179,10 +179,11 @@ async fn r19_an_effect_whose_lease_was_not_answered_comes_again() {
         let order_no = faulty.shop.order(Pool::Free, 1, 1).await.order.order_no;
         let cancel = Command::Cancel { reason: crate::domain::order::CancelReason::Buyer };
         faulty.shop.command(order_no, &cancel).await;
-        let claim = async |db: &Db| effects::claim_due(db, now_ms, LEASE, 10).await.unwrap();
+        let claim = async |db: &Db| effects::claim_due(db, effects::Lane::Orders, now_ms, LEASE, 10).await.unwrap();
         let mut claimed = faulty.cut(cut, claim).await;
         if claimed.is_empty() {
-            claimed = effects::claim_due(&faulty.db, now_ms + LEASE.ms, LEASE, 10).await.unwrap();
+            claimed =
+                effects::claim_due(&faulty.db, effects::Lane::Orders, now_ms + LEASE.ms, LEASE, 10).await.unwrap();
         }
         assert_eq!(claimed.len(), 1, "{cut:?}");
         effects::done(&faulty.db, claimed[0].key).await.unwrap();
