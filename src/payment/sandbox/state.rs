@@ -58,6 +58,8 @@ pub struct Sandbox {
     pub(super) deliveries: AtomicUsize,
     knobs: RwLock<Knobs>,
     log: Mutex<Vec<LogLine>>,
+    /// Held while lines are written, so that whoever has written them knows that none is on its way.
+    log_pen: tokio::sync::Mutex<()>,
 }
 
 impl Sandbox {
@@ -84,6 +86,7 @@ impl Sandbox {
             deliveries: AtomicUsize::new(0),
             knobs: RwLock::new(knobs),
             log: Mutex::new(Vec::new()),
+            log_pen: tokio::sync::Mutex::new(()),
             ledger,
             options,
         })
@@ -137,13 +140,27 @@ impl Sandbox {
         }
     }
 
+    /// Writes the lines that wait; with the answer all lines noted before the call are in the books. Lines that could not be
+    /// written wait again.
     pub(super) async fn write_log(&self) -> Result<(), LedgerError> {
+        let _pen = self.log_pen.lock().await;
         let lines = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
         if lines.is_empty() {
             return Ok(());
         }
+        let written = self.write_lines(&lines).await;
+        if written.is_err() {
+            let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            let later = std::mem::replace(&mut *log, lines);
+            log.extend(later);
+            log.truncate(LOG_WAITING_MAX);
+        }
+        written
+    }
+
+    async fn write_lines(&self, lines: &[LogLine]) -> Result<(), LedgerError> {
         let change = self.ledger.begin().await?;
-        super::ledger::add_log_lines(&change, &lines).await?;
+        super::ledger::add_log_lines(&change, lines).await?;
         Ok(change.commit().await?)
     }
 }
@@ -159,4 +176,42 @@ fn client() -> Result<reqwest::Client, reqwest::Error> {
             .user_agent("Mozilla/4.0")
     };
     builder().build().or_else(|_| builder().tls_certs_only([]).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::poll;
+
+    use super::*;
+    use crate::payment::sandbox::ledger::log_lines;
+
+    #[actix_rt::test]
+    async fn who_reads_the_log_waits_for_lines_that_another_is_writing() {
+        let dir = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::open(Options {
+            data_dir: dir.path().to_owned(),
+            public_url: "http://127.0.0.1:1".into(),
+            time_scale: 1,
+            control_token: None,
+            shows_cashier: false,
+            clock: Clock::default(),
+        });
+        let sandbox = sandbox.await.unwrap();
+        let line = LogLine {
+            at_ms: 1,
+            channel: "alipay".into(),
+            operation: "query".into(),
+            number: "A".into(),
+            outcome: "200".into(),
+            fault: String::new(),
+        };
+        sandbox.note(line.clone());
+        let mut writer = Box::pin(sandbox.write_log());
+        assert!(poll!(writer.as_mut()).is_pending(), "it has the lines and waits for the disk");
+        let mut reader = Box::pin(sandbox.write_log());
+        assert!(poll!(reader.as_mut()).is_pending(), "they are not in the books yet");
+        writer.await.unwrap();
+        reader.await.unwrap();
+        assert_eq!(log_lines(sandbox.ledger.reader(), 10).await.unwrap(), [line]);
+    }
 }
