@@ -7,10 +7,16 @@ SHELL := /bin/bash
 
 # Build output lies outside the clone and is shared by clones; CARGO_TARGET_DIR=… puts it elsewhere.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rushmall/target
+# Whole builds gain nothing from what an incremental one keeps on the disk.
+export CARGO_INCREMENTAL ?= 0
 
 # make run PORT=9000 ARGS="--data-dir /var/lib/rushmall --no-demo"
 PORT ?= 8080
 ARGS ?=
+
+# The binary that tests drive. With a test in the same build, crates are compiled with the features that `cargo test` gives
+# them, and not a second time.
+DEBUG_BINARY := cargo build --locked --features failpoints --bin rushmall --test layering
 
 # One TLS backend (aws-lc-rs), no system OpenSSL, no crate with an open advisory.
 BANNED := openssl-sys|native-tls|ring|rsa
@@ -51,7 +57,7 @@ test-sdk: ## Run the payment SDKs of others against the sandbox gateway and the 
 	sdks=$$(scripts/sdks); RUSHMALL_TEST_SDKS="$$sdks" cargo test --locked --features failpoints --test sdk -- --nocapture
 
 test-web: ## Run the web client's tests, in Chromium against the real server too (needs Node.js)
-	cargo build --locked --features failpoints
+	$(DEBUG_BINARY)
 	RUSHMALL_BIN="$$CARGO_TARGET_DIR/debug/rushmall" scripts/web test
 
 # What buyers, administrators and crashes do, once more on Redis, RabbitMQ and MariaDB: the same binaries.
@@ -102,15 +108,15 @@ deny:
 	else echo "skipped: licences and advisories. Install once: cargo install --locked cargo-deny"; fi
 
 check-web:
-	cargo build --locked --features failpoints
+	$(DEBUG_BINARY)
 	RUSHMALL_BIN="$$CARGO_TARGET_DIR/debug/rushmall" scripts/web check
 
 web-types: ## Write the web client's types anew, from our OpenAPI description
-	cargo build --locked --features failpoints
+	$(DEBUG_BINARY)
 	RUSHMALL_BIN="$$CARGO_TARGET_DIR/debug/rushmall" scripts/web types
 
 web-screenshots: ## Take the pictures of docs/screenshots anew
-	cargo build --locked --features failpoints
+	$(DEBUG_BINARY)
 	RUSHMALL_BIN="$$CARGO_TARGET_DIR/debug/rushmall" scripts/web screenshots
 
 bench: ## Measure the shop on Redis, RabbitMQ and MariaDB (BENCH_PAIRS=2 BENCH_SECONDS=2 for a look)

@@ -41,12 +41,14 @@ const fn signing_in(key: &str) -> Subject<'_> {
 #[actix_rt::test]
 async fn t22_so_many_in_a_window_over_all_nodes_and_no_more() {
     for bench in limiters().await {
-        let limit = Limit::per_minute(5);
+        let (limit, since) = (Limit::per_minute(5), Instant::now());
         let tries = (0..20).map(|place| bench.nodes[place % bench.nodes.len()].admit(signing_in("li"), limit));
         let answers = join_all(tries).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5, "{}: {answers:?}", bench.name);
+        let least_ms = 60_000_u128.saturating_sub(since.elapsed().as_millis() + 10);
         for refused in answers.into_iter().filter_map(Result::err) {
-            assert!((50_000..=60_000).contains(&refused.retry_after_ms), "{}: {refused:?}", bench.name);
+            let retry_after_ms = u128::from(refused.retry_after_ms);
+            assert!((least_ms..=60_000).contains(&retry_after_ms), "{}: {refused:?}", bench.name);
         }
         bench.nodes[0].admit(signing_in("wu"), limit).await.expect("another account");
         let registering = Subject { class: LimitClass::Registration, key: "li" };
@@ -61,6 +63,7 @@ async fn the_window_slides_and_refusals_do_not_count() {
         let since = Instant::now();
         node.admit(signing_in("li"), limit).await.unwrap();
         tokio::time::sleep(Duration::from_millis(350)).await;
+        let since_second = Instant::now();
         node.admit(signing_in("li"), limit).await.unwrap();
         let mut refusals = 0;
         while let Err(refused) = node.admit(signing_in("li"), limit).await {
@@ -70,8 +73,10 @@ async fn the_window_slides_and_refusals_do_not_count() {
         }
         let waited = since.elapsed();
         assert!(waited >= Duration::from_millis(595), "{}: let in after {waited:?}", bench.name);
-        let refused = node.admit(signing_in("li"), limit).await.expect_err("the second one is still in view");
-        assert!(refused.retry_after_ms <= 600, "{}: {refused:?}", bench.name);
+        match node.admit(signing_in("li"), limit).await {
+            Err(refused) => assert!(refused.retry_after_ms <= 600, "{}: {refused:?}", bench.name),
+            Ok(()) => assert!(since_second.elapsed() >= Duration::from_millis(595), "{}: still in view", bench.name),
+        }
     }
 }
 
@@ -116,7 +121,7 @@ fn the_limit_is_what_one_bucket_allows() {
 #[actix_rt::test]
 async fn clicks_of_all_nodes_are_added_up_and_who_is_over_is_named() {
     for (name, link) in redis_links().await {
-        let limit = ClickLimit { clicks_max: 20, window_ms: 2_000 };
+        let limit = ClickLimit { clicks_max: 20, window_ms: 10_000 };
         let nodes: Vec<SharedClicks> = (0..3).map(|_| SharedClicks::new(link.clone(), limit)).collect();
         click(&nodes[0], BUYER, 10);
         click(&nodes[1], BUYER, 10);
@@ -127,13 +132,16 @@ async fn clicks_of_all_nodes_are_added_up_and_who_is_over_is_named() {
         click(&nodes[1], BUYER, 9);
         let over = nodes[1].share().await;
         assert_eq!(over.iter().map(|over| over.buyer).collect::<Vec<_>>(), [BUYER], "{name}");
-        assert!((1..=2_000).contains(&over[0].for_ms), "{name}: {over:?}");
+        assert!((1..=10_000).contains(&over[0].for_ms), "{name}: {over:?}");
         assert_eq!(nodes[1].share().await, [], "{name}: told once, nothing new was noted");
         click(&nodes[0], BUYER, 2);
         assert_eq!(nodes[0].share().await.len(), 1, "{name}: every node is told when he clicks there");
+        let node = SharedClicks::new(link, ClickLimit { window_ms: 2_000, ..limit });
+        click(&node, BUYER, 25);
+        assert_eq!(node.share().await.len(), 1, "{name}");
         tokio::time::sleep(Duration::from_millis(4_100)).await;
-        click(&nodes[0], BUYER, 2);
-        assert_eq!(nodes[0].share().await, [], "{name}: forgotten after two windows");
+        click(&node, BUYER, 2);
+        assert_eq!(node.share().await, [], "{name}: forgotten after two windows");
     }
 }
 
@@ -160,10 +168,10 @@ async fn many_users_take_few_commands_and_who_clicks_once_none() {
     assert_eq!(node.share().await, []);
     node.forget_old();
     assert_eq!(node.share().await, []);
-    assert!(since.elapsed() < Duration::from_millis(200), "something was sent: {:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(2), "something was sent: {:?}", since.elapsed());
     click(&node, BuyerId(1), 1);
     assert_eq!(node.share().await, [], "nobody can be asked");
-    assert!(since.elapsed() >= Duration::from_millis(400), "the second click is sent");
+    assert!(since.elapsed() >= Duration::from_millis(4_500), "the second click is sent");
     wire.mend();
     click(&node, BuyerId(1), 3);
     let until = Instant::now() + Duration::from_secs(10);

@@ -12,8 +12,8 @@ readonly PORTS=12000
 readonly RESERVED=/tmp/rushmall-ports
 # Bounds of waiting, seconds.
 readonly LOCK_WAIT=180
-readonly STOP_WAIT=30
-readonly KILL_WAIT=10
+readonly STOP_WAIT=60
+readonly KILL_WAIT=60
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }

@@ -1,8 +1,8 @@
 //! Hands committed events to the session actors of the buyers concerned, which push them to their WebSockets.
 //!
-//! Only sessions that are alive on this node are asked: nobody is woken up to hear of his order. What a busy actor did
-//! not take its sockets notice by the next version or the next gap; what a closed socket did not get, the client gets by
-//! resuming from the last sequence it saw.
+//! Only sessions that are alive on this node are asked: nobody is woken up to hear of his order. What a paused or busy
+//! actor did not take is noted in [`Gaps`]: sockets and sessions then read it from the journal. What a closed socket did
+//! not get, the client gets by resuming from the last sequence it saw.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,26 +10,28 @@ use std::time::Duration;
 use futures::future::join_all;
 use tracing::Instrument as _;
 
-use super::kit::Directory;
+use super::gaps::Gaps;
+use super::kit::{ActorState, Directory};
 use super::session::{PushEvents, SessionActor};
 use crate::domain::BuyerId;
 use crate::persistence::outbox::{FeedEvent, OutboxRow};
 use crate::trace_context;
 
 /// Longest that one session may delay the feed.
-const PUSH_TIMEOUT: Duration = Duration::from_millis(500);
+const PUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Pushes to the sessions of this node; clones share them.
 #[derive(Clone)]
 pub struct Feed {
     sessions: Directory<SessionActor>,
+    gaps: Gaps,
 }
 
 impl Feed {
-    /// A feed to these sessions.
+    /// A feed to these sessions; what they did not take is noted in `gaps`.
     #[must_use]
-    pub const fn new(sessions: Directory<SessionActor>) -> Self {
-        Self { sessions }
+    pub const fn new(sessions: Directory<SessionActor>, gaps: Gaps) -> Self {
+        Self { sessions, gaps }
     }
 
     /// Hands on one commit; returns when every session concerned has it or cannot take it.
@@ -47,8 +49,11 @@ impl Feed {
         let pushes = by_buyer.into_iter().filter(|(buyer, _)| self.sessions.is_live(buyer)).map(|(buyer, events)| {
             let push = PushEvents { commit_no: row.commit_no, events };
             async move {
-                if let Err(error) = self.sessions.ask(&buyer, push, PUSH_TIMEOUT).await {
-                    tracing::debug!(%buyer, %error, "push not delivered, the client will resume");
+                if self.sessions.state_of(&buyer) == Some(ActorState::Paused) {
+                    self.gaps.note(); // a question would wait as long as the pause lasts
+                } else if let Err(error) = self.sessions.ask(&buyer, push, PUSH_TIMEOUT).await {
+                    tracing::debug!(%buyer, %error, "push not delivered, it is read from the journal");
+                    self.gaps.note();
                 }
             }
         });

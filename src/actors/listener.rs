@@ -79,7 +79,7 @@ impl Listener {
         peers: Peers,
     ) -> Self {
         Self {
-            feed: Feed::new(sessions.clone()),
+            feed: Feed::new(sessions.clone(), gaps.clone()),
             sessions,
             inventory,
             controls,

@@ -29,7 +29,7 @@ use crate::persistence::{Db, StoreError};
 /// How often a lost compare-and-swap is decided again before the asker is told to try later.
 const DECISIONS_MAX: u32 = 8;
 /// An order that was accepted a moment ago is waited for: looks, and the pause between them.
-const LOOKS_MAX: u32 = 40;
+const LOOKS_MAX: u32 = 160;
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(25);
 
 /// Who wants something of an order.

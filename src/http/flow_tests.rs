@@ -73,7 +73,7 @@ impl Shop {
 
     /// Waits until an order is in a status.
     async fn until_status(&self, token: &str, order_no: &str, status: i64) -> Value {
-        for _ in 0..200 {
+        for _ in 0..3_000 {
             let order = self.get(&format!("/api/order/{order_no}"), token).await;
             if order["data"]["status"] == status {
                 return order["data"].clone();
@@ -250,7 +250,7 @@ async fn a_socket_tells_what_happens_and_what_was_missed() {
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 async fn next(socket: &mut Socket) -> Message {
-    tokio::time::timeout(Duration::from_secs(5), socket.next()).await.expect("a frame in time").unwrap().unwrap()
+    tokio::time::timeout(Duration::from_secs(30), socket.next()).await.expect("a frame in time").unwrap().unwrap()
 }
 
 async fn hear(socket: &mut Socket) -> Value {

@@ -399,8 +399,15 @@ mod tests {
     #[actix_rt::test]
     async fn work_that_was_cut_off_is_not_worked_beside() {
         let (state, _dir) = for_tests().await;
-        let endless = send(&state, "k", "a", async |_| std::future::pending().await);
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(100), endless).await.is_err());
+        let begun = tokio::sync::Notify::new();
+        let endless = send(&state, "k", "a", async |_| {
+            begun.notify_one();
+            std::future::pending().await
+        });
+        tokio::select! {
+            _ = endless => unreachable!("it has no end"),
+            () = begun.notified() => {}
+        }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         assert_eq!(send(&state, "k", "a", async |_| Ok(String::new())).await.0, 409, "an actor may still be at it");
     }

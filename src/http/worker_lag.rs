@@ -62,7 +62,7 @@ mod tests {
         actix_rt::time::sleep(2 * EVERY).await;
         std::thread::sleep(Duration::from_millis(1_500));
         assert!(of_this_worker() >= Duration::from_secs(1), "before its task ran");
-        actix_rt::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
         assert!(of_this_worker() >= Duration::from_secs(1), "and for a moment after");
         let until = clock::monotonic() + Duration::from_secs(20);
         while of_this_worker() > Duration::from_millis(500) {

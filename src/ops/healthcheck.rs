@@ -68,16 +68,21 @@ mod tests {
         let address = listener.local_addr().unwrap();
         actix_rt::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = [0; 1_024];
-                let _ = stream.read(&mut request).await;
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                        break;
+                    }
+                }
                 let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
             }
         });
         format!("http://{address}/")
     }
 
     async fn ask(url: String) -> Result<(), OpsError> {
-        run(&HealthcheckArgs { url: Some(url), config: None, timeout_ms: 500 }).await
+        run(&HealthcheckArgs { url: Some(url), config: None, timeout_ms: 15_000 }).await
     }
 
     #[actix_rt::test]

@@ -72,9 +72,14 @@ pub(crate) fn refund() -> RefundOrder {
     }
 }
 
-/// Short waits; trips after three failures.
+/// Trips after three failures.
 pub(crate) fn settings() -> PaymentSettings {
-    PaymentSettings { request_timeout_ms: 300, breaker_failures_max: 3, ..PaymentSettings::default() }
+    PaymentSettings { breaker_failures_max: 3, ..PaymentSettings::default() }
+}
+
+/// The same with a short wait, for a gateway that hangs.
+pub(crate) fn impatient() -> PaymentSettings {
+    PaymentSettings { request_timeout_ms: 300, ..settings() }
 }
 
 /// Sorts what a call came to: `ok`, `unknown` or the action in words.

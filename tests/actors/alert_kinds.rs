@@ -120,7 +120,6 @@ async fn what_waits_for_actors_that_are_held_is_an_alert() {
         settings.amqp.prefetch_messages = 1; // what a consumer has in hand does not wait in the queue
         settings.alerts.deadline_lag_ms = 1_000;
         settings.alerts.dead_letters_per_minute = 1;
-        settings.actors.ask_timeout_ms = 2_000;
     })
     .await;
     let admin = shop.admin().await;

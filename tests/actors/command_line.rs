@@ -1,10 +1,13 @@
 //! `rushmall actors` and `rushmall admin audit-export` against a running shop.
 
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::process::ShopProcess;
+
+const DESCRIBED_WITHIN: Duration = Duration::from_secs(30);
 
 struct Console {
     server: String,
@@ -50,7 +53,14 @@ async fn actors_are_listed_held_and_let_go_from_the_command_line() {
 
     let paused = console.text(&["actors", "pause", "--kind", "inventory", "--key", &key, "--node", "node-0"]);
     assert!(paused.contains("node-0") && paused.lines().count() == 2, "{paused}");
-    let inspected = console.text(&["actors", "inspect", "--kind", "inventory", "--key", &key]);
+    let until = Instant::now() + DESCRIBED_WITHIN;
+    let inspected = loop {
+        let told = console.text(&["actors", "inspect", "--kind", "inventory", "--key", &key]);
+        if told.contains("inside.name") {
+            break told;
+        }
+        assert!(Instant::now() < until, "it never tells of itself: {told}");
+    };
     assert!(inspected.contains("state: \"paused\"") && inspected.contains("inside.name: \"typed\""), "{inspected}");
     assert!(inspected.contains("last messages:\n") && inspected.contains(": answered, waited "), "{inspected}");
     for command in ["resume", "restart", "stop", "restart", "drain", "restart", "quarantine", "lift", "replay"] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -16,7 +16,9 @@ const HANDS: usize = 10;
 /// How long an actor is held, and how long the shop then runs before the next command.
 const HELD: Duration = Duration::from_millis(150);
 /// A claim that waited longer is turned away.
-const WAIT_MAX_MS: u64 = 400;
+const WAIT_MAX_MS: u64 = 3_000;
+/// A command that is told "not now" is repeated so long.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A command, and what ends it.
 const COMMANDS: [(&str, Option<&str>); 5] = [
     ("pause", Some("resume")),
@@ -27,7 +29,12 @@ const COMMANDS: [(&str, Option<&str>); 5] = [
 ];
 
 async fn order(admin: &Person, kind: &str, key: &str, command: &str) -> u64 {
-    let answer = admin.command_actor(kind, key, command).await;
+    let until = Instant::now() + PATIENCE;
+    let mut answer = admin.command_actor(kind, key, command).await;
+    while answer.is_open() && Instant::now() < until {
+        tokio::time::sleep(HELD).await;
+        answer = admin.command_actor(kind, key, command).await;
+    }
     // An actor may have been put to sleep before the command came, or be in a state that it does not fit any more.
     if [404, 409].contains(&answer.status) {
         return 0;

@@ -15,3 +15,4 @@ mod held;
 mod kinds;
 mod live;
 mod replays;
+mod unheard;

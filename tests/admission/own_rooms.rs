@@ -17,7 +17,7 @@ const ENDED: i64 = 60_002;
 const PARAMETER: i64 = 60_006;
 const NOT_ADMINISTRATOR: i64 = 10_010;
 /// So long a node may not know what another one was told.
-const FELT_WITHIN: Duration = Duration::from_secs(2);
+const FELT_WITHIN: Duration = Duration::from_secs(6);
 
 async fn command(who: &Person, sale: &Sale, rate: Value) -> Answer {
     who.put(&format!("/api/admin/sales/{}/waiting-room", sale.id), &json!({ "admissions_per_second": rate })).await
@@ -41,7 +41,7 @@ async fn a_rate_given_to_one_sale_leaves_the_others_free_and_outlives_a_kill() {
     let admin = shop.admin().await;
     let (wanted, sale) = admin.make_sale("wanted", 90).await;
     let (quiet, other) = admin.make_sale("quiet", 90).await;
-    let buyers = admin.make_buyers(24, "own-").await;
+    let buyers = admin.make_buyers(48, "own-").await;
     buyers[0].buy(&wanted).await.order_no();
     assert_eq!(
         shown(&admin, &sale).await,
@@ -54,7 +54,7 @@ async fn a_rate_given_to_one_sale_leaves_the_others_free_and_outlives_a_kill() {
     }
     crowd_until_one_waits(&buyers[1..9], &wanted).await;
     let mut last = place(buyers[9].buy(&wanted).await);
-    for buyer in &buyers[10..22] {
+    for buyer in &buyers[10..46] {
         last = place(buyer.buy(&wanted).await);
     }
     let full = shown(&admin, &sale).await;
@@ -64,9 +64,9 @@ async fn a_rate_given_to_one_sale_leaves_the_others_free_and_outlives_a_kill() {
     assert_eq!(of_other.expect("it is listed")["waiting_room"]["is_own"], false);
 
     shop.kill_and_restart().await;
-    let newcomer = place(shop.meets(&buyers[22]).buy(&wanted).await);
+    let newcomer = place(shop.meets(&buyers[46]).buy(&wanted).await);
     assert!(newcomer.eta_ms > 0, "{newcomer:?}");
-    let seen = look(&shop.meets(&buyers[21]), &wanted, &last.ticket).await;
+    let seen = look(&shop.meets(&buyers[45]), &wanted, &last.ticket).await;
     assert!(seen["state"] == "waiting" || seen["state"] == "admitted", "{seen}");
     assert_eq!(shown(&shop.meets(&admin), &sale).await["is_own"], true);
     shop.assert_clean().await;
@@ -183,7 +183,7 @@ async fn a_room_is_shown_opened_and_closed_from_the_command_line() {
 }
 
 #[tokio::test]
-async fn what_one_node_was_told_in_mid_sale_the_other_does_within_two_seconds() {
+async fn what_one_node_was_told_in_mid_sale_the_other_does_within_seconds() {
     let Some((one, two)) = two_nodes(0).await else { return };
     let admin = one.admin().await;
     let (product, sale) = admin.make_sale("wanted", 200).await;
@@ -193,8 +193,8 @@ async fn what_one_node_was_told_in_mid_sale_the_other_does_within_two_seconds() 
     command(&admin, &sale, json!(1)).await.accepted();
     let told_at = Instant::now();
     // at the node that was told, enough of them that whoever enters the room at the other one has to wait
-    let crowd = join_all(buyers[1..12].iter().map(|buyer| buyer.buy(&product)));
-    let mut fresh = buyers[12..].iter().map(|buyer| two.meets(buyer));
+    let crowd = join_all(buyers[1..22].iter().map(|buyer| buyer.buy(&product)));
+    let mut fresh = buyers[22..].iter().map(|buyer| two.meets(buyer));
     let feel = async {
         loop {
             let buyer = fresh.next().expect("the other node never hears of it");
@@ -203,7 +203,7 @@ async fn what_one_node_was_told_in_mid_sale_the_other_does_within_two_seconds() 
                 break (buyer, place(answer), asked_after);
             }
             answer.order_no();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     let (at_once, (first, his, felt_after)) = tokio::join!(crowd, feel);
@@ -216,7 +216,7 @@ async fn what_one_node_was_told_in_mid_sale_the_other_does_within_two_seconds() 
     }
     fresh.next().expect("one more").buy(&quiet).await.order_no();
     let (last, his) = waiting.pop().expect("some wait");
-    assert!(his.eta_ms > 3_000, "{his:?}");
+    assert!(his.eta_ms > 7_000, "{his:?}: his turn does not come by itself meanwhile");
 
     command(&two.meets(&admin), &sale, json!(0)).await.accepted();
     let told_at = Instant::now();

@@ -54,19 +54,24 @@ pub async fn look(who: &Person, product: &Product, ticket: &str) -> Value {
     who.get(&format!("/api/seckill/queue/{}?ticket={ticket}", product.id)).await.accepted()
 }
 
-/// Waits as it is told to, then buys; how long that took.
-async fn wait_and_buy(who: &Person, product: &Product, ticket: &str) -> Duration {
+/// Waits as it is told to, then buys. His turn came between the two moments: at the first he asked and had to wait, at
+/// the second he had been told that it is there.
+async fn wait_and_buy(who: &Person, product: &Product, ticket: &str) -> (Instant, Instant) {
     let since = Instant::now();
+    let mut waited_at = since;
     loop {
+        let asked_at = Instant::now();
         let seen = look(who, product, ticket).await;
         if seen["state"] != "waiting" {
+            let admitted_at = Instant::now();
             assert_eq!(seen["state"], "admitted", "{seen}");
             buy_with(who, product, ticket).await.order_no();
-            return since.elapsed();
+            return (waited_at, admitted_at);
         }
+        waited_at = asked_at;
         let pause = seen["poll_after_ms"].as_u64().expect("a pause").min(100);
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        assert!(since.elapsed() < Duration::from_secs(30), "never admitted: {seen}");
+        assert!(since.elapsed() < Duration::from_secs(60), "never admitted: {seen}");
     }
 }
 
@@ -86,49 +91,53 @@ pub async fn crowd_in(buyers: &[Person], product: &Product) -> usize {
 
 #[tokio::test]
 async fn who_comes_first_enters_first_at_the_rate_of_the_room() {
-    let shop = shop_that_admits(4).await;
+    let shop = shop_that_admits(1).await;
     let admin = shop.admin().await;
     let (product, _) = admin.make_sale("wanted", 60).await;
     let buyers = admin.make_buyers(30, "queue-").await;
     let (first, later) = buyers.split_at(20);
     let began = Instant::now();
     let entered = crowd_in(first, &product).await;
-    let at_once = 5 + began.elapsed().as_secs() as usize * 4;
-    assert!((4..=at_once + 4).contains(&entered), "{entered} entered at once");
-    let mut places = Vec::new();
+    let at_once = 2 + began.elapsed().as_secs() as usize;
+    assert!((2..=at_once + 1).contains(&entered), "{entered} entered at once");
+    let (mut places, mut turns) = (Vec::new(), Vec::new());
     for buyer in &later[..8] {
-        places.push(place(buyer.buy(&product).await));
+        let asked_at = Instant::now();
+        let place = place(buyer.buy(&product).await);
+        let eta = Duration::from_millis(u64::try_from(place.eta_ms).expect("an eta"));
+        turns.push((asked_at + eta, Instant::now() + eta)); // his turn comes between these
+        places.push(place);
     }
     let positions: Vec<i64> = places.iter().map(|place| place.position).collect();
-    assert!(places.windows(2).all(|pair| pair[0].eta_ms < pair[1].eta_ms + 250), "{places:?}");
+    assert!(turns.windows(2).all(|pair| pair[0].0 < pair[1].1), "{places:?}");
     assert!(positions.iter().all(|position| (1..=12).contains(position)), "{positions:?}");
     // asked again, with the ticket and without, the turn is the same and nearer
     let last = &later[7];
     let again = place(last.buy(&product).await);
     assert!(again.eta_ms <= places[7].eta_ms && again.position <= places[7].position, "{again:?} {:?}", places[7]);
+    let mut looked_at = Instant::now();
     let shown = place(buy_with(last, &product, &places[7].ticket).await);
     assert!(shown.eta_ms <= again.eta_ms);
-    let (mut eta_ms, mut looked_at) = (i64::MAX, Instant::now());
+    let mut eta_ms = shown.eta_ms;
     for _ in 0..3 {
-        let seen = look(last, &product, &again.ticket).await;
-        assert!(seen["eta_ms"].as_i64().expect("an eta") < eta_ms, "{seen} after {eta_ms}");
-        (eta_ms, looked_at) = (seen["eta_ms"].as_i64().expect("an eta"), Instant::now());
         tokio::time::sleep(Duration::from_millis(50)).await;
+        let asked_at = Instant::now();
+        let seen = look(last, &product, &again.ticket).await;
+        if seen["state"] != "waiting" {
+            break;
+        }
+        let left_ms = seen["eta_ms"].as_i64().expect("an eta");
+        assert!(left_ms < eta_ms, "{seen} after {eta_ms}");
+        (eta_ms, looked_at) = (left_ms, asked_at);
     }
-    let since = Instant::now();
-    let waits = later[..8].iter().zip(&places).map(async |(buyer, place)| {
-        wait_and_buy(buyer, &product, &place.ticket).await;
-        since.elapsed()
-    });
-    let entered_after = futures::future::join_all(waits).await;
-    for (pair, place) in entered_after.windows(2).zip(&places) {
-        assert!(pair[0] < pair[1] + Duration::from_millis(200), "{entered_after:?} {place:?}");
-    }
-    let eta_at_last_look = Duration::from_millis(u64::try_from(eta_ms).unwrap_or(0) + 1);
-    let waited = looked_at.elapsed() + Duration::from_millis(100); // the answer was on its way for a while
+    let waits = later[..8].iter().zip(&places).map(|(buyer, place)| wait_and_buy(buyer, &product, &place.ticket));
+    let turns = futures::future::join_all(waits).await;
+    assert!(turns.windows(2).all(|pair| pair[0].0 <= pair[1].1), "{turns:?} {places:?}");
+    let eta_at_last_look = Duration::from_millis(u64::try_from(eta_ms).unwrap_or(0));
+    let waited = looked_at.elapsed() + Duration::from_millis(5); // the shop's clock tells whole milliseconds
     assert!(waited >= eta_at_last_look, "{waited:?} of {eta_at_last_look:?}");
     // the room is empty again after a while, and nobody has to wait
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     later[9].buy(&product).await.order_no();
     shop.assert_clean().await;
 }
@@ -168,28 +177,30 @@ async fn a_killed_node_keeps_every_turn_and_whoever_comes_later_is_behind() {
     let mut shop = shop_that_admits(1).await;
     let admin = shop.admin().await;
     let (product, _) = admin.make_sale("wanted", 60).await;
-    let buyers = admin.make_buyers(24, "kill-").await;
+    let buyers = admin.make_buyers(32, "kill-").await;
     let entered = crowd_in(&buyers[..6], &product).await;
     let mut places = Vec::new();
-    for buyer in &buyers[6..20] {
+    for buyer in &buyers[6..30] {
         places.push(place(buyer.buy(&product).await));
     }
     shop.kill_and_restart().await;
-    let (last, place_of_last) = (shop.meets(&buyers[19]), &places[13]);
+    let (last, place_of_last) = (shop.meets(&buyers[29]), &places[23]);
     let seen = look(&last, &product, &place_of_last.ticket).await;
     let waits_ms = seen["eta_ms"].as_i64().expect("an eta");
     assert!(0 < waits_ms && waits_ms <= place_of_last.eta_ms, "{seen} after {place_of_last:?}");
-    let newcomer = place(shop.meets(&buyers[21]).buy(&product).await);
+    let newcomer = place(shop.meets(&buyers[31]).buy(&product).await);
     assert!(newcomer.eta_ms > waits_ms, "{newcomer:?} before {seen}");
-    let lasts = wait_and_buy(&last, &product, &place_of_last.ticket).await;
-    assert!(lasts < Duration::from_millis(u64::try_from(waits_ms).unwrap_or(0) + 3_000), "{lasts:?} {waits_ms}");
+    let since = Instant::now();
+    wait_and_buy(&last, &product, &place_of_last.ticket).await;
+    let lasts = since.elapsed();
+    assert!(lasts < Duration::from_millis(u64::try_from(waits_ms).unwrap_or(0) + 10_000), "{lasts:?} {waits_ms}");
     assert!(entered > 0);
     shop.assert_clean().await;
 }
 
 #[tokio::test]
 async fn a_client_that_knows_no_tickets_gets_in_and_a_sale_that_is_sold_out_ends_the_waiting() {
-    let shop = shop_that_admits(2).await;
+    let shop = shop_that_admits(1).await;
     let admin = shop.admin().await;
     let (product, sale) = admin.make_sale("wanted", 50).await;
     let buyers = admin.make_buyers(12, "old-").await;
@@ -243,7 +254,7 @@ async fn a_full_room_is_busy_and_a_shop_without_rooms_lets_everybody_in() {
 
 #[tokio::test]
 async fn a_socket_tells_how_far_the_place_is_until_it_is_his_turn() {
-    let shop = shop_that_admits(2).await;
+    let shop = shop_that_admits(1).await;
     let admin = shop.admin().await;
     let (product, _) = admin.make_sale("wanted", 60).await;
     let buyers = admin.make_buyers(10, "socket-").await;

@@ -1,6 +1,6 @@
 //! The conversation on `/ws`: how it is opened, what may be said, what is told, and how it ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -167,24 +167,23 @@ async fn a_user_has_so_many_sockets_and_a_closed_one_makes_room() {
     assert_eq!(Wire::try_open(&ann).await.err(), Some(429));
     Wire::open(&bob).await.frame("welcome").await;
     drop(wires.pop());
-    let mut patience = 100;
+    let until = Instant::now() + Duration::from_secs(30);
     while Wire::try_open(&ann).await.is_err() {
-        patience -= 1;
-        assert!(patience > 0, "a closed socket never makes room");
+        assert!(Instant::now() < until, "a closed socket never makes room");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 #[tokio::test]
 async fn who_does_not_answer_pings_is_closed_and_who_does_stays() {
-    let shop = TestShop::with(|settings| settings.feed.idle_timeout_ms = 600).await;
+    let shop = TestShop::with(|settings| settings.feed.idle_timeout_ms = 3_000).await;
     let ann = shop.register("ann").await;
     let mut lively = Wire::open(&ann).await;
     let deaf = silent_socket(&shop, &ann).await;
     lively.frame("welcome").await;
     // reading answers the server's pings
-    assert_eq!(lively.hear_within(Duration::from_millis(1_500)).await, Heard::Silence);
-    assert!(deaf.await.expect("it was watched") < Duration::from_secs(10));
+    assert_eq!(lively.hear_within(Duration::from_secs(7)).await, Heard::Silence);
+    assert!(deaf.await.expect("it was watched") < Duration::from_secs(30));
     lively.say(r#"{"type":"ping"}"#).await;
     lively.frame("pong").await;
 }
@@ -201,9 +200,9 @@ async fn silent_socket(shop: &TestShop, who: &crate::support::client::Person) ->
     );
     stream.write_all(handshake.as_bytes()).await.expect("the handshake is sent");
     tokio::spawn(async move {
-        let since = std::time::Instant::now();
+        let since = Instant::now();
         let mut bytes = [0_u8; 1_024];
-        while let Ok(Ok(1..)) = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut bytes)).await {}
+        while let Ok(Ok(1..)) = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut bytes)).await {}
         since.elapsed()
     })
 }
@@ -226,7 +225,10 @@ async fn a_slow_reader_is_closed_and_does_not_slow_anybody_else() {
     shop.at_rest().await;
     let mut told = 0;
     let end = loop {
-        match slow.hear_within(Duration::from_millis(500)).await {
+        if told >= bought {
+            break Heard::Silence;
+        }
+        match slow.hear().await {
             Heard::Frame(_) | Heard::Pong => told += 1,
             end => break end,
         }
@@ -240,7 +242,8 @@ async fn a_slow_reader_is_closed_and_does_not_slow_anybody_else() {
     again.say(json!({ "type": "subscribe", "orders": "all", "since": 0 }).to_string()).await;
     let snapshot = again.frame("snapshot").await;
     let mut known = snapshot["orders"].as_array().map_or(0, Vec::len);
-    while let Heard::Frame(_) = again.hear_within(Duration::from_millis(300)).await {
+    while known < bought {
+        let Heard::Frame(_) = again.hear().await else { break };
         known += 1;
     }
     assert!(known >= bought, "{known} of {bought} after coming back");

@@ -11,7 +11,7 @@ use rushmall::redis_link::RedisLink;
 
 use crate::bench::{Bench, CUT_OFF_MS, LINES_MAX, NOW_MS, redis_stores};
 use crate::cut_wire::CutWire;
-use crate::services::{REDIS, redis_settings, url_of};
+use crate::services::{REDIS, hasty_redis_settings, url_of};
 
 #[actix_rt::test]
 async fn r1_lines_are_taken_once_and_a_repeat_finds_its_own() {
@@ -181,7 +181,7 @@ async fn assert_told(bench: &Bench, what: &str) {
 async fn without_redis_a_change_fails_clearly_and_is_whole_afterwards() {
     let Some(url) = url_of(REDIS) else { return };
     let wire = CutWire::to(&url).await;
-    let link = RedisLink::connect(&redis_settings(&wire.url)).await.unwrap();
+    let link = RedisLink::connect(&hasty_redis_settings(&wire.url)).await.unwrap();
     let bench = Bench::on_redis("redis over a wire", link).await;
     let owner = bench.user("li").await;
     let [first, second]: [ProductId; 2] = bench.products().await;

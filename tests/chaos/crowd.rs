@@ -20,6 +20,8 @@ use crate::support::verbs::{Product, SIMULATED, wire_time};
 
 /// How long a buyer repeats before he does something else; the question stays open.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// How long he looks for an order after the run.
+const FOUND_WITHIN: Duration = Duration::from_secs(30);
 const CODE_NOT_FOUND: i64 = 30001;
 
 /// What the crowd has seen.
@@ -344,7 +346,14 @@ impl Crowd {
         let mut wrong = Vec::new();
         for node in 0..self.doors.len() {
             let path = format!("/api/order/{order_no}");
-            let told = self.send(who, Sending { node, path: &path, body: None, key: None }).await;
+            let until = Instant::now() + FOUND_WITHIN;
+            let told = loop {
+                let told = self.send(who, Sending { node, path: &path, body: None, key: None }).await;
+                if !told.answer.is_open() || Instant::now() > until {
+                    break told;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            };
             if told.answer.data["order_no"].as_str() != Some(order_no) {
                 wrong.push(format!("order {order_no} is not seen at node {node}: {:?}", told.answer));
             }

@@ -13,7 +13,7 @@ use crate::plan::{Engine, FAULTS_AT_ONCE_MAX, Kind, Place, Planned};
 use crate::recovery::{Going, Healed};
 use crate::support::fault_proxy::{Fault, FaultProxy};
 
-const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+const FLUSH_WITHIN: Duration = Duration::from_secs(30);
 
 /// A fault that happened.
 #[derive(Clone, Copy, Debug)]

@@ -22,7 +22,7 @@ use crate::support::client::Address;
 use crate::support::fault_proxy::FaultProxy;
 
 /// Longest that a node may take to open, repeated starts included.
-const OPEN_WITHIN: Duration = Duration::from_secs(60);
+const OPEN_WITHIN: Duration = Duration::from_secs(180);
 const START_AGAIN_AFTER: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::fault_proxy::{Fault, FaultProxy, Hole};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_millis(200);
 
 /// A server that sends everything back.
@@ -119,7 +119,7 @@ async fn a_delay_is_added_to_each_direction_and_not_to_each_byte() {
     assert_eq!(talk.hear(20_000, SOON).await.unwrap().len(), 20_000);
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(200), "{took:?}");
-    assert!(took < Duration::from_millis(1_500), "chunks wait beside one another: {took:?}");
+    assert!(took < Duration::from_millis(3_500), "chunks wait beside one another: {took:?}");
 }
 
 #[tokio::test]
@@ -157,8 +157,8 @@ async fn a_cut_comes_in_the_middle_of_a_message() {
 
 #[tokio::test]
 async fn a_target_that_is_away_resets_and_a_new_one_is_found() {
-    let gone = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
-    let proxy = FaultProxy::open(gone).await;
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+    let proxy = FaultProxy::open(nowhere).await;
     assert!(Talk::with(&proxy).await.is_reset().await);
     proxy.lead_to(echo().await);
     let mut talk = Talk::with(&proxy).await;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rushmall::persistence::Db;
@@ -30,11 +30,12 @@ pub struct Accepted {
     pub order_no: String,
 }
 
-/// Faults that go on now, and how many began so far.
+/// Faults that go on now, how many began so far, and what was healed and has not shown yet that it works.
 #[derive(Debug, Default)]
 pub struct Going {
     pub now: AtomicU64,
     pub begun: AtomicU64,
+    pub missing: AtomicUsize,
 }
 
 /// Something is well again.
@@ -79,6 +80,7 @@ impl Watcher {
             let (mut recoveries, mut sought) = (Recoveries::default(), Vec::new());
             while !stop.load(Ordering::Relaxed) {
                 self.look(&mut recoveries, &mut sought).await;
+                self.going.missing.store(recoveries.missing.len(), Ordering::Relaxed);
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             recoveries

@@ -40,11 +40,13 @@ pub struct Services {
 }
 
 impl Services {
-    /// Starts Redis, RabbitMQ and the database, installing what is missing; waits until each answers.
+    /// Starts Redis, RabbitMQ and the database, installing what is missing; waits until each answers. SIGKILL takes
+    /// nothing from them, so that they need not wait for the disk.
     pub async fn start(database: Database) -> Arc<Self> {
         let dir = tempfile::Builder::new().prefix("rushmall-chaos.").tempdir_in("/tmp").expect("a directory");
         let path = dir.path().to_owned();
-        let started = in_background(move || run(&path, &["start"], &["redis", "rabbitmq", database.name()])).await;
+        let names = ["redis", "rabbitmq", database.name()];
+        let started = in_background(move || run(&path, &["start", "--no-sync"], &names)).await;
         let said = String::from_utf8_lossy(&started.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&started.stderr).into_owned();
         // made before the check, so that what did start is stopped

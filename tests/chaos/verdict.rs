@@ -10,12 +10,13 @@ use crate::crowd::Crowd;
 use crate::inject::{Injected, may_lose_ledger};
 use crate::journal::{Row, status};
 use crate::office::{Office, UNITS};
-use crate::plan::Engine;
+use crate::plan::{Engine, Place};
 
 /// Longest time to rest: the deadline of the last order, the lease of an effect whose node died, and the work.
 pub const REST_WITHIN: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// After the ledger was lost an acknowledged order may be unseen for so long: it is on its way through the queue.
+/// After the ledger was lost an acknowledged order may be unseen for so long: it is on its way through the queue, once
+/// that and the database can be reached.
 const BLINK_AFTER_LOSS: Duration = Duration::from_secs(20);
 /// Orders that their buyers look up at both nodes.
 const LOOKED_UP_MAX: usize = 200;
@@ -117,10 +118,25 @@ fn blinks(crowd: &Crowd, injected: &[Injected], verdict: &mut Verdict) {
         let is_explained = injected
             .iter()
             .filter(|injected| may_lose_ledger(injected))
-            .any(|loss| loss.at <= *at && *at < loss.healed_at + BLINK_AFTER_LOSS);
+            .any(|loss| loss.at <= *at && *at < seen_by(loss, injected));
         if !is_explained {
             verdict.violations.push(format!("an acknowledged order was not there: {what}"));
         }
+    }
+}
+
+/// By when an order must be seen that was on its way when the ledger was lost.
+fn seen_by(loss: &Injected, injected: &[Injected]) -> Instant {
+    let by = loss.healed_at + BLINK_AFTER_LOSS;
+    let on_its_way = injected.iter().filter(|other| holds_orders_up(other) && other.at <= by);
+    on_its_way.map(|other| other.healed_at + BLINK_AFTER_LOSS).fold(by, Instant::max)
+}
+
+/// True if what lies between the queue and the books was broken.
+fn holds_orders_up(injected: &Injected) -> bool {
+    match injected.fault.place {
+        Place::Engine(engine) | Place::Link(_, engine) => engine != Engine::Redis,
+        Place::Node(_) | Place::Door(_) => false,
     }
 }
 

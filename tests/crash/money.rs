@@ -11,7 +11,7 @@ use crate::support::client::Person;
 use crate::support::gateway::Gateway;
 
 /// A charge that is being closed is closed within this.
-const CLOSED_WITHIN: Duration = Duration::from_secs(30);
+const CLOSED_WITHIN: Duration = Duration::from_secs(60);
 /// Refusals of a charge while another one is being closed.
 const IN_PROGRESS: i64 = 30_004;
 

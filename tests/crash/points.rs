@@ -8,6 +8,8 @@ use std::ops::Not;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
+
 use crate::chapters::Chapter;
 use crate::script::{Outcome, Script};
 use crate::support::ground::is_cluster;
@@ -161,7 +163,7 @@ pub async fn explore(chapters: &[Chapter], settings: &[(&str, &str)]) -> Atlas {
 }
 
 async fn visits(script: &Script) -> BTreeMap<String, u64> {
-    let data = script.admin.get("/api/admin/failpoints").await.accepted();
+    let data = script.admin.ask_until_heard(Method::GET, "/api/admin/failpoints", None).await.accepted();
     serde_json::from_value(data["visits"].clone()).expect("counts by point")
 }
 
@@ -191,7 +193,7 @@ async fn kill_at_each(share: &[Death], atlas: &Atlas, settings: &[(&str, &str)])
         chapter.play(&mut script, &stage).await;
         let outcome = script.outcome(&stage).await;
         if script.deaths == before {
-            script.revive(Duration::from_secs(2)).await;
+            script.revive(Duration::from_secs(if *is_certain { 30 } else { 2 })).await;
         }
         if *is_certain || script.deaths > before {
             assert_eq!(script.deaths, before + 1, "{point} was not the end of the process in {chapter:?}");

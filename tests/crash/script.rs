@@ -11,7 +11,7 @@ use crate::support::sandbox_process::SandboxProcess;
 use crate::support::verbs::Product;
 
 /// Longest that people insist on one thing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// A broken connection with a dead process behind it is seen as such within this.
 const DEATH_WITHIN: Duration = Duration::from_millis(500);
 const AGAIN_AFTER: Duration = Duration::from_millis(25);

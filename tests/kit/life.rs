@@ -35,7 +35,7 @@ async fn all_kinds_of_response_are_answered() {
 #[actix_rt::test]
 async fn messages_with_futures_interleave_and_atomic_ones_do_not() {
     let shop = Shop::open(quick());
-    let slow = shop.ask_aside("a", AddLater(1, millis(50))).await;
+    let slow = shop.ask_aside("a", AddLater(1, millis(1_000))).await;
     assert_eq!(shop.ask("a", Add(2)).await, Ok(2), "overtakes");
     assert_eq!(slow.await.unwrap(), Ok(3));
     let slow = shop.ask_aside("a", AddAlone(10, millis(50))).await;

@@ -263,17 +263,17 @@ impl Shop {
         self.counters.ask(&key.to_owned(), message, PATIENCE).await
     }
 
-    /// Asks from a task of its own, and returns once the message is at the actor's gate.
+    /// Asks from a task of its own, and returns once the message is at the actor's gate or was answered.
     pub async fn ask_aside<M>(&self, key: &str, message: M) -> tokio::task::JoinHandle<Result<u64, AskError>>
     where
         M: Message<Result = u64> + Clone + std::fmt::Debug + Send + 'static,
         Counter: Handler<M>,
     {
-        let held = |vitals: &VitalsSnapshot| vitals.queued + vitals.in_flight;
-        let before = self.find(key).as_ref().map_or(0, held);
+        let arrived = |vitals: &VitalsSnapshot| u64::from(vitals.queued + vitals.in_flight) + vitals.handled;
+        let before = self.find(key).as_ref().map_or(0, arrived);
         let (counters, key_there) = (self.counters.clone(), key.to_owned());
         let asking = tokio::spawn(async move { counters.ask(&key_there, message, PATIENCE).await });
-        eventually("the message is at the gate", || self.find(key).is_some_and(|now| held(&now) > before)).await;
+        eventually("the message is at the gate", || self.find(key).is_some_and(|now| arrived(&now) > before)).await;
         asking
     }
 

@@ -1,16 +1,18 @@
 //! A Redis of a test's own, for what cannot be done to one that others use: losing it, killing it, stopping it.
 
-use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// In the server's directory. A port could be somebody else's when the server is started again.
+const SOCKET: &str = "redis.sock";
+
 /// A server process with its data; both go with it.
 pub struct RedisServer {
     child: Child,
-    port: u16,
     dir: tempfile::TempDir,
 }
 
@@ -25,16 +27,15 @@ impl RedisServer {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { child: Self::spawn(port, dir.path()), port, dir };
+        let server = Self { child: Self::spawn(dir.path()), dir };
         server.wait_until_ready().await;
         Some(server)
     }
 
-    fn spawn(port: u16, dir: &std::path::Path) -> Child {
+    fn spawn(dir: &Path) -> Child {
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
-        command.args(["--appendfsync", "always", "--dir"]).arg(dir);
+        command.args(["--port", "0", "--unixsocket"]).arg(dir.join(SOCKET));
+        command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir"]).arg(dir);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
@@ -47,11 +48,11 @@ impl RedisServer {
             }
             actix_rt::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("redis-server on port {} does not answer", self.port);
+        panic!("redis-server at {} does not answer", self.url());
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("unix://{}", self.dir.path().join(SOCKET).display())
     }
 
     /// Runs a command behind the ledger's back.
@@ -60,11 +61,11 @@ impl RedisServer {
         redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
     }
 
-    /// `kill -9`, then a new process on the same data and port.
+    /// `kill -9`, then a new process on the same data and socket.
     pub async fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = Self::spawn(self.port, self.dir.path());
+        self.child = Self::spawn(self.dir.path());
         self.wait_until_ready().await;
     }
 

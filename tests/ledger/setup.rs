@@ -31,7 +31,7 @@ pub async fn ledgers() -> Vec<Bench> {
     {
         let Some(url) = service(variable) else { continue };
         let (db, dir) = database().await;
-        let ledger = redis_ledger(&url, &prefix(), &db, 2_000).await;
+        let ledger = redis_ledger(&url, &prefix(), &db, 20_000).await;
         open_accounts(&ledger).await;
         benches.push(Bench::new(name, Box::new(ledger), Some((db, dir))));
     }

@@ -3,7 +3,7 @@
 use rushmall::domain::reconciliation::BillDay;
 use serde_json::json;
 
-use crate::stage::{DAY_MS, PAID, PRICE_FEN};
+use crate::stage::{DAY_MS, LOOKS, PAID, PRICE_FEN, asks_nothing};
 use crate::support::gateway::Gateway;
 use crate::support::shop::TestShop;
 
@@ -37,6 +37,7 @@ async fn r67_the_bills_of_both_gateways_agree_with_the_books() {
             }
         }
     }
+    asks_nothing(&shop, LOOKS).await;
     shop.travel(REFUND_MS);
     shop.at_rest().await;
     // a payment of which the shop hears nothing, whatever it asks
@@ -46,6 +47,7 @@ async fn r67_the_bills_of_both_gateways_agree_with_the_books() {
     gateway.breaks(json!({"kind": "server_error", "operation": "query"})).await;
     gateway.pay(&format!("{order_no}_1")).await;
     let day = BillDay::of(shop.clock.now_ms());
+    asks_nothing(&shop, LOOKS).await;
     shop.travel(DAY_MS);
     admin.post("/api/admin/reconciliation", &json!({ "date": day.to_string() })).await.accepted();
     for (channel, lines, repaired) in [("wechat", 5, 1), ("alipay", 3, 0)] {
@@ -68,6 +70,7 @@ async fn r67_the_bills_of_both_gateways_agree_with_the_books() {
     }
     assert_eq!(silent.order_status(&order_no).await, PAID, "the bill told it");
     gateway.heals().await;
+    asks_nothing(&shop, LOOKS).await;
     shop.travel(REFUND_MS); // what was asked in vain is asked again
     shop.assert_stock_conserved(product.id).await;
 }

@@ -63,11 +63,18 @@ async fn a_paid_order_is_refunded_through_the_gateway_in_parts() {
 #[tokio::test]
 async fn r27_a_close_that_times_out_leaves_the_order_closing_until_it_is_known() {
     for kind in ["hang", "commit_then_hang"] {
-        let deal = Deal::with("wechat", |settings| settings.payment.request_timeout_ms = 400).await;
-        deal.gateway.breaks(json!({"kind": kind, "operation": "close", "ms": 900})).await;
+        let deal = Deal::with("wechat", |settings| settings.payment.request_timeout_ms = 3_000).await;
+        deal.gateway.breaks(json!({"kind": kind, "operation": "close", "ms": 6_000})).await;
         deal.ann.cancel(&deal.order_no).await.accepted();
         deal.gateway.has_struck(1).await;
-        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        deal.gateway.breaks(json!({"kind": "server_error", "operation": "query"})).await;
+        let in_vain = "SELECT COUNT(*) AS n FROM effects WHERE kind = 'close_payment' AND last_error <> ''";
+        for _ in 0..300 {
+            if deal.shop.books.count(in_vain).await == 1 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
         assert_eq!((deal.status().await, deal.held().await), (CLOSING, 1), "{kind}: nobody knows yet");
         deal.gateway.heals().await;
         deal.comes_to(CANCELLED, 1_000).await;
@@ -78,8 +85,8 @@ async fn r27_a_close_that_times_out_leaves_the_order_closing_until_it_is_known()
 
 #[tokio::test]
 async fn r27_money_that_comes_while_the_close_hangs_pays_the_order() {
-    let deal = Deal::with("wechat", |settings| settings.payment.request_timeout_ms = 400).await;
-    deal.gateway.breaks(json!({"kind": "hang", "operation": "close", "ms": 900})).await;
+    let deal = Deal::with("wechat", |settings| settings.payment.request_timeout_ms = 3_000).await;
+    deal.gateway.breaks(json!({"kind": "hang", "operation": "close", "ms": 6_000})).await;
     deal.gateway.breaks(json!({"kind": "drop", "operation": "notify"})).await;
     deal.ann.cancel(&deal.order_no).await.accepted();
     deal.gateway.has_struck(1).await;
@@ -98,7 +105,7 @@ async fn r28_a_close_that_finds_it_paid_pays_the_order() {
         }
         // he pays between the question and the close, and no notification tells of it
         deal.gateway.breaks(json!({"kind": "drop", "operation": "notify"})).await;
-        deal.gateway.breaks(json!({"kind": "delay", "ms": 700, "operation": "close"})).await;
+        deal.gateway.breaks(json!({"kind": "delay", "ms": 4_000, "operation": "close"})).await;
         deal.ann.cancel(&deal.order_no).await.accepted();
         deal.gateway.has_struck(1).await;
         deal.gateway.pay(&deal.number()).await;
@@ -127,6 +134,7 @@ async fn r36_not_paid_however_often_it_is_said_does_not_end_an_order() {
     let deal = Deal::open("wechat").await;
     deal.gateway.breaks(json!({"kind": "no_effect", "operation": "close"})).await;
     deal.shop.travel(PAY_DEADLINE_MS + 1_000);
+    deal.sees(CLOSING).await;
     for _ in 0..60 {
         deal.passes(10_000, 1).await;
         assert_eq!((deal.status().await, deal.held().await), (CLOSING, 1));

@@ -52,13 +52,7 @@ async fn orders_that_are_directed_while_money_comes_and_goes_settle_to_the_fen()
         deal.gateway.pay(&deal.number()).await;
         deal.ann.sees(&deal.order_no, PAID).await;
         deal.ask_refund().await;
-        let is_asked = async || deal.trade().await["refunds"].as_array().is_some_and(|refunds| refunds.len() == 1);
-        for _ in 0..200 {
-            if is_asked().await {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        deal.refund_is_heard_of().await;
         deal.gateway.turn(json!({"terms": {"refund_outcome": "SUCCESS"}})).await;
         let lives = deals.iter().enumerate().skip(1).map(async |(place, (channel, buyer, order_no))| {
             tokio::time::sleep(Duration::from_millis(100 * u64::try_from(place / 2).expect("a number"))).await;

@@ -147,8 +147,12 @@ impl Pair {
     /// Waits a while, kills one of them, and starts it again after another while; what was going on then.
     async fn kill_one(&mut self, is_gateway: bool) -> String {
         tokio::time::sleep(Duration::from_millis(700 + self.dice.below(1_800))).await;
-        let (under_way, owed) = (self.books.count(UNDER_WAY).await, self.books.count(OWED).await);
-        let untold = self.books.count(UNTOLD).await;
+        let (begun, mut under_way) = (Instant::now(), self.books.count(UNDER_WAY).await);
+        while under_way == 0 && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            under_way = self.books.count(UNDER_WAY).await;
+        }
+        let (owed, untold) = (self.books.count(OWED).await, self.books.count(UNTOLD).await);
         if is_gateway {
             self.sandbox.kill();
         } else {

@@ -22,6 +22,10 @@ pub const PRICE_FEN: i64 = 990;
 pub const PAY_DEADLINE_MS: i64 = 30 * 60_000;
 pub const HOUR_MS: i64 = 3_600_000;
 pub const DAY_MS: i64 = 24 * HOUR_MS;
+/// A signature that is older is refused.
+const FRESH_FOR_MS: i64 = 300_000;
+/// How often is looked for effects before a step that makes signatures stale.
+pub const LOOKS: usize = 300;
 
 /// A shop that is the merchant of a sandbox gateway.
 pub async fn shop() -> (TestShop, Gateway) {
@@ -37,6 +41,18 @@ pub async fn shop_with(change: impl FnOnce(&mut Settings)) -> (TestShop, Gateway
     .await;
     let gateway = Gateway::of(&shop.address.base());
     (shop, gateway)
+}
+
+/// Waits until no effect is due or being run, for so many looks at most.
+pub async fn asks_nothing(shop: &TestShop, looks: usize) {
+    for _ in 0..looks {
+        let now_ms = shop.clock.now_ms();
+        let busy = format!("due_at_ms <= {now_ms} OR lease_until_ms > {now_ms}");
+        if shop.books.count(&format!("SELECT COUNT(*) AS n FROM effects WHERE {busy}")).await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Ann's order of the only unit, with a charge open.
@@ -106,27 +122,27 @@ impl Deal {
         self.ann.ask_refund(self.channel, &self.order_no, PRICE_FEN).await.accepted();
     }
 
-    /// Time goes by in steps. A step begins when what was due has been asked: a clock that is moved while a call is under way
-    /// makes its signature stale.
-    pub async fn passes(&self, ms: i64, steps: i64) {
-        for _ in 0..steps {
-            self.asks_nothing().await;
-            self.shop.travel(ms / steps);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        self.asks_nothing().await;
-    }
-
-    /// Waits until no effect is due or being run, for a while.
-    async fn asks_nothing(&self) {
-        for _ in 0..60 {
-            let now_ms = self.shop.clock.now_ms();
-            let busy = format!("due_at_ms <= {now_ms} OR lease_until_ms > {now_ms}");
-            if self.shop.books.count(&format!("SELECT COUNT(*) AS n FROM effects WHERE {busy}")).await == 0 {
+    /// Waits until the gateway has heard of the only refund.
+    pub async fn refund_is_heard_of(&self) {
+        for _ in 0..300 {
+            if self.trade().await["refunds"].as_array().is_some_and(|refunds| refunds.len() == 1) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        panic!("the refund was not asked for: {}", self.trade().await);
+    }
+
+    /// Time goes by in steps. A step begins when what was due has been asked: a clock that is moved while a call is under way
+    /// makes its signature stale.
+    pub async fn passes(&self, ms: i64, steps: i64) {
+        let looks = if ms / steps < FRESH_FOR_MS { LOOKS / 5 } else { LOOKS };
+        for _ in 0..steps {
+            asks_nothing(&self.shop, looks).await;
+            self.shop.travel(ms / steps);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        asks_nothing(&self.shop, looks).await;
     }
 
     /// Time goes by until the order stands so.

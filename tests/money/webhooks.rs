@@ -58,13 +58,13 @@ async fn standing(shop: &TestShop, name: &str) -> Value {
     found.expect("the target").clone()
 }
 
-/// Time goes by in steps until nothing waits for a target.
-async fn is_told(shop: &TestShop, name: &str) {
+/// Time goes by in steps until nothing waits for a target. A step while it is being told may tell it twice.
+async fn is_told(shop: &TestShop, name: &str, by_ms: i64) {
     for _ in 0..60 {
         if standing(shop, name).await["waiting"] == 0 {
             return;
         }
-        shop.travel(HOUR_MS / 4);
+        shop.travel(by_ms);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     panic!("{}", standing(shop, name).await);
@@ -117,6 +117,7 @@ async fn r66_a_target_that_is_down_for_a_day_is_told_everything_in_order_and_hol
         if place == 0 {
             buyer.ask_refund("wechat", &order_no, PRICE_FEN).await.accepted();
             for _ in 0..40 {
+                is_told(&shop, "mail", 0).await;
                 shop.travel(2_000);
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 if buyer.order_status(&order_no).await == REFUNDED {
@@ -127,7 +128,7 @@ async fn r66_a_target_that_is_down_for_a_day_is_told_everything_in_order_and_hol
         numbers.push(order_no);
     }
     shop.at_rest().await;
-    is_told(&shop, "mail").await;
+    is_told(&shop, "mail", 0).await;
     let all = learned(&mail.arrivals(true));
     for order_no in &numbers {
         assert!(all.contains(&format!("order.created:{order_no}:1")), "{all:?}");
@@ -160,7 +161,7 @@ async fn r66_a_target_that_is_down_for_a_day_is_told_everything_in_order_and_hol
     assert_eq!(mail.arrivals(true).len(), all.len());
 
     warehouse.answers(200);
-    is_told(&shop, "warehouse").await;
+    is_told(&shop, "warehouse", HOUR_MS / 4).await;
     assert_eq!(learned(&warehouse.arrivals(true)), all);
     let told = standing(&shop, "warehouse").await;
     assert!(told["last_ok_at"].is_string() && told["failed"] == 0 && told["last_error"] == "HTTP 503", "{told}");
@@ -188,7 +189,7 @@ async fn r66_what_is_not_taken_for_three_days_is_dead_listed_and_told_again_by_a
             break;
         }
         shop.travel(DAY_MS / 4);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(1_100)).await; // it looks once a second
     }
     let admin = shop.admin().await;
     let dead = admin.get("/api/admin/webhooks/dead?page_size=100").await.accepted();
@@ -207,7 +208,7 @@ async fn r66_what_is_not_taken_for_three_days_is_dead_listed_and_told_again_by_a
         let path = format!("/api/admin/webhooks/dead/{id}/replay");
         assert_eq!(admin.post_once(&path, &json!({}), "tell-one").await.accepted()["replayed"], 1);
     }
-    for _ in 0..100 {
+    for _ in 0..750 {
         if warehouse.arrivals(true).len() == 1 {
             break;
         }
@@ -229,7 +230,7 @@ async fn r66_what_is_not_taken_for_three_days_is_dead_listed_and_told_again_by_a
         .collect();
     let (one, all) = ("webhook.replay", "webhook.replay_all");
     assert_eq!(told, [(all, "ok"), (all, "40"), (one, "40"), (one, "ok")], "once each, refused ones too: {acts}");
-    is_told(&shop, "warehouse").await;
+    is_told(&shop, "warehouse", HOUR_MS / 4).await;
     assert_eq!(learned(&warehouse.arrivals(true)).len(), 6);
     assert!(nobody.arrivals(false).is_empty(), "told of what it asked for only");
     // nobody but an administrator

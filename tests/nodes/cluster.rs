@@ -1,6 +1,5 @@
 //! Nodes over one Redis and one database, and the services they stand on.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::support::client::{Address, Person};
 use crate::support::ground::{Schema, cluster_amqp, cluster_redis, hex};
+use crate::support::process::free_port;
 use crate::support::shop::{Running, settings_for_tests, try_start};
 
 const SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0-of-all-nodes";
@@ -215,9 +215,7 @@ pub struct OwnRedis {
 
 impl OwnRedis {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
+        let port = free_port();
         let dir = tempfile::tempdir().expect("a directory for Redis");
         let redis = Self { child: Self::spawn(port, &dir), port, dir };
         redis.until_ready().await;
@@ -258,7 +256,7 @@ impl OwnRedis {
     }
 
     async fn until_ready(&self) {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(30);
         while RedisLink::connect(&RedisSettings { url: self.url(), ..Default::default() }).await.is_err() {
             assert!(Instant::now() < until, "Redis does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -14,7 +14,7 @@ use crate::support::process::ShopProcess;
 use crate::support::verbs::{Product, SIMULATED};
 
 /// How long a step lingers at its point: long enough to be stopped there.
-const LINGERS: &str = "delay(2000)";
+const LINGERS: &str = "delay(4000)";
 /// A lease of an effect (30 s) ends, and what it stood for is done.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(50);
 const REACHED_WITHIN: Duration = Duration::from_secs(10);
@@ -22,13 +22,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const STOCK_SHORT: i64 = 20_003;
 const ALREADY_PAID: i64 = 30_007;
 
-/// A first node that runs, and a second one that does not yet.
+/// Two nodes that run.
 async fn two_nodes(services: &Services, database: &str) -> (ShopProcess, ShopProcess) {
     let mut first = ShopProcess::prepare_on(Ground::on(database, &services.redis, &services.amqp).await);
     // whoever asks waits for as long as the process is stopped, and some more
     first.set("RUSHMALL__ACTORS__ASK_TIMEOUT_MS", "9000");
     first.start().await;
-    let second = first.beside(1);
+    let mut second = first.beside(1);
+    second.start().await;
     (first, second)
 }
 
@@ -108,8 +109,7 @@ async fn say(who: &Person, order_no: &str, verb: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn r55_a_process_paused_in_a_decision_loses_to_the_one_that_went_on() {
     on_each_database(|services, database| async move {
-        let (first, mut second) = two_nodes(&services, &database).await;
-        second.start().await;
+        let (first, second) = two_nodes(&services, &database).await;
         let admin = first.admin().await;
         let product = admin.make_product("paused in a decision", 9.9, 10).await;
         let ann = first.register("ann").await;
@@ -153,44 +153,46 @@ struct Interrupted {
     second: ShopProcess,
     product: Product,
     ann: Person,
+    bob: Person,
     order_no: String,
     pause: Pause,
 }
 
 /// The only unit of a product is ordered at the first node, which is stopped at `point` of the effect that `cause` owes;
-/// the second node takes the effect over.
+/// the second node, which was stopped until then, takes the effect over.
 async fn interrupted_at(
     services: &Services,
     database: &str,
     (point, pause): (&str, Pause),
     cause: impl AsyncFnOnce(&Person, &Person, &str),
 ) -> Interrupted {
-    let (first, mut second) = two_nodes(services, database).await;
+    let (first, second) = two_nodes(services, database).await;
     let admin = first.admin().await;
     let product = admin.make_product("paused in an effect", 9.9, 1).await;
-    let ann = first.register("ann").await;
+    let (ann, bob) = (first.register("ann").await, second.register("bob").await);
     let order_no = ann.place_order(&product, 1).await.order_no();
     ann.order_status(&order_no).await;
+    let books = second.books().await;
+    books.at_rest().await;
+    second.signal(Signal::SIGSTOP);
     admin.arm(&format!("{point}={LINGERS}")).await.accepted();
     cause(&ann, &admin, &order_no).await;
     stop_at(&first, point, 1).await;
 
-    second.start().await;
-    let books = second.books().await;
+    second.signal(Signal::SIGCONT);
     assert_eq!(books.count("SELECT COUNT(*) AS n FROM effects").await, 1, "leased by the first process");
     if pause == Pause::Short {
         sql(books.db(), "UPDATE effects SET lease_until_ms = 0").await;
     }
     until_no_effect_is_owed(&books).await;
     books.close().await;
-    Interrupted { first, second, product, ann, order_no, pause }
+    Interrupted { first, second, product, ann, bob, order_no, pause }
 }
 
 impl Interrupted {
     /// Another buyer gets the unit at the second node; the first one wakes up, and nobody gets a second unit.
     async fn wakes_up(&self, wanted: &[&str]) {
-        let Self { first, second, product, ann, order_no, pause } = self;
-        let bob = second.register("bob").await;
+        let Self { first, second, product, ann, bob, order_no, pause } = self;
         bob.place_order(product, 1).await.order_no();
         assert_eq!(history(&second.meets(ann), order_no).await, wanted, "before the first process woke up");
         first.signal(Signal::SIGCONT);

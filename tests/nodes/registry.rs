@@ -49,7 +49,7 @@ async fn a_killed_node_takes_its_slot_again_at_once_and_another_when_it_has_expi
     .expect("it ended");
     let again = Nodes::registered(shared.link().await, token);
     again.enter(info(3, "killed")).await.expect("it is its own slot");
-    assert!(entered_at.elapsed() < Duration::from_secs(2), "{:?}", entered_at.elapsed());
+    assert!(entered_at.elapsed() < Duration::from_secs(5), "{:?}", entered_at.elapsed());
     let other = Nodes::registered(shared.link().await, hex(8));
     let refusal = other.enter(info(3, "other")).await.expect_err("the slot is renewed");
     assert!(matches!(refusal, RegistryError::SlotTaken { slot: 3, .. }), "{refusal}");
@@ -71,7 +71,7 @@ async fn a_registry_that_was_flushed_is_written_again() {
         forget.arg(link.key(&format!("node:{slot}")));
         link.query::<i64>(&forget).await.expect("forgotten");
     }
-    let until = Instant::now() + Duration::from_secs(4);
+    let until = Instant::now() + Duration::from_secs(30);
     while one.roll().await.nodes.len() < 2 {
         assert!(Instant::now() < until, "the entry was not written again");
         tokio::time::sleep(Duration::from_millis(50)).await;

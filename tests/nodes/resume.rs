@@ -1,13 +1,16 @@
 //! Resuming by sequence where commits become visible in another order than their numbers'.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, number, on_each_database, sql};
 use crate::support::client::Person;
 use crate::support::wire::{Heard, Wire};
 
-/// What a client is told after it subscribed: versions by frame of one order, from the snapshot or step by step.
-async fn told(who: &Person, subscribe: &Value, order_no: &str) -> Vec<(&'static str, i64)> {
+/// What a client is told after it subscribed, at least `count` times: versions by frame of one order, from the snapshot
+/// or step by step.
+async fn told(who: &Person, subscribe: &Value, order_no: &str, count: usize) -> Vec<(&'static str, i64)> {
     let mut wire = Wire::open(who).await;
     wire.frame("welcome").await;
     wire.say(subscribe.to_string()).await;
@@ -18,12 +21,13 @@ async fn told(who: &Person, subscribe: &Value, order_no: &str) -> Vec<(&'static 
             told.push(("snapshot", order["version"].as_i64().expect("a version")));
         }
     }
-    while let Heard::Frame(frame) = wire.hear_within(std::time::Duration::from_millis(300)).await {
+    loop {
+        let patience = Duration::from_millis(if told.len() < count { 10_000 } else { 300 });
+        let Heard::Frame(frame) = wire.hear_within(patience).await else { return told };
         if frame["type"] == "order" && frame["order_no"] == order_no {
             told.push(("step", frame["version"].as_i64().expect("a version")));
         }
     }
-    told
 }
 
 #[tokio::test]
@@ -47,11 +51,11 @@ async fn a_commit_that_became_visible_late_is_told_to_whoever_resumes_after_it()
         let knows_versions = json!({
             "type": "subscribe", "orders": "all", "since": since, "known": {(&late): 1, (&told_of): 3},
         });
-        assert_eq!(told(&ann, &knows_versions, &late).await, [("step", 2), ("step", 3)], "exactly what it missed");
-        assert_eq!(told(&ann, &knows_versions, &told_of).await, [("snapshot", 3)], "and nothing twice");
+        assert_eq!(told(&ann, &knows_versions, &late, 2).await, [("step", 2), ("step", 3)], "exactly what it missed");
+        assert_eq!(told(&ann, &knows_versions, &told_of, 1).await, [("snapshot", 3)], "and nothing twice");
         let knows_nothing = json!({ "type": "subscribe", "orders": "all", "since": since });
-        assert_eq!(told(&ann, &knows_nothing, &late).await, [("step", 3)], "as it is, and never back");
-        assert_eq!(told(&ann, &knows_nothing, &told_of).await, [("step", 3)]);
+        assert_eq!(told(&ann, &knows_nothing, &late, 1).await, [("step", 3)], "as it is, and never back");
+        assert_eq!(told(&ann, &knows_nothing, &told_of, 1).await, [("step", 3)]);
         db.close().await;
     })
     .await;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::process::free_port;
+
 /// The program; without it these tests are not run and say so, and with `RUSHMALL_TEST_SERVICES=1` they fail.
 const PROGRAM: &str = "RUSHMALL_TEST_COLLECTOR";
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(2);
 
 /// A collector of its own, on free ports.
@@ -45,11 +47,6 @@ impl Span {
     }
 }
 
-/// A port that is free now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
-}
-
 impl Collector {
     /// Starts one and waits until it listens; `None` if there is no program.
     pub async fn start() -> Option<Self> {
@@ -58,7 +55,7 @@ impl Collector {
         let (grpc, http) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
         let printed = dir.path().join("printed");
         let output = File::create(&printed).expect("a file for what it prints");
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .args(["start", "--otlp-grpc-endpoint", &grpc, "--otlp-http-endpoint", &http, "--exporter", "blackhole"])
             .args(["--debug-log", "traces", "--debug-log-verbosity", "detailed"])
             .stdin(Stdio::null())
@@ -69,23 +66,31 @@ impl Collector {
             .expect("the collector runs");
         let until = Instant::now() + READY_WITHIN;
         while TcpStream::connect(&grpc).is_err() {
-            assert!(Instant::now() < until, "the collector does not listen");
+            let ended = child.try_wait().expect("it is ours");
+            assert!(ended.is_none() && Instant::now() < until, "the collector does not listen: {ended:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Some(Self { child, endpoint: format!("http://{grpc}"), printed, _dir: dir })
     }
 
-    /// All spans, once no more come: it gathers them for a moment before it prints them.
-    pub async fn spans(&self) -> Vec<Span> {
+    /// All spans, once they are enough and no more come: it gathers them for a moment before it prints them.
+    pub async fn spans(&self, are_enough: impl Fn(&[Span]) -> bool) -> Vec<Span> {
         let (until, mut printed, mut quiet_since) = (Instant::now() + READY_WITHIN, String::new(), Instant::now());
-        while quiet_since.elapsed() < QUIET && Instant::now() < until {
+        loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let now = std::fs::read_to_string(&self.printed).expect("what it printed");
             if now.len() != printed.len() {
                 (printed, quiet_since) = (now, Instant::now());
             }
+            let is_late = Instant::now() > until;
+            if quiet_since.elapsed() < QUIET && !is_late {
+                continue;
+            }
+            let spans = read(&printed);
+            if is_late || are_enough(&spans) {
+                return spans;
+            }
         }
-        read(&printed)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use rushmall::telemetry::catalogue::{self, FIGURES, Figure, HOT_MAX, Kind};
@@ -42,6 +43,11 @@ const RARE: [&str; 21] = [
 const ADDED: [&str; 3] = ["instance", "job", "le"];
 /// Series of Prometheus itself.
 const NOT_OURS: [&str; 2] = ["probe_success", "up"];
+
+/// Longest wait for a page with everything on it.
+const WHOLE_WITHIN: Duration = Duration::from_secs(30);
+/// What was read from stores is shown again for a second.
+const READ_EVERY: Duration = Duration::from_millis(1_100);
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -118,9 +124,29 @@ async fn lived() -> (TestShop, String) {
     }
     shop.travel(15_000); // the refund ends
     shop.at_rest().await;
-    let page = shop.visitor().request(Method::GET, "/metrics").send().await.expect("an answer");
-    let page = page.text().await.expect("a page");
-    (shop, page)
+    let until = Instant::now() + WHOLE_WITHIN;
+    loop {
+        let page = shop.visitor().request(Method::GET, "/metrics").send().await.expect("an answer");
+        let page = page.text().await.expect("a page");
+        if tells_of_stores(&page) || Instant::now() > until {
+            return (shop, page);
+        }
+        tokio::time::sleep(READ_EVERY).await;
+    }
+}
+
+/// True if everything that is read from stores is there: what does not answer at once is left out.
+fn tells_of_stores(page: &str) -> bool {
+    let all = series(page);
+    let is_there = |name: &str| all.iter().any(|one| one.name == name);
+    let is_up = |name: &str, label: &str| {
+        let mut named = all.iter().filter(|one| one.name == name && one.value >= 1.0);
+        named.any(|one| one.labels.values().any(|value| value == label))
+    };
+    is_there("rushmall_outbox_rows")
+        && is_there("rushmall_hot_product_units")
+        && is_up("rushmall_dependency_up", "database")
+        && is_up("rushmall_database_connections", "idle")
 }
 
 /// Names and labels that a query asks for.

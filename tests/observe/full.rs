@@ -6,10 +6,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::client::Person;
 use crate::support::ground::Ground;
 use crate::support::process::ShopProcess;
 
-const WITHIN: Duration = Duration::from_secs(30);
+const WITHIN: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 /// More than the server prints meanwhile, less than after which SQLite begins its log anew (4 MiB).
 const FULL_BYTES: u64 = 2 * 1024 * 1024;
@@ -22,7 +23,9 @@ async fn r61_a_database_without_room_refuses_what_writes_and_recovers_by_itself(
     shop.survive_full_files();
     shop.set("RUSHMALL__PAYMENT__SANDBOX", "false");
     shop.start().await;
-    let (admin, ann) = (shop.admin().await, shop.register("ann").await);
+    let admin = shop.admin().await;
+    // longer than the shop may take to refuse
+    let ann = Person::visitor_who_waits(&shop.address, WITHIN).register("ann").await;
     let product = admin.make_product("no room for it", 1.0, 5_000).await;
     let mut order_nos = vec![ann.place_order(&product, 1).await.order_no()];
 

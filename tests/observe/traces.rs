@@ -15,7 +15,7 @@ use crate::support::ground::is_cluster;
 use crate::support::process::ShopProcess;
 use crate::support::socket::Listener;
 
-const ENDS_WITHIN: Duration = Duration::from_secs(30);
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 const PAID: i64 = 2;
 
 /// A shop that sends its traces there, and whose buyers pay at the sandbox.
@@ -60,8 +60,6 @@ async fn a_purchase_is_one_trace_from_the_click_to_the_push_at_a_real_collector(
     gateway.heals().await;
     end(&mut shop).await;
 
-    let tree = Tree::of(&trace, collector.spans().await);
-    eprintln!("trace {trace} of order {order_no}:\n{}", tree.print());
     let mut steps = vec![
         ("request", "session BuyInSale"),
         ("session BuyInSale", "inventory ReserveInSale"),
@@ -85,6 +83,10 @@ async fn a_purchase_is_one_trace_from_the_click_to_the_push_at_a_real_collector(
             ("order_saga DriveOrder", "tell_events"),
         ]);
     }
+    let leads_on = |tree: &Tree| steps.iter().all(|(from, to)| tree.leads(from, to));
+    let spans = collector.spans(|spans| leads_on(&Tree::of(&trace, spans.to_vec()))).await;
+    let tree = Tree::of(&trace, spans);
+    eprintln!("trace {trace} of order {order_no}:\n{}", tree.print());
     for (from, to) in steps {
         assert!(tree.leads(from, to), "{from} does not lead to {to}");
     }
@@ -111,7 +113,8 @@ async fn sells_well(endpoint: &str) {
         slowest = slowest.max(started.elapsed());
         buyer.sees(&order_no, 1).await;
     }
-    assert!(slowest < Duration::from_secs(2), "a click took {slowest:?}");
+    // an export is waited for longer
+    assert!(slowest < Duration::from_secs(4), "a click took {slowest:?}");
     let started = Instant::now();
     end(&mut shop).await;
     assert!(started.elapsed() < ENDS_WITHIN, "{:?}", started.elapsed());

@@ -21,6 +21,8 @@ use crate::support::services::url_of;
 pub const DELIVERIES_MAX: u32 = 3;
 /// No step of a test takes longer, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// A broker that is killed sooner after it made a queue may have forgotten it (docs/OPERATIONS.md).
+pub const TO_BE_REMEMBERED: Duration = Duration::from_secs(3);
 
 static NUMBERS: LazyLock<OrderNumbers> = LazyLock::new(|| OrderNumbers::new(Clock::default(), 7));
 

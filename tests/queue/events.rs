@@ -63,7 +63,9 @@ async fn an_order_is_told_from_its_creation_to_its_refund_and_kept_for_replay() 
         assert_eq!((event.kind.as_str(), event.version), (message.routing_key.as_str(), 1));
         let DomainEvent::Order(fact) = &event.events[0] else { panic!("of an order") };
         assert_eq!((&fact.order_no, fact.quantity), (&order_no, 1));
-        told.push(event.kind);
+        if !told.contains(&event.kind) {
+            told.push(event.kind); // what is told again is left out
+        }
     }
     assert_eq!(told, ["order.created", "order.paid", "order.refunding", "order.refunded"]);
 

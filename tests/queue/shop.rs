@@ -7,16 +7,15 @@ use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use rushmall::config::AmqpSettings;
+use rushmall::messaging::OrderQueue as _;
 use serde_json::json;
 
-use crate::bench::{PATIENCE, amqp_url, channel, clean, settings};
+use crate::bench::{PATIENCE, TO_BE_REMEMBERED, amqp_url, channel, clean, connect, settings};
 use crate::broker::PrivateBroker;
 use crate::events::expect_in_log;
+use crate::outages::until_blocked;
 use crate::support::shop::TestShop;
 use crate::traces::record_spans;
-
-/// A broker that is killed sooner after it made a queue may have forgotten it (docs/OPERATIONS.md).
-const TO_BE_REMEMBERED: Duration = Duration::from_secs(3);
 
 /// A shop of which every span is recorded.
 pub async fn open(amqp: &AmqpSettings) -> TestShop {
@@ -120,7 +119,9 @@ async fn r61_orders_are_written_though_the_broker_takes_no_messages() {
     let shop = open(&settings(&server.url)).await;
     let (product, _) = shop.admin().await.make_sale("alarm", 10).await;
     let (ann, bob) = (shop.register("ann").await, shop.register("bob").await);
+    let beside = connect(&settings(&server.url), "beside").await;
     server.alarm(true).await;
+    until_blocked(&beside).await;
     let first = ann.buy(&product).await.order_no();
     let order_no = bob.buy(&product).await.order_no();
     assert_eq!(shop.books.orders(product.id).await.len(), 2, "written before the answer");
@@ -128,6 +129,7 @@ async fn r61_orders_are_written_though_the_broker_takes_no_messages() {
         assert_eq!(who.order_status(order_no).await, 1);
     }
     server.alarm(false).await;
+    beside.queue.close().await;
     shop.close().await; // and the events that waited are told
 }
 

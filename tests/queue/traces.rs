@@ -164,17 +164,21 @@ async fn orders_are_written_in_the_trace_of_a_buyer_who_has_one_of_them() {
     shop.at_rest().await;
     let (accepted, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(is_accepted, _)| *is_accepted);
     assert_eq!((accepted.len(), refused.len()), (40, 80));
-    let written: Vec<String> = ended(|span| span.name == "write_orders").iter().map(trace_of).collect();
-    assert!(accepted.iter().any(|(_, trace)| written.contains(trace)), "no order in any buyer's trace");
+    let written = || -> Vec<String> { ended(|span| span.name == "write_orders").iter().map(trace_of).collect() };
+    let until = Instant::now() + PATIENCE;
     for (_, trace) in &accepted {
         span_of(trace, "request").await; // the last of them to end
         let links: Vec<_> = ended(|span| trace_of(span) == *trace).into_iter().map(|span| span.links).collect();
-        let mut leads =
-            links.iter().flat_map(|links| links.iter()).map(|link| link.span_context.trace_id().to_string());
-        let linked = leads.any(|other| written.contains(&other));
-        assert!(written.contains(trace) || linked, "{trace} does not lead to its order: {links:?}");
+        let leads = links.iter().flat_map(|links| links.iter()).map(|link| link.span_context.trace_id().to_string());
+        let leads: Vec<String> = leads.chain([trace.clone()]).collect();
+        while !written().iter().any(|written| leads.contains(written)) {
+            assert!(Instant::now() < until, "{trace} does not lead to its order: {links:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
         assert!(links.iter().all(|links| links.len() <= 2 * 32 + 2), "{links:?}");
     }
+    let written = written();
+    assert!(accepted.iter().any(|(_, trace)| written.contains(trace)), "no order in any buyer's trace");
     let linked = ended(|span| refused.iter().any(|(_, trace)| trace_of(span) == *trace) && !span.links.is_empty());
     assert!(linked.is_empty(), "{} who got none lead to others' orders", linked.len());
     let strange: Vec<_> = refused.iter().filter(|(_, trace)| written.contains(trace)).collect();

@@ -1,8 +1,11 @@
 //! `Idempotency-Key`: t19, r1, r2, r3.
 
+use std::time::Instant;
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 
+use crate::claims::PATIENCE;
 use crate::counting::{PAID, by_code, free_pool, sale_pool, text};
 use crate::support::client::{Answer, Person};
 use crate::support::shop::TestShop;
@@ -109,15 +112,20 @@ async fn t19_a_refusal_is_repeated_under_its_key_and_a_not_now_is_not() {
     admin.change_sale(&sale, &json!({ "stock": 3 })).await.accepted();
     bob.buy_once(&product, "one").await.rejected(60_003); // as it was
     // busy: the same key may try again, and then it buys
-    admin.command_actor("inventory", &product.id.to_string(), "pause").await.accepted();
+    let key = product.id.to_string();
+    admin.command_actor("inventory", &key, "pause").await.accepted();
     let cid = shop.register("cid").await;
     let waiting = tokio::spawn({
         let (cid, product) = (cid.clone(), product);
         async move { cid.buy(&product).await }
     });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await; // he has the one place in the mailbox
+    let queued = async || admin.actor("inventory", &key).await.accepted()["vitals"]["queued"].as_u64();
+    let until = Instant::now() + PATIENCE;
+    while queued().await != Some(1) {
+        assert!(Instant::now() < until, "he has not come to the one place in the mailbox");
+    }
     bob.buy_once(&product, "two").await.with_status(503);
-    admin.command_actor("inventory", &product.id.to_string(), "resume").await.accepted();
+    admin.command_actor("inventory", &key, "resume").await.accepted();
     waiting.await.expect("he waited").order_no();
     let bought = bob.buy_once(&product, "two").await.order_no();
     assert_eq!(bob.buy_once(&product, "two").await.order_no(), bought);

@@ -1,11 +1,12 @@
 //! What can never become an order: t6, r7, r12, r57.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rushmall::domain::stock::Ticket;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
+use crate::claims::{PATIENCE, wait_for_status};
 use crate::counting::{CANNOT_CANCEL, FAILED, UNPAID, sale_pool, text};
 use crate::delivery::claim;
 use crate::support::client::Person;
@@ -17,14 +18,15 @@ async fn execute(shop: &TestShop, sql: &str) {
 }
 
 async fn until_dead(admin: &Person, order_no: &str) {
-    for _ in 0..200 {
+    let until = Instant::now() + PATIENCE;
+    loop {
         let dead = admin.get("/api/admin/dead-tickets").await.accepted();
         if dead["list"].as_array().expect("a list").iter().any(|ticket| ticket["order_no"] == order_no) {
             return;
         }
+        assert!(Instant::now() < until, "{order_no} never became a dead letter");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("{order_no} never became a dead letter");
 }
 
 #[tokio::test]
@@ -148,13 +150,7 @@ async fn t6_a_ticket_that_cannot_be_read_stands_in_nobodys_way() {
     let lost = claim(&shop, &bob, &product, sale.id);
     let taken = shop.inside().ledger.reserve(lost.product, std::slice::from_ref(&lost), shop.clock.now_ms()).await;
     taken.expect("the ledger answers").pop().expect("one answer").expect("there are units");
-    for _ in 0..200 {
-        if bob.order_status(&lost.order_no.to_string()).await == UNPAID {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    assert_eq!(bob.order_status(&lost.order_no.to_string()).await, UNPAID, "the sweep is stuck on a broken row");
+    wait_for_status(&bob, &lost.order_no.to_string(), UNPAID).await;
     // the buyer whose row is broken can still look and buy
     assert_eq!(ann.orders().await.len(), 0);
     ann.buy(&product).await.order_no();

@@ -1,5 +1,7 @@
 //! A shop whose buyers pay at the peer, and what the tests say to it.
 
+use std::cell::Cell;
+
 use rushmall::config::{Secret, Settings};
 use rushmall::domain::reconciliation::BillDay;
 use serde_json::{Value, json};
@@ -42,6 +44,8 @@ pub struct Stage {
     pub admin: Person,
     pub ann: Person,
     pub product: Product,
+    /// How often [`Self::compare`] has asked for a comparison.
+    pub asked: Cell<i64>,
     /// The last to go: the shop asks it until it is at rest.
     pub peer: Peer,
 }
@@ -58,7 +62,7 @@ impl Stage {
         }
         let (admin, ann) = (shop.admin().await, shop.register("ann").await);
         let product = admin.make_product("billed", 19.8, 50).await;
-        Self { shop, admin, ann, product, peer }
+        Self { shop, admin, ann, product, asked: Cell::new(0), peer }
     }
 
     pub fn today(&self) -> BillDay {
@@ -85,6 +89,7 @@ impl Stage {
     pub async fn compare(&self, day: BillDay) -> Value {
         let mut run = Value::Null;
         for _ in 0..2 {
+            self.asked.set(self.asked.get() + 1);
             self.admin.post("/api/admin/reconciliation", &json!({ "date": day.to_string() })).await.accepted();
             run = self.admin.compared("wechat", day).await;
             if run["run"]["state"] != "waiting" {

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::hook::{Delivery, Hook};
-use super::stage::{Stage, until};
+use super::stage::{Stage, until, within_a_day};
 
 fn settings() -> PaymentSettings {
     PaymentSettings::default()
@@ -103,6 +103,7 @@ fn action(error: &PaymentError) -> Option<Action> {
 
 /// From the order to the bill, with every notification read by the gateway that ordered it.
 async fn live(stage: &Stage, gateway: &dyn PaymentGateway, wire: &str) {
+    within_a_day().await;
     let hook = Hook::open().await;
     let charge = charge(stage, &hook.path(wire));
     let number = &charge.payment_no;

@@ -1,10 +1,11 @@
 //! The real process, killed at any moment: whatever it answered is there when it comes back.
 
+use std::cell::Cell;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use rushmall::payment::sandbox::Merchant;
@@ -14,6 +15,10 @@ use serde_json::{Value, json};
 
 use super::hook::Hook;
 use super::stage::{copy_keys, until};
+
+/// Numbers that are dealt with before each kill.
+const WORK_MIN: usize = 4;
+const WORK_WITHIN: Duration = Duration::from_secs(30);
 
 /// A process on one data directory and one port.
 struct Process {
@@ -85,8 +90,8 @@ impl Buyer {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Creates, pays and refunds until there is no answer; what was answered last for each number.
-    async fn shop(&self, url: &str, round: usize, notify_url: &str) -> Vec<(String, &'static str)> {
+    /// Creates, pays and refunds until there is no answer, and counts the numbers; what was answered last for each.
+    async fn shop(&self, url: &str, round: usize, notify_url: &str, done: &Cell<usize>) -> Vec<(String, &'static str)> {
         let mut answered = Vec::new();
         for at in 0.. {
             let number = format!("ROUND{round}_{at:05}");
@@ -102,6 +107,7 @@ impl Buyer {
                 break;
             }
             answered.push((number.clone(), "NOTPAY"));
+            done.set(answered.len());
             if self.control(url, &format!("/trades/{number}/pay"), json!({})).await.is_none() {
                 break;
             }
@@ -126,8 +132,14 @@ impl Buyer {
     }
 }
 
+/// Below those that the system gives to connections: nobody takes it while the process is dead.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    loop {
+        let port = 20_000 + u16::try_from(rushmall::random::below(12_000)).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 #[actix_rt::test]
@@ -140,12 +152,15 @@ async fn a_kill_loses_nothing_that_was_answered() {
     for round in 0..6 {
         let process = Process::start(dir.path(), port);
         let url = process.url.clone();
+        let (began, done) = (Instant::now(), Cell::new(0));
         let killing = async {
-            let ms = 150 + rushmall::random::below(350);
-            tokio::time::sleep(Duration::from_millis(ms)).await;
+            while done.get() < WORK_MIN && began.elapsed() < WORK_WITHIN {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(rushmall::random::below(350))).await;
             process.kill();
         };
-        let (more, ()) = tokio::join!(buyer.shop(&url, round, &notify_url), killing);
+        let (more, ()) = tokio::join!(buyer.shop(&url, round, &notify_url, &done), killing);
         answered.extend(more);
     }
     assert!(answered.len() > 20, "the process did some work: {}", answered.len());

@@ -8,7 +8,7 @@ use rushmall::payment::wechat_v2::xml;
 use rushmall::payment::wechat_v3::signing::SignatureError;
 use serde_json::json;
 
-use super::stage::Stage;
+use super::stage::{Stage, until};
 
 const NATIVE: &str = "/v3/pay/transactions/native";
 const NOTIFY: &str = "https://shop.example/notify";
@@ -62,10 +62,13 @@ async fn work_is_done_even_if_its_caller_has_left() {
     let stage = Stage::open().await;
     stage.create("ORDER_0001", 100, NOTIFY).await;
     stage.pay("ORDER_0001").await;
-    stage.fault(json!({ "kind": "commit_then_hang", "ms": 5_000, "operation": "refund", "count": 1 })).await;
-    let asked = stage.refund("ORDER_0001", "R1", (100, 100), "");
-    assert!(tokio::time::timeout(Duration::from_millis(400), asked).await.is_err(), "it hangs");
-    assert_eq!(stage.v3(Method::GET, "/v3/refund/domestic/refunds/R1", None).await.ok()["out_refund_no"], "R1");
+    stage.fault(json!({ "kind": "commit_then_hang", "ms": 30_000, "operation": "refund", "count": 1 })).await;
+    let query = async || stage.v3(Method::GET, "/v3/refund/domestic/refunds/R1", None).await;
+    tokio::select! {
+        _ = stage.refund("ORDER_0001", "R1", (100, 100), "") => panic!("it hangs"),
+        () = until("the work is done", async || (query().await.status == 200).then_some(())) => {}
+    }
+    assert_eq!(query().await.ok()["out_refund_no"], "R1");
 }
 
 #[actix_rt::test]

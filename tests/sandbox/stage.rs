@@ -8,6 +8,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use reqwest::Method;
 use rushmall::clock::Clock;
+use rushmall::domain::reconciliation::BillDay;
 use rushmall::payment::alipay::signing::{self as alipay_signing, Params};
 use rushmall::payment::crypto::{Certificate, PrivateKey, PublicKey};
 use rushmall::payment::keyring::PlatformKeys;
@@ -359,6 +360,15 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let handle = self.handle.clone();
         actix_rt::spawn(async move { handle.stop(false).await });
+    }
+}
+
+/// A day of the bills that does not end within a minute.
+pub async fn within_a_day() {
+    let now_ms = Clock::default().now_ms();
+    let left_ms = u64::try_from(BillDay::of(now_ms).ends_ms() - now_ms).unwrap();
+    if left_ms < 60_000 {
+        tokio::time::sleep(std::time::Duration::from_millis(left_ms)).await;
     }
 }
 

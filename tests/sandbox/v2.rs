@@ -6,7 +6,7 @@ use rushmall::payment::wechat_v2::signing::SignType;
 use rushmall::payment::wechat_v2::xml::{self, Fields};
 use serde_json::json;
 
-use super::stage::{Stage, until};
+use super::stage::{Stage, until, within_a_day};
 
 fn order<'a>(number: &'a str, fee: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
@@ -108,6 +108,7 @@ async fn both_versions_share_one_ledger() {
 
 #[actix_rt::test]
 async fn a_bill_is_plain_text_and_its_absence_is_xml() {
+    within_a_day().await;
     let stage = Stage::open().await;
     let today = times::compact(stage.clock.now_ms())[..8].to_owned();
     let pairs = [("bill_date", today.as_str()), ("bill_type", "ALL")];

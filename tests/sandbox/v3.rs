@@ -8,7 +8,7 @@ use rushmall::payment::times;
 use rushmall::payment::wechat_v3::signing::Request;
 use serde_json::{Value, json};
 
-use super::stage::{Stage, until};
+use super::stage::{Stage, until, within_a_day};
 
 const NATIVE: &str = "/v3/pay/transactions/native";
 const NOTIFY: &str = "https://shop.example/notify";
@@ -176,6 +176,7 @@ async fn an_abnormal_refund_is_sent_again_and_a_closed_one_gives_its_sum_back() 
 
 #[actix_rt::test]
 async fn a_bill_lists_the_day_and_its_hash_is_right() {
+    within_a_day().await;
     let stage = Stage::open().await;
     let today = times::spaced(stage.clock.now_ms())[..10].to_owned();
     let bill = async |path: &str| stage.v3(Method::GET, &format!("{path}bill_date={today}"), None).await;

@@ -109,7 +109,7 @@ async fn at_how_few_units_stock_is_low_is_changed_without_a_restart() {
     let told: Value = serde_json::from_str(&office.arrivals(true)[0].body).expect("JSON");
     let fact = &told["events"][0];
     assert_eq!((&fact["units_left"], &fact["sale_id"]), (&json!(4), &json!(sale.id)), "{told}");
-    assert!(shop.log_text().contains("stock is low"), "and whoever reads the log");
+    assert!(until(async || shop.log_text().contains("stock is low")).await, "and whoever reads the log");
     shop.register("cyd").await.buy(&product).await.order_no();
     shop.assert_clean().await;
     assert_eq!(office.arrivals(true).len(), 1, "once on the way down");

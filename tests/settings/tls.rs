@@ -95,8 +95,12 @@ async fn the_server_speaks_tls_and_takes_a_new_certificate_by_sighup() {
     let says_so = crate::stage::until(async || server.binary.log_text().contains("is open at https://")).await;
     assert!(says_so, "the banner: {}", server.binary.log_text());
     let old_friend = trusting(&first, address);
-    assert_eq!(status(&old_friend, address).await.expect("an answer over TLS"), 200);
-    assert!(reqwest::get(format!("http://{address}/version")).await.is_err(), "nothing in the clear");
+    // asked at each step: a connection on which nothing is said is closed after a while
+    let stays = async || status(&old_friend, address).await.expect("an open connection goes on");
+    assert_eq!(stays().await, 200);
+    let in_the_clear = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = in_the_clear.get(format!("http://{address}/version")).send().await;
+    assert!(answer.is_err(), "nothing in the clear");
 
     // a key that is not the certificate's changes nothing
     let key = std::fs::read_to_string(server.dir.path().join("shop.key")).expect("a key");
@@ -104,15 +108,19 @@ async fn the_server_speaks_tls_and_takes_a_new_certificate_by_sighup() {
     let second_key = std::fs::read_to_string(server.dir.path().join("shop.key")).expect("a key");
     put(&server.dir.path().join("shop.key"), &key);
     server.hang_up("the old ones stay in force").await;
+    assert_eq!(stays().await, 200);
     assert!(server.binary.log_text().contains("shop.key is not the key of the certificate in"));
     assert_eq!(status(&trusting(&first, address), address).await.expect("the old one is shown"), 200);
+    assert_eq!(stays().await, 200);
 
     put(&server.dir.path().join("shop.key"), &second_key);
     let second = std::fs::read_to_string(server.dir.path().join("shop.crt")).expect("a certificate");
     server.hang_up("built anew from its files").await;
+    assert_eq!(stays().await, 200);
     assert_eq!(status(&trusting(&second, address), address).await.expect("the new one is shown"), 200);
+    assert_eq!(stays().await, 200);
     assert!(status(&trusting(&first, address), address).await.is_err(), "to whoever connects now");
-    assert_eq!(status(&old_friend, address).await.expect("an open connection goes on"), 200);
+    assert_eq!(stays().await, 200);
 }
 
 #[tokio::test]

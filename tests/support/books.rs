@@ -16,7 +16,7 @@ use rushmall::redis_link::RedisLink;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// How long a shop may take to come to rest.
-const REST_WITHIN: Duration = Duration::from_secs(20);
+const REST_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What of a shop is not finished.

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 /// Longest wait for one answer: longer than the server's own.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// So long, and with such pauses, somebody patient repeats what is not done yet.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 
 /// Where the shop is; moves when it is started again. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,8 @@ impl Address {
     }
 }
 
+/// `code` of a name that somebody has.
+const USER_EXISTS: i64 = 10002;
 /// `code` of a request that found nobody to connect to: nothing can have happened.
 pub const NEVER_SENT: i64 = -2;
 /// `code` of a request whose connection broke, and of an answer without envelope.
@@ -58,6 +60,11 @@ impl Answer {
     /// False if the connection broke before an answer was read: what happened is unknown.
     pub fn was_heard(&self) -> bool {
         self.status != 0
+    }
+
+    /// True if it was not heard or says "not now": whoever waits may ask again.
+    pub fn is_open(&self) -> bool {
+        matches!(self.status, 0 | 503)
     }
 
     /// True if it was done.
@@ -135,13 +142,21 @@ impl Person {
 
     /// Makes an account; the password is `{username}-2026`.
     pub async fn register(&self, username: &str) -> Self {
-        let body = json!({ "username": username, "password": format!("{username}-2026") });
-        self.enter(self.post("/api/user/register", &body).await)
+        let password = format!("{username}-2026");
+        let body = json!({ "username": username, "password": password });
+        let first = self.post("/api/user/register", &body).await;
+        if !first.is_open() {
+            return self.enter(first);
+        }
+        let again = self.ask_until_heard(Method::POST, "/api/user/register", Some(&body)).await;
+        // the account may have been made, unheard
+        if again.code == USER_EXISTS { self.log_in(username, &password).await } else { self.enter(again) }
     }
 
     /// Signs in.
     pub async fn log_in(&self, username: &str, password: &str) -> Self {
-        self.enter(self.post("/api/user/login", &json!({ "username": username, "password": password })).await)
+        let body = json!({ "username": username, "password": password });
+        self.enter(self.ask_until_heard(Method::POST, "/api/user/login", Some(&body)).await)
     }
 
     fn enter(&self, answer: Answer) -> Self {
@@ -174,6 +189,18 @@ impl Person {
         loop {
             let answer = self.post_once(path, body, &key).await;
             if !matches!(answer.status, 0 | 409 | 503) || Instant::now() > until {
+                return answer;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Any request, repeated while the shop is not heard or says "not now": for what may be done twice.
+    pub async fn ask_until_heard(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ask(method.clone(), path, body, &[]).await;
+            if !answer.is_open() || Instant::now() > until {
                 return answer;
             }
             tokio::time::sleep(PAUSE).await;

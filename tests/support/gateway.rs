@@ -143,7 +143,7 @@ impl Gateway {
 
     /// Waits until they have struck so often.
     pub async fn has_struck(&self, times: i64) {
-        for _ in 0..300 {
+        for _ in 0..1_000 {
             if self.strikes().await >= times {
                 return;
             }
@@ -221,7 +221,7 @@ impl OwnGateway {
             });
         });
         let (address, merchant, handle) = started.recv().expect("it listens");
-        let gateway = Gateway { http: reqwest::Client::new(), control: format!("http://{address}/control") };
+        let gateway = Gateway::at(&format!("http://{address}/control"));
         Self { gateway, merchant, dir, handle, thread: Some(thread) }
     }
 
@@ -270,7 +270,7 @@ impl Person {
 
     /// Waits until the order stands so.
     pub async fn sees(&self, order_no: &str, status: i64) {
-        for _ in 0..200 {
+        for _ in 0..1_200 {
             if self.order_status(order_no).await == status {
                 return;
             }

@@ -5,14 +5,18 @@
 //! the Redis of `RUSHMALL_TEST_REDIS_URL` (`RUSHMALL_TEST_REDIS_CLUSTER_URL` with `RUSHMALL_TEST_REDIS=cluster`) and in the
 //! RabbitMQ of `RUSHMALL_TEST_AMQP_URL`. A variable that is missing then fails the test.
 
+use std::time::Duration;
+
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
 use rushmall::config::{AmqpSettings, DatabaseSettings, RedisSettings, Settings};
 use rushmall::persistence::Db;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 
 use super::services::{AMQP, MYSQL, POSTGRES, REDIS, REDIS_CLUSTER};
 
+/// Longest that a server may take to let somebody in.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Signs the tokens of every node.
 const SECRET: &str = "5c7d0f1e2d3c4b5a69788796a5b4c3d2-of-a-test";
 
@@ -68,8 +72,12 @@ impl Ground {
             ("RUSHMALL__DATABASE__URL", schema.settings().url),
             ("RUSHMALL__REDIS__URL", redis.url.clone()),
             ("RUSHMALL__REDIS__PREFIX", redis.prefix.clone()),
+            ("RUSHMALL__REDIS__CONNECT_TIMEOUT_MS", redis.connect_timeout_ms.to_string()),
+            ("RUSHMALL__REDIS__COMMAND_TIMEOUT_MS", redis.command_timeout_ms.to_string()),
             ("RUSHMALL__AMQP__URL", amqp.url.clone()),
             ("RUSHMALL__AMQP__PREFIX", amqp.prefix.clone()),
+            ("RUSHMALL__AMQP__CONNECT_TIMEOUT_MS", amqp.connect_timeout_ms.to_string()),
+            ("RUSHMALL__AMQP__CONFIRM_TIMEOUT_MS", amqp.confirm_timeout_ms.to_string()),
             ("RUSHMALL__AUTH__JWT_SECRET", SECRET.to_owned()),
         ]
     }
@@ -147,7 +155,9 @@ impl Schema {
 
     async fn admin(&self) -> DatabaseConnection {
         let database = if self.is_postgres() { "/postgres" } else { "/mysql" };
-        Database::connect(format!("{}{database}", self.server)).await.expect("the database server answers")
+        let mut options = ConnectOptions::new(format!("{}{database}", self.server));
+        options.max_connections(1).connect_timeout(PATIENCE).acquire_timeout(PATIENCE);
+        Database::connect(options).await.expect("the database server answers")
     }
 
     /// Where it is.
@@ -202,7 +212,7 @@ pub fn cluster_redis(url: &str, prefix: &str) -> RedisSettings {
 /// The RabbitMQ of nodes, likewise.
 pub fn cluster_amqp(url: &str, prefix: &str) -> AmqpSettings {
     let (url, prefix) = (url.to_owned(), prefix.to_owned());
-    AmqpSettings { url, prefix, connect_timeout_ms: 15_000, ..AmqpSettings::default() }
+    AmqpSettings { url, prefix, connect_timeout_ms: 15_000, confirm_timeout_ms: 10_000, ..AmqpSettings::default() }
 }
 
 /// So many random bytes in hex.

@@ -22,7 +22,9 @@ const SOLD_OUT: i64 = 60003;
 const ALREADY_BOUGHT: i64 = 60004;
 const TOO_FREQUENT: i64 = 60010;
 /// Between the end of an unpaid order and the return of its units.
-const UNITS_COME_BACK: Duration = Duration::from_secs(10);
+const UNITS_COME_BACK: Duration = Duration::from_secs(60);
+/// Longest wait for a crowd that has just begun.
+const BOUGHT_WITHIN: Duration = Duration::from_secs(60);
 
 /// A seeded sequence; the seed is printed so that a failure can be looked at again.
 #[derive(Clone, Debug)]
@@ -103,6 +105,14 @@ impl Crowd {
                 })
             })
             .collect()
+    }
+
+    /// Waits until so many purchases were accepted.
+    pub async fn has_bought(&self, purchases: u64) {
+        let until = Instant::now() + BOUGHT_WITHIN;
+        while self.tally.accepted.load(Ordering::Relaxed) < purchases && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Every order that was promised is in the books, with a status that it may have; every order in the books was

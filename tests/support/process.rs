@@ -19,7 +19,7 @@ use super::client::{Address, Person};
 use super::ground::{Ground, aside};
 use super::sandbox_process::SandboxProcess;
 
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const LOG_LINES_SHOWN: usize = 120;
 const ADMIN: &str = "boss";

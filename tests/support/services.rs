@@ -29,10 +29,15 @@ pub fn url_of(variable: &str) -> Option<String> {
     url
 }
 
-/// Settings for a Redis with a prefix that no other test has, and short waits.
+/// Settings for a Redis with a prefix that no other test has.
 pub fn redis_settings(url: &str) -> RedisSettings {
     let prefix = format!("test-{}", rushmall::random::token());
-    RedisSettings { url: url.to_owned(), prefix, connect_timeout_ms: 1_000, command_timeout_ms: 500 }
+    RedisSettings { url: url.to_owned(), prefix, connect_timeout_ms: 5_000, command_timeout_ms: 5_000 }
+}
+
+/// The same for a test that waits until they run out.
+pub fn hasty_redis_settings(url: &str) -> RedisSettings {
+    RedisSettings { connect_timeout_ms: 2_000, command_timeout_ms: 2_000, ..redis_settings(url) }
 }
 
 /// A link to each Redis that there is, with a name for messages.

@@ -18,7 +18,7 @@ use super::client::Person;
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// One push about one order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,12 @@
 //! What people do in a shop, in verbs.
 
+use std::time::Instant;
+
 use chrono::{DateTime, FixedOffset, SecondsFormat};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Answer, Person};
+use super::client::{Answer, PATIENCE, PAUSE, Person};
 
 /// Simulated payment: captured at once.
 pub const SIMULATED: i64 = 9;
@@ -200,8 +203,17 @@ impl Person {
 
     /// Buyers in bulk, signed in.
     pub async fn make_buyers(&self, count: usize, prefix: &str) -> Vec<Self> {
-        let body = json!({ "count": count, "prefix": prefix });
-        let answer = self.post("/api/admin/rehearsal/buyers", &body).await;
+        let (until, mut tries, mut unused) = (Instant::now() + PATIENCE, 0, prefix.to_owned());
+        let answer = loop {
+            let body = json!({ "count": count, "prefix": unused });
+            let answer = self.post("/api/admin/rehearsal/buyers", &body).await;
+            if !answer.is_open() || Instant::now() > until {
+                break answer;
+            }
+            tries += 1;
+            unused = format!("{prefix}{tries}-"); // they may have been made, unheard
+            tokio::time::sleep(PAUSE).await;
+        };
         if answer.status == 404 {
             let names = (0..count).map(|number| format!("{prefix}{number}"));
             return futures::future::join_all(names.map(async |name| self.register(&name).await)).await;
@@ -227,7 +239,7 @@ impl Person {
 
     /// Arms a failpoint of the running server, e.g. `inventory.claim=panic@1`.
     pub async fn arm(&self, entry: &str) -> Answer {
-        self.post("/api/admin/failpoints", &json!({ "arm": entry })).await
+        self.ask_until_heard(Method::POST, "/api/admin/failpoints", Some(&json!({ "arm": entry }))).await
     }
 
     /// The shop's clock, which a test may have moved.

@@ -118,6 +118,7 @@ test("an order is found, refunded with a reason, and its journal holds", async (
   await payFor(buyer, orderNo);
   const page = await asAdmin("/admin/orders");
   await page.getByLabel("Order number").fill(orderNo.slice(0, 22).toLowerCase());
+  await page.waitForURL(/[?&]order_no=/);
   await page.getByRole("link", { name: orderNo }).click();
   await page.getByText("Hashes are intact").waitFor();
   await page.getByRole("button", { name: "Refund" }).click();

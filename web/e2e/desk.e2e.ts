@@ -68,7 +68,7 @@ test("a product is added, changed, taken off the shelf and deleted, and the shop
 
   await page.getByLabel("Show it in the shop").uncheck();
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("Off the shelf").first().waitFor();
+  await page.getByText("Off the shelf", { exact: true }).first().waitFor();
   await shop.goto(`/products?keyword=${encodeURIComponent(name)}`);
   await shop.getByText("Nothing matches").waitFor();
 
@@ -241,6 +241,7 @@ test("a user who is shut out is signed out, and let in again signs in", async ()
   await victim.getByRole("heading", { level: 1 }).waitFor();
   const page = await office("/admin/users");
   await page.getByLabel("Search").fill(buyer.username);
+  await page.waitForURL(/[?&]keyword=/);
   await page.getByRole("link", { name: buyer.username }).click();
   await page.getByTestId("sign-in").waitFor();
   await page.getByRole("button", { name: "Shut out" }).click();
@@ -321,13 +322,13 @@ test("what a day sold is drawn, told as a table, and moves on", async () => {
   const { id, name } = await newProduct({ name: `Best seller ${Date.now()}`, price: 98_765.43 });
   const buyer = await newBuyer();
   await payFor(buyer, await newOrder(buyer, id));
+  const today = new Date(Date.now() + 8 * 3_600_000).toISOString().slice(0, 10);
   const page = await office("/admin/statistics");
   await page.locator(".chart canvas").nth(1).waitFor();
   const seller = page.getByRole("table", { name: "Best sellers" }).getByRole("row").filter({ hasText: name });
   await seller.getByText("¥98,765.43").waitFor();
   const days = page.getByRole("table", { name: "Day by day (Beijing)" });
   expect(await days.getAttribute("aria-rowcount")).toBe("31"); // thirty days and their heading
-  const today = new Date(Date.now() + 8 * 3_600_000).toISOString().slice(0, 10);
   await row(page, today).waitFor();
   await page.getByLabel("Show", { exact: true }).selectOption({ label: "Last 7 days" });
   await page.waitForURL("**/statistics?days=7");
@@ -352,7 +353,7 @@ test("a webhook's target shows what it is told, that it fails and why, and that 
   await sell();
   await target.getByText("Tried in vain").waitFor();
   await target.getByText("Last error", { exact: true }).waitFor();
-  await target.getByText("503").waitFor();
+  await target.getByText("HTTP 503").waitFor();
   await answers(204);
   await target.getByText("All delivered").waitFor({ timeout: 30_000 });
   await target.getByText("Last error, over").waitFor();

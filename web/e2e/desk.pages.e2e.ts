@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 describe.each(LOOKS)("$lang, $theme, $viewport.width px", (look) => {
-  test("every page is accessible and fits", { timeout: 180_000 }, async () => {
+  test("every page is accessible and fits", { timeout: 240_000 }, async () => {
     expectComplaints(/404 .*none\.jpg/); // a picture that is not there has its place too
     const wrong: string[] = [];
     const page = await (await visit({ ...look, as: await administrator() })).newPage();

@@ -1,19 +1,14 @@
-/** What the tests of the console share: the administrator, signed in once, and pages with something on them. */
+/** What the tests of the console share: the administrator, and pages with something on them. */
 import { inject } from "vitest";
-import { call, newBuyer, newProduct, newSale, type Buyer } from "./support";
+import { call, fresh, newBuyer, newProduct, newSale, type Buyer } from "./support";
 
-let known: Promise<Buyer> | undefined;
-
-export function administrator(): Promise<Buyer> {
-  known ??= (async () => {
-    const form = { username: "e2e-admin", password: inject("adminPassword") };
-    return {
-      ...form,
-      ...(await call<Omit<Buyer, "username" | "password">>("POST", "/api/user/login", "", form)),
-    };
-  })();
-  return known;
-}
+export const administrator = fresh<Buyer>(async () => {
+  const form = { username: "e2e-admin", password: inject("adminPassword") };
+  return {
+    ...form,
+    ...(await call<Omit<Buyer, "username" | "password">>("POST", "/api/user/login", "", form)),
+  };
+});
 
 /** Long names and prices of eight digits are where layouts break. */
 export async function deskPages(): Promise<string[]> {

@@ -20,9 +20,12 @@ test("search, category, price, sorting and paging live in the address", async ()
   const page = await pageOf({ lang: "en" }, "/products");
   await page.getByRole("navigation", { name: "Category" }).getByRole("link", { name: "手机数码" }).click();
   await page.waitForURL("**/products?category=*");
+  // drawn, and not only in the address
+  await page.locator(".filters [aria-current=true]", { hasText: "手机数码" }).waitFor();
   await page.getByLabel("From").fill("1000");
   await page.getByRole("button", { name: "Apply" }).click();
   await page.waitForURL("**min_price=1000**");
+  await page.locator(".filters a[href*='min_price=1000']").first().waitFor();
   await page.getByLabel("Sort by").selectOption("price_asc");
   await page.waitForURL("**sort=price_asc**");
   // the list before stays until the new one is there
@@ -243,6 +246,7 @@ test("with the keyboard alone: to the sale, to the menu, out", async () => {
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await page.waitForURL("**/flash");
+  await page.locator("main#content:focus").waitFor(); // a new page is where the reader is
   await page.getByRole("button", { name: "Account menu" }).focus();
   await page.keyboard.press("Enter");
   await page.getByRole("menuitem", { name: "Orders" }).waitFor();

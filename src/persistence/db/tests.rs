@@ -85,19 +85,20 @@ async fn nodes_that_start_at_once_migrate_once() {
 #[actix_rt::test]
 async fn a_database_that_is_not_there_is_refused_at_once_and_named() {
     let (db, own) = database().await;
+    let patient = DatabaseSettings { acquire_timeout_ms: 60_000, ..own.settings() };
     let settings = match db.backend() {
-        DbBackend::Sqlite => DatabaseSettings { url: "sqlite:///no/such/dir/x.db".to_owned(), ..own.settings() },
+        DbBackend::Sqlite => DatabaseSettings { url: "sqlite:///no/such/dir/x.db".to_owned(), ..patient },
         _ => {
             let url = own.settings().url;
             let (scheme, user) = url.split_once('@').unwrap().0.split_once("://").unwrap();
             // A port of the machine on which nobody listens.
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            DatabaseSettings { url: format!("{scheme}://{user}:secret@{free}/shop"), ..own.settings() }
+            DatabaseSettings { url: format!("{scheme}://{user}:secret@{free}/shop"), ..patient }
         }
     };
     let start = crate::clock::monotonic();
     let refused = Db::connect(&settings, own.path()).await.unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(6));
+    assert!(start.elapsed() < Duration::from_secs(30));
     let told = format!("{refused}: {:?}", std::error::Error::source(&refused));
     assert!(told.starts_with("cannot open the database at") && !told.contains("secret"), "{told}");
     if db.backend() != DbBackend::Sqlite {
@@ -108,7 +109,7 @@ async fn a_database_that_is_not_there_is_refused_at_once_and_named() {
         let settings = DatabaseSettings { url, acquire_timeout_ms: 300, ..settings };
         let start = crate::clock::monotonic();
         let refused = Db::connect(&settings, own.path()).await.unwrap_err();
-        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(start.elapsed() < Duration::from_secs(10));
         let told = format!("{:?}", std::error::Error::source(&refused));
         assert!(told.contains("no answer in 300 ms"), "{told}");
     }
@@ -123,7 +124,8 @@ async fn a_replica_that_is_away_is_replaced_by_the_primary() {
         let (before, after) = settings.url.split_once('@').unwrap();
         settings.read_url = format!("{before}@{free}/{}", after.split_once('/').unwrap().1);
     }
-    settings.acquire_timeout_ms = 500;
+    // a replica is waited for a fifth of that
+    (settings.acquire_timeout_ms, settings.read_timeout_ms) = (15_000, 20_000);
     let db = Db::connect(&settings, own.path()).await.unwrap();
     let rows = sea_orm::Statement::from_string(db.backend(), "SELECT * FROM outbox");
     for _ in 0..2 {
@@ -131,5 +133,5 @@ async fn a_replica_that_is_away_is_replaced_by_the_primary() {
     }
     let start = crate::clock::monotonic();
     assert!(db.replica().query_all_raw(rows).await.unwrap().is_empty());
-    assert!(start.elapsed() < Duration::from_millis(90), "the replica is left alone for a while");
+    assert!(start.elapsed() < Duration::from_secs(2), "the replica is left alone for a while");
 }

@@ -1,10 +1,15 @@
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { currentSession, isFresh, renewedSession, sessionOf, storeSession, watchSession } from "./session";
 
 const user = { id: 1, username: "li" } as never;
 const tokens = (token: string) => ({ token, refresh_token: `r-${token}`, expires_in: 900 });
 
 beforeEach(() => storeSession(sessionOf(tokens("a"), user)));
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
 
 describe("renewing a sign-in", () => {
   test("happens once however many ask", async () => {
@@ -38,6 +43,32 @@ describe("renewing a sign-in", () => {
     };
     expect(await renewedSession("a", renew)).toBeNull();
     expect(currentSession()).toBeNull();
+  });
+
+  test("keeps other tabs out until what it got has reached them", async () => {
+    vi.useFakeTimers();
+    const released = vi.fn();
+    const request = async (_name: string, held: () => Promise<unknown>) => {
+      const result = await held();
+      released();
+      return result;
+    };
+    vi.stubGlobal("navigator", { locks: { request } });
+    const session = await renewedSession("a", () => Promise.resolve(tokens("b")));
+    expect(session?.token, "this tab has it at once").toBe("b");
+    expect(released).not.toHaveBeenCalled();
+    await vi.runAllTimersAsync();
+    expect(released).toHaveBeenCalledOnce();
+  });
+
+  test("frees the lock too if the server could not be asked", async () => {
+    vi.useFakeTimers();
+    const released = vi.fn();
+    const request = (_name: string, held: () => Promise<unknown>) => held().then(released);
+    vi.stubGlobal("navigator", { locks: { request } });
+    await expect(renewedSession("a", () => Promise.reject(new Error("down")))).rejects.toThrow("down");
+    await vi.runAllTimersAsync();
+    expect(released).toHaveBeenCalledOnce();
   });
 });
 

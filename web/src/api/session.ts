@@ -18,7 +18,10 @@ const KEY = "rushmall.session";
 /** A token that ends within this time is renewed before it is used. */
 const RENEW_BEFORE_MS = 20_000;
 const LEASE_KEY = "rushmall.renewing";
-const LEASE_MS = 8_000;
+/** Longer than a renewal may take. */
+const LEASE_MS = 16_000;
+/** What one tab stores reaches the others on another way than the lock, perhaps a moment later. */
+const SPREAD_MS = 500;
 
 type Listener = () => void;
 const listeners = new Set<Listener>();
@@ -95,7 +98,7 @@ async function renewUnlessDone(staleToken: string, renew: Renew): Promise<Sessio
 /** Runs `work` in one tab at a time. */
 async function alone<T>(work: () => Promise<T>): Promise<T> {
   // Browsers lock between tabs on https and on this machine only; elsewhere a lease in the storage is nearly as good.
-  if ("locks" in navigator) return navigator.locks.request(LEASE_KEY, work);
+  if ("locks" in navigator) return underLock(work);
   const mine = crypto.getRandomValues(new Uint32Array(2)).join("-");
   const giveUpAt = Date.now() + LEASE_MS;
   for (;;) {
@@ -109,6 +112,19 @@ async function alone<T>(work: () => Promise<T>): Promise<T> {
   } finally {
     write(LEASE_KEY, null);
   }
+}
+
+/** Answers as soon as `work` does, but keeps the lock until the next tab can see what was stored. */
+function underLock<T>(work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const held = async () => {
+      const outcome = work();
+      resolve(outcome);
+      await Promise.allSettled([outcome]);
+      await new Promise((done) => setTimeout(done, SPREAD_MS));
+    };
+    navigator.locks.request(LEASE_KEY, held).catch((error: unknown) => reject(error as Error));
+  });
 }
 
 const memory = new Map<string, string>();

@@ -5,7 +5,8 @@ import { openChannel } from "./orderStatus";
 
 type Gateway = "wechat" | "alipay";
 
-const CLOSING_TRIES = 12;
+/** For longer than the shop waits before it looks again at a charge that did not close at once (10 s). */
+const CLOSING_TRIES = 30;
 const CLOSING_PAUSE_MS = 500;
 
 function isInTheWay(error: unknown): boolean {

@@ -68,7 +68,6 @@ async fn a_success_that_is_not_signed_as_it_should_be_is_unknown() {
         ("no code", Reply::plain(200, signing::sign_answer(name, "{}", &platform_key()).unwrap())),
         ("5xx", Reply::plain(502, "")),
         ("broken", Reply::Break),
-        ("hanging", Reply::Hang),
     ] {
         let peer = Peer::start(move |_| reply.clone()).await;
         let closed = client(&peer).close(&charge().payment_no).await;
@@ -80,6 +79,14 @@ async fn a_success_that_is_not_signed_as_it_should_be_is_unknown() {
         let peer = Peer::start(move |_| Reply::plain(status, "")).await;
         assert_eq!(outcome(&client(&peer).close(&charge().payment_no).await), expected);
     }
+}
+
+#[actix_rt::test]
+async fn a_gateway_that_hangs_leaves_it_unknown() {
+    let peer = Peer::start(|_| Reply::Hang).await;
+    let url = format!("{}/gateway.do", peer.url);
+    let client = Alipay::new(&url, &impatient(), merchant(), Clock::default()).unwrap();
+    assert_eq!(outcome(&client.close(&charge().payment_no).await), "unknown");
 }
 
 #[actix_rt::test]

@@ -136,33 +136,38 @@ pub async fn list_notices(
 }
 
 /// A delivery came to `status` and the next one is at `due_ms`; `attempts` counts it if it was one of the schedule.
+/// `begun` is the notification as the delivery found it: whoever made it due since then is not forgotten.
 ///
 /// # Errors
 /// [`LedgerError`].
 pub async fn postpone_notice(
     on: &impl ConnectionTrait,
-    id: &str,
+    begun: &NoticeState,
     due_ms: Option<i64>,
     attempts: u32,
     status: &str,
 ) -> Result<(), LedgerError> {
-    let sql = "UPDATE notices SET due_ms = ?, attempts = ?, last_status = ? WHERE id = ?";
-    run(on, sql, vec![due_ms.into(), attempts.into(), status.into(), id.into()]).await.map(drop)
+    let sql = "UPDATE notices SET due_ms = CASE WHEN due_ms IS ? THEN ? ELSE due_ms END, attempts = ?, last_status = ?
+        WHERE id = ?";
+    let id = begun.notice.id.as_str();
+    let values = vec![begun.due_ms.into(), due_ms.into(), attempts.into(), status.into(), id.into()];
+    run(on, sql, values).await.map(drop)
 }
 
-/// A delivery was acknowledged: there will be no other.
+/// A delivery was acknowledged: there will be no other, unless somebody made it due since it was `begun`.
 ///
 /// # Errors
 /// [`LedgerError`].
 pub async fn finish_notice(
     on: &impl ConnectionTrait,
-    id: &str,
+    begun: &NoticeState,
     delivered_ms: i64,
     status: &str,
 ) -> Result<(), LedgerError> {
-    let sql = "UPDATE notices SET due_ms = NULL, attempts = attempts + 1, delivered_ms = COALESCE(delivered_ms, ?),
-        last_status = ? WHERE id = ?";
-    run(on, sql, vec![delivered_ms.into(), status.into(), id.into()]).await.map(drop)
+    let sql = "UPDATE notices SET due_ms = CASE WHEN due_ms IS ? THEN NULL ELSE due_ms END, attempts = attempts + 1,
+        delivered_ms = COALESCE(delivered_ms, ?), last_status = ? WHERE id = ?";
+    let id = begun.notice.id.as_str();
+    run(on, sql, vec![begun.due_ms.into(), delivered_ms.into(), status.into(), id.into()]).await.map(drop)
 }
 
 /// Makes a notification due at `now_ms`, whatever became of it; false if there is none with this id.

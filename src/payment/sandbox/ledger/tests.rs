@@ -105,10 +105,8 @@ async fn a_bill_takes_the_trades_of_its_day() {
     assert_eq!(trades_paid_between(ledger.reader(), Provider::Alipay, (NOW, NOW + 1)).await.unwrap().len(), 0);
 }
 
-#[actix_rt::test]
-async fn a_notice_is_due_until_it_is_acknowledged() {
-    let (ledger, _dir) = opened().await;
-    let notice_written = Notice {
+fn notice() -> Notice {
+    Notice {
         id: "N1".to_owned(),
         wire: Wire::V3,
         event: Event::Paid,
@@ -117,33 +115,66 @@ async fn a_notice_is_due_until_it_is_acknowledged() {
         signed_by: String::new(),
         facts: json!({}),
         created_ms: NOW,
-    };
+    }
+}
+
+/// A ledger that owes a notification.
+async fn owing() -> (Ledger, tempfile::TempDir) {
+    let (ledger, dir) = opened().await;
     let change = ledger.begin().await.unwrap();
-    add_notice(&change, &notice_written).await.unwrap();
+    add_notice(&change, &notice()).await.unwrap();
     change.commit().await.unwrap();
+    (ledger, dir)
+}
+
+#[actix_rt::test]
+async fn a_notice_is_due_until_it_is_acknowledged() {
+    let (ledger, _dir) = owing().await;
     let due = async |at_ms| due_notices(ledger.reader(), at_ms, 9).await.unwrap().len();
+    let begun = async || due_notice(ledger.reader(), "N1", i64::MAX).await.unwrap();
     assert_eq!((due(NOW - 1).await, due(NOW).await), (0, 1));
 
+    let first = begun().await.unwrap();
     let change = ledger.begin().await.unwrap();
-    postpone_notice(&change, "N1", Some(NOW + 15_000), 1, "500").await.unwrap();
+    postpone_notice(&change, &first, Some(NOW + 15_000), 1, "500").await.unwrap();
     change.commit().await.unwrap();
     assert_eq!((due(NOW + 14_999).await, due(NOW + 15_000).await), (0, 1));
 
+    let second = begun().await.unwrap();
     let change = ledger.begin().await.unwrap();
-    finish_notice(&change, "N1", NOW + 15_000, "204").await.unwrap();
+    finish_notice(&change, &second, NOW + 15_000, "204").await.unwrap();
     change.commit().await.unwrap();
     assert_eq!(due(i64::MAX).await, 0);
     // whoever listed it before it was acknowledged does not send it again
-    assert!(due_notice(ledger.reader(), "N1", i64::MAX).await.unwrap().is_none());
+    assert!(begun().await.is_none());
     let listed = &list_notices(ledger.reader(), Some("ORDER1"), 9).await.unwrap()[0];
     assert_eq!((listed.attempts, listed.delivered_ms, listed.last_status.as_str()), (2, Some(NOW + 15_000), "204"));
-    assert_eq!(listed.notice, notice_written);
+    assert_eq!(listed.notice, notice());
 
     let change = ledger.begin().await.unwrap();
     assert!(resend_notice(&change, "N1", NOW + 20_000).await.unwrap());
     assert!(!resend_notice(&change, "N2", NOW).await.unwrap());
     change.commit().await.unwrap();
     assert_eq!(due(NOW + 20_000).await, 1);
+}
+
+#[actix_rt::test]
+async fn a_notice_that_a_hand_sends_during_a_delivery_is_due_after_it() {
+    let (ledger, _dir) = owing().await;
+    let begun = async || due_notice(ledger.reader(), "N1", i64::MAX).await.unwrap();
+    let acknowledged = begun().await.unwrap();
+    let change = ledger.begin().await.unwrap();
+    resend_notice(&change, "N1", NOW + 1).await.unwrap();
+    finish_notice(&change, &acknowledged, NOW + 2, "204").await.unwrap();
+    change.commit().await.unwrap();
+    let refused = begun().await.expect("it is still due");
+    assert_eq!((refused.due_ms, refused.last_status.as_str()), (Some(NOW + 1), "204"));
+
+    let change = ledger.begin().await.unwrap();
+    resend_notice(&change, "N1", NOW + 3).await.unwrap();
+    postpone_notice(&change, &refused, Some(NOW + 15_000), 2, "500").await.unwrap();
+    change.commit().await.unwrap();
+    assert_eq!(begun().await.unwrap().due_ms, Some(NOW + 3));
 }
 
 #[actix_rt::test]

@@ -139,7 +139,7 @@ async fn deliver(sandbox: &Arc<Sandbox>, state: NoticeState) -> Result<(), Ledge
         return again(sandbox, &state, &status).await;
     }
     let change = sandbox.ledger.begin().await?;
-    finish_notice(&change, &notice.id, sandbox.clocks.ledger_ms(), &cut(&status)).await?;
+    finish_notice(&change, &state, sandbox.clocks.ledger_ms(), &cut(&status)).await?;
     change.commit().await?;
     for fault in faults {
         if let FaultKind::Replay { after_ms } = fault {
@@ -193,7 +193,7 @@ async fn settle(
 ) -> Result<(), LedgerError> {
     let change = sandbox.ledger.begin().await?;
     let attempts = state.attempts + u32::from(counts);
-    postpone_notice(&change, &state.notice.id, due_ms, attempts, &cut(status)).await?;
+    postpone_notice(&change, state, due_ms, attempts, &cut(status)).await?;
     Ok(change.commit().await?)
 }
 

@@ -111,10 +111,17 @@ async fn a_success_that_is_not_signed_as_it_should_be_is_unknown() {
         ("neither", Reply::plain(200, "<xml><return_code>MAYBE</return_code></xml>")),
         ("5xx", Reply::plain(503, "")),
         ("broken", Reply::Break),
-        ("hanging", Reply::Hang),
     ] {
         assert_eq!(outcome(&create(reply).await), "unknown", "{what}");
     }
     assert_eq!(outcome(&create(Reply::plain(302, "")).await), "Configuration");
     assert_eq!(outcome(&create(Reply::plain(429, "")).await), "BackOff");
+}
+
+#[actix_rt::test]
+async fn a_gateway_that_hangs_leaves_it_unknown() {
+    let peer = Peer::start(|_| Reply::Hang).await;
+    let merchant = merchant(SignType::HmacSha256);
+    let client = WechatV2::new(&peer.url, &impatient(), merchant, Clock::default()).unwrap();
+    assert_eq!(outcome(&client.create(&charge()).await), "unknown");
 }

@@ -18,13 +18,16 @@ pub(super) fn key() -> ApiV2Key {
     ApiV2Key::from_text(API_V2_KEY).unwrap()
 }
 
+pub(super) fn merchant(sign_type: SignType) -> Merchant {
+    Merchant { mchid: MCHID.to_owned(), appid: APPID.to_owned(), key: key(), sign_type, identity: None }
+}
+
 pub(super) fn client(peer: &Peer) -> WechatV2 {
     client_of(&peer.url, SignType::HmacSha256)
 }
 
 pub(super) fn client_of(url: &str, sign_type: SignType) -> WechatV2 {
-    let merchant = Merchant { mchid: MCHID.to_owned(), appid: APPID.to_owned(), key: key(), sign_type, identity: None };
-    WechatV2::new(url, &settings(), merchant, Clock::default()).unwrap()
+    WechatV2::new(url, &settings(), merchant(sign_type), Clock::default()).unwrap()
 }
 
 pub(super) fn fields(pairs: &[(&str, &str)]) -> Fields {

@@ -65,11 +65,17 @@ async fn a_success_that_is_not_signed_as_it_should_be_is_unknown() {
         ("unreadable", signed(200, "<html>")),
         ("too large", signed(200, &"x".repeat(300 * 1024))),
         ("broken", Reply::Break),
-        ("hanging", Reply::Hang),
     ] {
         let peer = Peer::start(move |_| answer.clone()).await;
         assert_eq!(outcome(&client(&peer).create(&charge()).await), "unknown", "{name}");
     }
+}
+
+#[actix_rt::test]
+async fn a_gateway_that_hangs_leaves_it_unknown() {
+    let peer = Peer::start(|_| Reply::Hang).await;
+    let client = WechatV3::new(&peer.url, &impatient(), merchant(), Clock::default()).unwrap();
+    assert_eq!(outcome(&client.create(&charge()).await), "unknown");
 }
 
 #[actix_rt::test]

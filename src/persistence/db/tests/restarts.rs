@@ -28,8 +28,8 @@ struct Server {
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 impl Server {
-    /// Of the engine under test; `None` for SQLite.
-    async fn start() -> Option<(Self, Db)> {
+    /// Of the engine under test, used with these limits; `None` for SQLite.
+    async fn start(limits: DatabaseSettings) -> Option<(Self, Db)> {
         let name = match database().await.0.backend() {
             DbBackend::Sqlite => return None,
             DbBackend::Postgres => "postgres",
@@ -37,30 +37,24 @@ impl Server {
         };
         let dir = tempfile::Builder::new().prefix("engine").tempdir_in("/tmp").unwrap(); // postgres must reach it
         let server = Self { name, dir, _turn: TURN.lock().await };
-        let printed = server.services("start");
+        let printed = server.services(&["start", "--no-sync"]);
         let url = printed.lines().find_map(|line| line.split_once("_URL=")).unwrap().1.to_owned();
         let database = if name == "postgres" { "postgres" } else { "mysql" };
-        let settings = DatabaseSettings {
-            url: format!("{url}/{database}"),
-            acquire_timeout_ms: 3_000,
-            read_timeout_ms: 1_000,
-            transaction_timeout_ms: 2_000,
-            ..DatabaseSettings::default()
-        };
+        let settings = DatabaseSettings { url: format!("{url}/{database}"), ..limits };
         let db = Db::connect(&settings, Path::new("")).await.unwrap();
         db.migrate().await.unwrap();
         Some((server, db))
     }
 
-    fn services(&self, command: &str) -> String {
-        let output = self.command(command).output().unwrap();
+    fn services(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn command(&self, command: &str) -> Command {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services"));
-        script.arg(command).arg("--dir").arg(self.dir.path()).arg(self.name);
+        script.args(arguments).arg("--dir").arg(self.dir.path()).arg(self.name);
         script
     }
 
@@ -102,7 +96,7 @@ fn is_running(pid: &str) -> bool {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let killed = self.command("kill").output(); // it may be dead already
+        let killed = self.command(&["kill"]).output(); // it may be dead already
         assert!(killed.is_ok() || std::thread::panicking());
     }
 }
@@ -123,16 +117,16 @@ async fn warm(db: &Db) {
 
 #[actix_rt::test]
 async fn r60_a_server_that_was_killed_and_started_again_is_used_again() {
-    let Some((server, db)) = Server::start().await else { return reopened().await };
+    let Some((server, db)) = Server::start(DatabaseSettings::default()).await else { return reopened().await };
     write(&db, "before").await.unwrap();
     warm(&db).await;
-    server.services("kill");
+    server.services(&["kill"]);
     let start = monotonic();
     let failed = write(&db, "meanwhile").await.unwrap_err();
     assert!(failed.is_transient(), "{failed:?}");
     assert!(read(&db).await.unwrap_err().is_transient());
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    server.services("restart");
+    assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
+    server.services(&["restart"]);
     // The very first read and write meet the dead connections and go through.
     assert_eq!(read(&db).await.unwrap(), 1);
     write(&db, "after").await.unwrap();
@@ -142,10 +136,10 @@ async fn r60_a_server_that_was_killed_and_started_again_is_used_again() {
 
 #[actix_rt::test]
 async fn a_busy_pool_survives_a_quick_restart() {
-    let Some((server, db)) = Server::start().await else { return reopened().await };
+    let Some((server, db)) = Server::start(DatabaseSettings::default()).await else { return reopened().await };
     warm(&db).await;
-    server.services("kill");
-    server.services("restart");
+    server.services(&["kill"]);
+    server.services(&["restart"]);
     warm(&db).await;
     let writes = (0..16).map(|number| {
         let db = &db;
@@ -156,7 +150,9 @@ async fn a_busy_pool_survives_a_quick_restart() {
 
 #[actix_rt::test]
 async fn a_stopped_server_hangs_nobody() {
-    let Some((server, db)) = Server::start().await else { return reopened().await };
+    let transaction_timeout_ms = 8_000; // far from the wait for a connection
+    let limits = DatabaseSettings { transaction_timeout_ms, acquire_timeout_ms: 60_000, ..DatabaseSettings::default() };
+    let Some((server, db)) = Server::start(limits).await else { return reopened().await };
     warm(&db).await;
     server.stop().await;
     for _ in 0..2 {
@@ -164,12 +160,12 @@ async fn a_stopped_server_hangs_nobody() {
         let (reading, writing) = futures::join!(read(&db), write(&db, "meanwhile"));
         assert!(reading.unwrap_err().is_transient());
         assert!(writing.unwrap_err().is_transient());
-        assert!(start.elapsed() < Duration::from_millis(2_900), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     }
     server.signal("-CONT");
     let start = monotonic();
     while read(&db).await.is_err() {
-        assert!(start.elapsed() < Duration::from_secs(10), "the pool does not heal");
+        assert!(start.elapsed() < Duration::from_secs(60), "the pool does not heal");
     }
     write(&db, "after").await.unwrap();
     warm(&db).await;

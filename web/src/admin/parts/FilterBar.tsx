@@ -1,6 +1,7 @@
 /** The filters above a table. Each change asks the server anew; what is typed, a moment after the last key. */
 import { useEffect, useId, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { useLocation, useNavigation } from "react-router";
 import { Button } from "../../ui/Basics";
 import type { TableState } from "./useTableState";
 
@@ -119,12 +120,19 @@ function TypedFilter({
   const [typed, setTyped] = useState(value);
   const [known, setKnown] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const { pathname } = useLocation();
+  const { location: destination } = useNavigation();
+  const isLeaving = destination !== undefined && destination.pathname !== pathname;
   // Cleared, or changed by the back button: the field says what holds.
   if (known !== value) {
     setKnown(value);
     setTyped(value);
   }
   useEffect(() => () => clearTimeout(timer.current), []);
+  // Who is on the way to another page is not called back by what was typed before.
+  useEffect(() => {
+    if (isLeaving) clearTimeout(timer.current);
+  }, [isLeaving]);
   return (
     <input
       id={id}
