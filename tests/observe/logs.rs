@@ -105,3 +105,16 @@ async fn t29_a_life_with_payments_leaves_no_secret_and_a_trace_in_every_line_of_
         assert_eq!(line, None, "{word} stands in the log");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r61_a_shop_whose_log_has_no_room_sells_on() {
+    let mut shop = ShopProcess::prepare();
+    shop.fill_log();
+    shop.set("RUSHMALL__TELEMETRY__LOG", "debug");
+    shop.start().await;
+    let (product, _) = shop.admin().await.make_sale("not logged", 2).await;
+    for name in ["ann", "bob"] {
+        shop.register(name).await.buy(&product).await.order_no();
+    }
+    shop.assert_clean().await;
+}

@@ -16,12 +16,13 @@ pub struct Binary {
     /// Where it listens; 0: where there is room.
     port: u16,
     survives_full_files: bool,
+    has_no_log: bool,
 }
 
 impl Binary {
     /// A server that has no settings of its own yet, and prints into a file.
     pub fn on(data_dir: PathBuf, log_path: PathBuf) -> Self {
-        Self { data_dir, log_path, environment: Vec::new(), port: 0, survives_full_files: false }
+        Self { data_dir, log_path, environment: Vec::new(), port: 0, survives_full_files: false, has_no_log: false }
     }
 
     /// An environment variable of every later start.
@@ -43,6 +44,11 @@ impl Binary {
     /// A file that may not grow any more is an error of the write from now on, and not the end of the process.
     pub fn survive_full_files(&mut self) {
         self.survives_full_files = true;
+    }
+
+    /// No line that a later server logs can be written, as on a disk that is full.
+    pub fn fill_log(&mut self) {
+        self.has_no_log = true;
     }
 
     fn program(&self) -> Command {
@@ -70,7 +76,7 @@ impl Binary {
             .command(&["serve", "--port", &self.port.to_string(), "--no-demo"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(self.log())
+            .stderr(if self.has_no_log { full() } else { self.log() })
             .spawn()
             .expect("the binary runs");
         let output = BufReader::new(child.stdout.take().expect("its output"));
@@ -110,4 +116,9 @@ impl Binary {
         let all: Vec<&str> = text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
+}
+
+/// Into which nothing can be written.
+fn full() -> File {
+    OpenOptions::new().write(true).open("/dev/full").expect("it is there")
 }

@@ -126,6 +126,11 @@ impl ShopProcess {
         self.binary.survive_full_files();
     }
 
+    /// No line that a later process logs can be written.
+    pub fn fill_log(&mut self) {
+        self.binary.fill_log();
+    }
+
     /// No file of the running process may be longer than so many bytes, as on a disk that is full; `None`: as long as
     /// there is room.
     pub fn fill_files(&self, bytes: Option<u64>) {
