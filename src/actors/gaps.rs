@@ -1,4 +1,5 @@
-//! Counts the moments after which this node may have missed what other nodes said.
+//! Counts the moments after which this node may have missed what other nodes said, or one of its sessions what this node
+//! said.
 //!
 //! Whoever shows or remembers something that other nodes can change looks here: sockets wait for the next moment and
 //! read from the journal what they were not told; others compare the count with the one they read at.
