@@ -49,9 +49,16 @@ test: ## Run every test on all back ends, with the failpoints compiled in
 		scripts/services with --no-sync redis redis-cluster rabbitmq mariadb postgres -- \
 		$(MAKE) test-embedded test-sdk test-web test-on-servers test-cluster
 
+# Most tests wait more than they work; of those that keep the machine busy one runs on each core.
+BUSY := chaos crash kit model nodes races
+PATIENT := $(filter-out $(BUSY) sdk,$(patsubst tests/%,%,$(patsubst %/main.rs,%,$(wildcard tests/*/main.rs)) $(basename $(wildcard tests/*.rs))))
+AT_ONCE := RUST_TEST_THREADS=4
+
 # Every test, the shops under test on the embedded back ends; those of single back ends use the servers.
 test-embedded:
-	cargo test --locked --features failpoints
+	cargo test --locked --features failpoints --lib --bins $(BUSY:%=--test %)
+	$(AT_ONCE) cargo test --locked --features failpoints $(PATIENT:%=--test %)
+	cargo test --locked --features failpoints --doc
 
 test-sdk: ## Run the payment SDKs of others against the sandbox gateway and the shop, and print the matrix (needs Node.js)
 	sdks=$$(scripts/sdks); RUSHMALL_TEST_SDKS="$$sdks" cargo test --locked --features failpoints --test sdk -- --nocapture
@@ -65,7 +72,8 @@ test-web: ## Run the web client's tests, in Chromium against the real server too
 test-cluster: ## Run the tests of the shop on the back ends of a cluster (inside scripts/services with ...)
 	collector=$$(scripts/collector); \
 	export RUSHMALL_TEST_COLLECTOR="$$collector" RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster; \
-	cargo test --locked --features failpoints --test races --test api --test money --test actors --test reconcile --test observe; \
+	$(AT_ONCE) cargo test --locked --features failpoints --test api --test money --test actors --test reconcile --test observe; \
+	cargo test --locked --features failpoints --test races; \
 	cargo test --locked --features failpoints --test crash -- --skip r57
 
 trace: ## Print the trace of one purchase on Redis, RabbitMQ and MariaDB, as a real collector got it
@@ -79,8 +87,8 @@ test-engines: ## Run the repository tests on MariaDB and on PostgreSQL
 
 # With the servers of scripts/services; nothing is skipped on either.
 test-on-servers:
-	RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_MYSQL_URL" cargo test --locked --features failpoints --lib -- persistence ops::
-	RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_POSTGRES_URL" cargo test --locked --features failpoints --lib -- persistence ops::
+	$(AT_ONCE) RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_MYSQL_URL" cargo test --locked --features failpoints --lib -- persistence ops::
+	$(AT_ONCE) RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_POSTGRES_URL" cargo test --locked --features failpoints --lib -- persistence ops::
 
 check: fmt lint doc alerts bans deny check-web ## Formatting, lints, docs, alerts, banned crates, licences, advisories; the web client
 

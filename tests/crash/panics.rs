@@ -15,7 +15,7 @@ const RESTARTS_MAX: u32 = 8;
 /// Below that for the actor that sees them all.
 const PANICS_A_LIFE: usize = 5;
 /// Longest wait for an answer after a panic, retries of the client included: less than a lease.
-const SILENT_MAX: Duration = Duration::from_millis(9_500);
+const SILENT_MAX: Duration = Duration::from_millis(6_500);
 /// A request that dies itself frees its idempotency key, and a move of stock its product, only by the end of a lease.
 const LEASE_MAX: Duration = Duration::from_secs(30);
 /// A request that dies while a lost ledger is rebuilt may have had a ticket that another node holds: what became of its number
@@ -23,7 +23,7 @@ const LEASE_MAX: Duration = Duration::from_secs(30);
 const UNDECIDED_MAX: Duration = Duration::from_secs(60);
 /// A key's lease is as long as both together.
 const SHORT_TIMEOUTS: [(&str, &str); 2] =
-    [("RUSHMALL__HTTP__REQUEST_TIMEOUT_MS", "6000"), ("RUSHMALL__ACTORS__ASK_TIMEOUT_MS", "4000")];
+    [("RUSHMALL__HTTP__REQUEST_TIMEOUT_MS", "5000"), ("RUSHMALL__ACTORS__ASK_TIMEOUT_MS", "2000")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r57_a_panic_at_every_point_is_survived() {
