@@ -71,8 +71,7 @@ test-web: ## Run the web client's tests, in Chromium against the real server too
 test-cluster: ## Run the tests of the shop on the back ends of a cluster (inside scripts/services with ...)
 	collector=$$(scripts/collector); \
 	export RUSHMALL_TEST_COLLECTOR="$$collector" RUSHMALL_TEST_SERVICES=1 RUSHMALL_TEST_BACKENDS=cluster; \
-	$(AT_ONCE) cargo test --locked --features failpoints --test api --test money --test actors --test reconcile --test observe; \
-	cargo test --locked --features failpoints --test races; \
+	cargo test --locked --features failpoints --test races --test api --test money --test actors --test reconcile --test observe; \
 	cargo test --locked --features failpoints --test crash -- --skip r57 --skip r54_money
 
 trace: ## Print the trace of one purchase on Redis, RabbitMQ and MariaDB, as a real collector got it
