@@ -50,7 +50,8 @@ test: ## Run every test on all back ends, with the failpoints compiled in
 
 # Most tests wait more than they work; of those that keep the machine busy one runs on each core.
 BUSY := chaos crash kit model nodes races
-PATIENT := $(filter-out $(BUSY) sdk,$(patsubst tests/%,%,$(patsubst %/main.rs,%,$(wildcard tests/*/main.rs)) $(basename $(wildcard tests/*.rs))))
+CRATES := $(patsubst %/main.rs,%,$(wildcard tests/*/main.rs)) $(basename $(wildcard tests/*.rs))
+PATIENT := $(filter-out $(BUSY) sdk,$(CRATES:tests/%=%))
 AT_ONCE := RUST_TEST_THREADS=4
 
 # Every test, the shops under test on the embedded back ends; those of single back ends use the servers.

@@ -44,7 +44,7 @@ pub enum ActorState {
 }
 
 impl ActorState {
-    /// Its word in the admin API.
+    /// Its word in the admin API and in figures.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -67,22 +67,6 @@ impl ActorState {
         Self::Quarantined,
         Self::Stopped,
     ];
-}
-
-impl ActorState {
-    /// As the admin API and figures name it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Draining => "draining",
-            Self::Restarting => "restarting",
-            Self::Quarantined => "quarantined",
-            Self::Stopped => "stopped",
-        }
-    }
 }
 
 /// The vital signs of one actor.

@@ -56,7 +56,7 @@ fn look_around<A: KitActor>(shared: &Shared<A>) {
     metrics::gauge!("rushmall_actor_quarantined", "kind" => A::KIND).set(quarantined as f64);
     metrics::gauge!("rushmall_actor_messages_held", "kind" => A::KIND).set(held);
     for (state, count) in ActorState::ALL.into_iter().zip(by_state) {
-        metrics::gauge!("rushmall_actors", "kind" => A::KIND, "state" => state.name()).set(count);
+        metrics::gauge!("rushmall_actors", "kind" => A::KIND, "state" => state.word()).set(count);
     }
     for slot in to_check {
         check(shared, &slot, now_us);
