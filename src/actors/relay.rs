@@ -107,8 +107,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Tells other systems what the nodes were told, until `stop`; what is left then is for another node or the next
-    /// start. Returns at once where there are none.
+    /// Tells other systems what the nodes were told, until `stop`, which comes after the end of [`Self::run`]; what is
+    /// left then is for another node or the next start. Returns at once where there are none.
     ///
     /// # Errors
     /// [`StoreError`] if the outbox cannot be read; the supervisor starts it again.

@@ -14,6 +14,7 @@ use crate::bench::{PATIENCE, TO_BE_REMEMBERED, amqp_url, channel, clean, connect
 use crate::broker::PrivateBroker;
 use crate::events::expect_in_log;
 use crate::outages::until_blocked;
+use crate::support::books::Unfinished;
 use crate::support::shop::TestShop;
 use crate::traces::record_spans;
 
@@ -107,6 +108,23 @@ async fn t7_orders_go_on_and_events_wait_while_their_stream_cannot_be_used() {
     channel.queue_delete(log.as_str().into(), QueueDeleteOptions::default()).await.expect("out of the way");
     shop.close().await; // and the events that waited are told
     expect_in_log(&channel, &amqp, &["order.created", "payment.started", "payment.captured", "order.paid"]).await;
+    clean(&amqp).await;
+}
+
+#[tokio::test]
+async fn r62_a_stop_waits_until_other_systems_heard_what_the_nodes_were_told_last() {
+    let Some(url) = amqp_url() else { return };
+    let amqp = settings(&url);
+    record_spans();
+    let said = amqp.clone();
+    let mut shop = TestShop::slow_to_tell(Duration::from_millis(700), move |settings| settings.amqp = said).await;
+    let (product, _) = shop.admin().await.make_sale("last-word", 10).await;
+    let ann = shop.register("ann").await;
+    ann.buy(&product).await.order_no();
+    shop.stop(); // the nodes are being told
+    assert_eq!(shop.books.unfinished().await, Unfinished::default());
+    let (_connection, channel) = channel(&url).await;
+    expect_in_log(&channel, &amqp, &["order.created"]).await;
     clean(&amqp).await;
 }
 

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use rushmall::actors::announcer::Announcer;
 use rushmall::actors::shop::{BackEnds, Shop};
 use rushmall::app::{self, App, back_ends};
@@ -15,10 +17,12 @@ use rushmall::clock::Clock;
 use rushmall::config::{RedisSettings, Settings, Setup, Synchronous};
 use rushmall::domain::user::FIRST_ADMIN;
 use rushmall::messaging::rabbitmq::Broker;
+use rushmall::messaging::{Broadcast, BroadcastError};
 use rushmall::ops::{CheckOptions, admin, check};
 use rushmall::persistence::{Db, open_bare_ledger};
 use rushmall::redis_link::RedisLink;
 use rushmall::telemetry::metrics::Metrics;
+use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tracing::Subscriber;
@@ -52,11 +56,22 @@ pub struct TestShop {
     pub leaves: Leaves,
     admin_password: String,
     settings: Settings,
-    redis: Option<RedisSettings>,
+    stand: Stand,
     running: Option<Running>,
     dir: TempDir,
     /// The last to go.
     _ground: Ground,
+}
+
+/// What a shop stands on.
+#[derive(Clone)]
+enum Stand {
+    /// What its settings say.
+    AsSaid,
+    /// The embedded back ends, with carts and limits in that Redis.
+    CartsOn(RedisSettings),
+    /// What its settings say; telling other nodes takes so long.
+    SlowToTell(Duration),
 }
 
 /// A node on its own thread.
@@ -93,11 +108,18 @@ impl TestShop {
 
     /// The embedded shop with carts and limits in that Redis; without one, the shop that the environment says.
     pub async fn on(redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
-        let ground = if redis.is_some() { Ground::embedded() } else { Ground::chosen().await };
-        Self::stand(ground, redis, change).await
+        match redis {
+            Some(redis) => Self::stand(Ground::embedded(), Stand::CartsOn(redis), change).await,
+            None => Self::stand(Ground::chosen().await, Stand::AsSaid, change).await,
+        }
     }
 
-    async fn stand(ground: Ground, redis: Option<RedisSettings>, change: impl FnOnce(&mut Settings)) -> Self {
+    /// A shop that needs so long to tell other nodes anything.
+    pub async fn slow_to_tell(pause: Duration, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::stand(Ground::chosen().await, Stand::SlowToTell(pause), change).await
+    }
+
+    async fn stand(ground: Ground, stand: Stand, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings_for_tests();
         ground.under(&mut settings);
         change(&mut settings);
@@ -107,13 +129,13 @@ impl TestShop {
         }
         let (clock, address) = (Clock::default(), Address::default());
         let setup = Setup { settings: settings.clone(), data_dir: dir.path().to_owned() };
-        let (running, started) = try_start_on(redis.clone(), setup.clone(), clock.clone()).expect("the shop opens");
+        let (running, started) = try_start_on(stand.clone(), setup.clone(), clock.clone()).expect("the shop opens");
         address.is_now(&started.base);
         let books = Books::open(&setup).await;
         let admin_password = started.admin_password.expect("an empty shop makes its first administrator");
         let leaves = Leaves::default();
         let running = Some(running);
-        Self { clock, address, books, leaves, admin_password, settings, redis, running, dir, _ground: ground }
+        Self { clock, address, books, leaves, admin_password, settings, stand, running, dir, _ground: ground }
     }
 
     /// A shop for each place where carts may lie: the database, and every Redis that there is.
@@ -158,11 +180,16 @@ impl TestShop {
         &self.running.as_ref().expect("the shop is open").shop
     }
 
+    /// Stops it gracefully, whatever is on its way; its books stay open.
+    pub fn stop(&mut self) {
+        self.running.take().expect("the shop is open").stop();
+    }
+
     /// Stops it gracefully and starts it again on the same data.
     pub async fn restart(&mut self) {
-        self.running.take().expect("the shop is open").stop();
+        self.stop();
         let (running, started) =
-            try_start_on(self.redis.clone(), self.setup(), self.clock.clone()).expect("the shop opens");
+            try_start_on(self.stand.clone(), self.setup(), self.clock.clone()).expect("the shop opens");
         self.address.is_now(&started.base);
         self.running = Some(running);
     }
@@ -253,16 +280,16 @@ pub fn settings_for_tests() -> Settings {
 
 /// Opens a node on a thread of its own, or says why it cannot be.
 pub fn try_start(settings: Settings, data_dir: PathBuf, clock: Clock) -> anyhow::Result<(Running, Started)> {
-    try_start_on(None, Setup { settings, data_dir }, clock)
+    try_start_on(Stand::AsSaid, Setup { settings, data_dir }, clock)
 }
 
-fn try_start_on(redis: Option<RedisSettings>, setup: Setup, clock: Clock) -> anyhow::Result<(Running, Started)> {
+fn try_start_on(stand: Stand, setup: Setup, clock: Clock) -> anyhow::Result<(Running, Started)> {
     let _ = tracing_subscriber::registry().with(log()).try_init(); // or there is one
     let (report, started) = std_mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("shop".to_owned())
-        .spawn(move || actix_rt::System::new().block_on(run(setup, redis, clock, (report, stopped))))
+        .spawn(move || actix_rt::System::new().block_on(run(setup, stand, clock, (report, stopped))))
         .expect("a thread for the shop");
     let started: Started = started.recv().expect("the shop's thread lives")?;
     Ok((Running { shop: Arc::clone(&started.shop), stop, thread }, started))
@@ -270,22 +297,14 @@ fn try_start_on(redis: Option<RedisSettings>, setup: Setup, clock: Clock) -> any
 
 async fn run(
     setup: Setup,
-    redis: Option<RedisSettings>,
+    stand: Stand,
     clock: Clock,
     (report, stopped): (std_mpsc::Sender<anyhow::Result<Started>>, oneshot::Receiver<()>),
 ) {
     let opened = async {
         let db = app::open_database(&setup).await?;
         let first_admin = admin::create_first(&db, clock.now_ms()).await?;
-        let is_beside = !setup.settings.amqp.url.is_empty() && setup.settings.redis.url.is_empty();
-        let back_ends = match redis {
-            Some(redis) => {
-                let link = RedisLink::connect(&redis).await?;
-                back_ends::embedded(&setup.settings, &db, &clock).with_carts_on(&link, &setup.settings, &db, &clock)
-            }
-            None if is_beside => beside_rabbitmq(&setup, &db, &clock).await?,
-            None => back_ends::open(&setup, &db, &clock).await?,
-        };
+        let back_ends = open_back_ends(stand, &setup, &db, &clock).await?;
         let app = App::start_on(back_ends, setup, db, clock, Some(Metrics::install().handle())).await?;
         let admin_password = first_admin.map(|credentials| credentials.password);
         anyhow::Ok((app, admin_password))
@@ -300,6 +319,49 @@ async fn run(
         Err(error) => {
             let _ = report.send(Err(error));
         }
+    }
+}
+
+async fn open_back_ends(stand: Stand, setup: &Setup, db: &Db, clock: &Clock) -> anyhow::Result<BackEnds> {
+    if let Stand::CartsOn(redis) = stand {
+        let link = RedisLink::connect(&redis).await?;
+        return Ok(back_ends::embedded(&setup.settings, db, clock).with_carts_on(&link, &setup.settings, db, clock));
+    }
+    let is_beside = !setup.settings.amqp.url.is_empty() && setup.settings.redis.url.is_empty();
+    let mut back_ends = match is_beside {
+        true => beside_rabbitmq(setup, db, clock).await?,
+        false => back_ends::open(setup, db, clock).await?,
+    };
+    if let Stand::SlowToTell(pause) = stand {
+        let broadcast = Arc::clone(&back_ends.surroundings.broadcast);
+        back_ends.surroundings.broadcast = Arc::new(SlowBroadcast { broadcast, pause });
+    }
+    Ok(back_ends)
+}
+
+/// A way to the other nodes that takes its time.
+struct SlowBroadcast {
+    broadcast: Arc<dyn Broadcast>,
+    pause: Duration,
+}
+
+#[async_trait]
+impl Broadcast for SlowBroadcast {
+    async fn tell(&self, messages: Vec<Box<RawValue>>) -> Result<(), BroadcastError> {
+        tokio::time::sleep(self.pause).await;
+        self.broadcast.tell(messages).await
+    }
+
+    async fn answer(&self, address: &str, message: Box<RawValue>) -> Result<(), BroadcastError> {
+        self.broadcast.answer(address, message).await
+    }
+
+    fn address(&self) -> &str {
+        self.broadcast.address()
+    }
+
+    async fn close(&self) {
+        self.broadcast.close().await;
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) struct Loops {
     sweeps: Vec<JoinHandle<()>>,
     consumer: Vec<JoinHandle<()>>,
     relay: Vec<JoinHandle<()>>,
+    announce: Vec<JoinHandle<()>>,
     ears: Vec<JoinHandle<()>>,
 }
 
@@ -41,7 +42,7 @@ impl Shop {
             settings: self.in_effect.clone(),
             second_leg: Arc::default(),
         };
-        let (announcing, stop) = (relay.clone(), self.relay.stop());
+        let (announcing, stop) = (relay.clone(), self.announce.stop());
         let announce = supervise("announce", stop.clone(), move || announcing.clone().announce(stop.clone()));
         let stop = self.relay.stop();
         let relay = supervise("relay", stop.clone(), move || relay.clone().run(stop.clone()));
@@ -53,8 +54,8 @@ impl Shop {
         // the first read is done before anybody can buy: a restart opens no room
         self.waiting_room.of_sales.refresh(&self.db, &self.clock).await;
         let sweeps = self.start_sweeps();
-        *self.loops.lock().await =
-            Loops { sweeps, consumer: vec![consumer], relay: vec![relay, announce], ears: vec![ears] };
+        let [consumer, relay, announce, ears] = [consumer, relay, announce, ears].map(|running| vec![running]);
+        *self.loops.lock().await = Loops { sweeps, consumer, relay, announce, ears };
     }
 
     fn start_sweeps(&self) -> Vec<JoinHandle<()>> {
@@ -165,7 +166,7 @@ impl Shop {
     }
 
     /// Ends loops and actors within `deadline`: sweeps, then the queue is emptied into orders, then their events are
-    /// told, also to other nodes, then the actors, then this node takes leave of the others.
+    /// told, to nodes first and then to other systems, then the actors, then this node takes leave of the others.
     pub async fn close(&self, deadline: Duration) {
         let give_up_at = clock::monotonic() + deadline;
         let mut loops = self.loops.lock().await;
@@ -175,6 +176,8 @@ impl Shop {
         join(&mut loops.consumer, give_up_at).await;
         self.relay.raise();
         join(&mut loops.relay, give_up_at).await;
+        self.announce.raise();
+        join(&mut loops.announce, give_up_at).await;
         self.queue.close().await;
         let directories: [&dyn AnyDirectory; 4] = [&self.sessions, &self.inventory, &self.writer, &self.orders];
         for directory in directories {
