@@ -56,8 +56,8 @@ AT_ONCE := RUST_TEST_THREADS=4
 
 # Every test, the shops under test on the embedded back ends; those of single back ends use the servers.
 test-embedded:
-	cargo test --locked --features failpoints --lib --bins $(BUSY:%=--test %)
-	$(AT_ONCE) cargo test --locked --features failpoints $(PATIENT:%=--test %)
+	$(AT_ONCE) cargo test --locked --features failpoints --lib --bins $(PATIENT:%=--test %)
+	cargo test --locked --features failpoints $(BUSY:%=--test %)
 	cargo test --locked --features failpoints --doc
 
 test-sdk: ## Run the payment SDKs of others against the sandbox gateway and the shop, and print the matrix (needs Node.js)
