@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Semaphore};
 
-use self::loops::Loops;
+use self::loops::{Loops, Switches};
 use self::parts::{Common, Limits};
 use super::announcer::Announcer;
-use super::background::{Stop, StopSwitch};
+use super::background::Stop;
 use super::checkout::Checkout;
 use super::control::ActorCommand;
 use super::controls::{self, Controls};
@@ -177,15 +177,10 @@ pub struct Shop {
     pub making_up: Semaphore,
     listener: Listener,
     hearing: Arc<Mutex<Hearing>>,
-    ears: StopSwitch,
-    sockets: StopSwitch,
-    sweeps: StopSwitch,
-    pipeline: StopSwitch,
-    relay: StopSwitch,
-    announce: StopSwitch,
     shared_clicks: Option<Arc<SharedClicks>>,
     bell: RelayBell,
     announcer: Option<Announcer>,
+    switches: Switches,
     loops: Mutex<Loops>,
 }
 
@@ -255,14 +250,9 @@ impl Shop {
             making_up: Semaphore::new(MAKING_UP_MAX),
             listener,
             hearing,
-            ears: StopSwitch::default(),
-            sockets: StopSwitch::default(),
-            sweeps: StopSwitch::default(),
-            pipeline: StopSwitch::default(),
-            relay: StopSwitch::default(),
-            announce: StopSwitch::default(),
             bell,
             announcer,
+            switches: Switches::default(),
             loops: Mutex::default(),
         })
     }
@@ -281,11 +271,11 @@ impl Shop {
     /// Raised when WebSockets are to close because the node stops.
     #[must_use]
     pub fn closing(&self) -> Stop {
-        self.sockets.stop()
+        self.switches.sockets.stop()
     }
 
     /// Asks WebSockets to close; HTTP can then stop without waiting for them.
     pub fn close_sockets(&self) {
-        self.sockets.raise();
+        self.switches.sockets.raise();
     }
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::Shop;
 use crate::actors::alerts::{AlertWatch, AlertWebhook};
-use crate::actors::background::supervise;
+use crate::actors::background::{StopSwitch, supervise};
 use crate::actors::kit::AnyDirectory;
 use crate::actors::notary::Notary;
 use crate::actors::relay::Relay;
@@ -27,10 +27,21 @@ pub(super) struct Loops {
     ears: Vec<JoinHandle<()>>,
 }
 
+/// What ends them, and WebSockets; raised one after the other.
+#[derive(Default)]
+pub(super) struct Switches {
+    pub(super) sockets: StopSwitch,
+    sweeps: StopSwitch,
+    pipeline: StopSwitch,
+    relay: StopSwitch,
+    announce: StopSwitch,
+    ears: StopSwitch,
+}
+
 impl Shop {
     /// Starts the loops on this thread; once.
     pub async fn start_loops(&self) {
-        let (listener, hearing, stop) = (self.listener.clone(), Arc::clone(&self.hearing), self.ears.stop());
+        let (listener, hearing, stop) = (self.listener.clone(), Arc::clone(&self.hearing), self.switches.ears.stop());
         let ears =
             supervise("listener", stop.clone(), move || listener.clone().run(Arc::clone(&hearing), stop.clone()));
         let relay = Relay {
@@ -42,11 +53,11 @@ impl Shop {
             settings: self.in_effect.clone(),
             second_leg: Arc::default(),
         };
-        let (announcing, stop) = (relay.clone(), self.announce.stop());
+        let (announcing, stop) = (relay.clone(), self.switches.announce.stop());
         let announce = supervise("announce", stop.clone(), move || announcing.clone().announce(stop.clone()));
-        let stop = self.relay.stop();
+        let stop = self.switches.relay.stop();
         let relay = supervise("relay", stop.clone(), move || relay.clone().run(stop.clone()));
-        let (queue, writer, stop) = (Arc::clone(&self.queue), self.writer.clone(), self.pipeline.stop());
+        let (queue, writer, stop) = (Arc::clone(&self.queue), self.writer.clone(), self.switches.pipeline.stop());
         let tickets_max = self.settings.orders.batch_tickets_max;
         let consumer = supervise("consumer", stop.clone(), move || {
             consumer::run(Arc::clone(&queue), writer.clone(), tickets_max, stop.clone())
@@ -74,7 +85,7 @@ impl Shop {
             slot: self.settings.node.slot,
             settings: self.settings.orders.clone(),
         };
-        let stop = self.sweeps.stop();
+        let stop = self.switches.sweeps.stop();
         let (deadlines, effects, tickets, rows) = (deps.clone(), deps.clone(), deps.clone(), deps.clone());
         let gateways = deps.clone();
         let [stop_deadlines, stop_effects, stop_gateways, stop_tickets, stop_carts, stop_rows] =
@@ -111,28 +122,28 @@ impl Shop {
     }
 
     fn start_webhooks(&self, place: usize) -> JoinHandle<()> {
-        let (webhooks, stop) = (self.webhooks.clone(), self.sweeps.stop());
+        let (webhooks, stop) = (self.webhooks.clone(), self.switches.sweeps.stop());
         supervise("webhooks", stop.clone(), move || webhooks.clone().deliver_to(place, stop.clone()))
     }
 
     fn start_sale_rooms(&self) -> JoinHandle<()> {
         let (rooms, db, clock) = (self.waiting_room.of_sales.clone(), self.db.clone(), self.clock.clone());
-        let stop = self.sweeps.stop();
+        let stop = self.switches.sweeps.stop();
         supervise("sale_rooms", stop.clone(), move || rooms.clone().run(db.clone(), clock.clone(), stop.clone()))
     }
 
     /// The loops for those who watch: what is wrong, the pulse for administrators, units left for buyers.
     fn start_watch(&self) -> [JoinHandle<()>; 3] {
-        let (alerts, stop) = (self.alert_watch(), self.sweeps.stop());
+        let (alerts, stop) = (self.alert_watch(), self.switches.sweeps.stop());
         let alerts = supervise("alerts", stop.clone(), move || alerts.clone().run(stop.clone()));
         let (live, controls, peers) = (self.live.clone(), self.controls.clone(), self.peers.clone());
-        let (clock, stop) = (self.clock.clone(), self.sweeps.stop());
+        let (clock, stop) = (self.clock.clone(), self.switches.sweeps.stop());
         let live = supervise("live", stop.clone(), move || {
             live.clone().run(controls.clone(), peers.clone(), clock.clone(), stop.clone())
         });
         let looks =
             Looks { ledger: Arc::clone(&self.ledger), inventory: self.inventory.clone(), clock: self.clock.clone() };
-        let (board, stop) = (self.stock_board.clone(), self.sweeps.stop());
+        let (board, stop) = (self.stock_board.clone(), self.switches.sweeps.stop());
         let board = supervise("stock_board", stop.clone(), move || board.clone().run(looks.clone(), stop.clone()));
         [alerts, live, board]
     }
@@ -159,9 +170,9 @@ impl Shop {
             signer: self.signer.clone(),
             head_every_ms: self.settings.audit.head_every_s.saturating_mul(1_000),
         };
-        let (late, stop) = (notary.clone(), self.sweeps.stop());
+        let (late, stop) = (notary.clone(), self.switches.sweeps.stop());
         let catch_up = supervise("money_log_catch_up", stop.clone(), move || late.clone().catch_up(stop.clone()));
-        let stop = self.sweeps.stop();
+        let stop = self.switches.sweeps.stop();
         [catch_up, supervise("money_log", stop.clone(), move || notary.clone().run(stop.clone()))]
     }
 
@@ -170,13 +181,13 @@ impl Shop {
     pub async fn close(&self, deadline: Duration) {
         let give_up_at = clock::monotonic() + deadline;
         let mut loops = self.loops.lock().await;
-        self.sweeps.raise();
+        self.switches.sweeps.raise();
         join(&mut loops.sweeps, give_up_at).await;
-        self.pipeline.raise();
+        self.switches.pipeline.raise();
         join(&mut loops.consumer, give_up_at).await;
-        self.relay.raise();
+        self.switches.relay.raise();
         join(&mut loops.relay, give_up_at).await;
-        self.announce.raise();
+        self.switches.announce.raise();
         join(&mut loops.announce, give_up_at).await;
         self.queue.close().await;
         let directories: [&dyn AnyDirectory; 4] = [&self.sessions, &self.inventory, &self.writer, &self.orders];
@@ -185,7 +196,7 @@ impl Shop {
             let (drained, cut_off) = (report.drained, report.cut_off);
             tracing::info!(kind = directory.kind(), drained, cut_off, "actors stopped");
         }
-        self.ears.raise();
+        self.switches.ears.raise();
         join(&mut loops.ears, give_up_at).await;
         self.peers.close().await;
     }
