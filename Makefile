@@ -89,7 +89,7 @@ test-on-servers:
 	$(AT_ONCE) RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_MYSQL_URL" cargo test --locked --features failpoints --lib -- persistence ops::
 	$(AT_ONCE) RUSHMALL_TEST_DATABASE_URL="$$RUSHMALL_TEST_POSTGRES_URL" cargo test --locked --features failpoints --lib -- persistence ops::
 
-check: ## Formatting, lints, docs, alerts, banned crates, licences, advisories; the web client
+check: ## Formatting, lints, docs, alerts, banned crates, advisories; the web client
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-web fmt lint doc alerts bans deny
 	@$(MAKE) --no-print-directory check-web
 
@@ -114,7 +114,7 @@ bans:
 
 deny:
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
-	else echo "skipped: licences and advisories. Install once: cargo install --locked cargo-deny"; fi
+	else echo "skipped: advisories and yanked versions. Install once: cargo install --locked cargo-deny"; fi
 
 lint-web:
 	scripts/web lint
