@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 # Build output lies outside the clone and is shared by clones; CARGO_TARGET_DIR=… puts it elsewhere.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rushmall/target
+$(shell scripts/own-build "$(CARGO_TARGET_DIR)")
 # Whole builds gain nothing from what an incremental one keeps on the disk.
 export CARGO_INCREMENTAL ?= 0
 
