@@ -5,6 +5,7 @@
 mod support;
 
 mod bills;
+mod certificate;
 mod closing;
 mod directed;
 mod hangs;
