@@ -70,6 +70,10 @@ impl Default for PaymentSettings {
     }
 }
 
+/// Where WeChat Pay is, and where else.
+const WECHAT_URL: &str = "https://api.mch.weixin.qq.com";
+const WECHAT_BACKUP_URL: &str = "https://api2.mch.weixin.qq.com";
+
 /// WeChat Pay v3: JSON, RSA signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,6 +82,8 @@ pub struct WechatV3Settings {
     pub enabled: bool,
     /// Where the gateway is.
     pub base_url: String,
+    /// Its second address, for when the first does not answer. Empty: WeChat Pay's own second one if `base_url` is its first.
+    pub backup_url: String,
     /// The merchant's number.
     pub mchid: String,
     /// The app that payers see.
@@ -104,7 +110,8 @@ impl Default for WechatV3Settings {
     fn default() -> Self {
         Self {
             enabled: false,
-            base_url: "https://api.mch.weixin.qq.com".to_owned(),
+            base_url: WECHAT_URL.to_owned(),
+            backup_url: String::new(),
             mchid: String::new(),
             appid: String::new(),
             serial: String::new(),
@@ -127,6 +134,8 @@ pub struct WechatV2Settings {
     pub enabled: bool,
     /// Where the gateway is.
     pub base_url: String,
+    /// Its second address, for when the first does not answer. Empty: WeChat Pay's own second one if `base_url` is its first.
+    pub backup_url: String,
     /// The merchant's number.
     pub mchid: String,
     /// The app that payers see.
@@ -145,7 +154,8 @@ impl Default for WechatV2Settings {
     fn default() -> Self {
         Self {
             enabled: false,
-            base_url: "https://api.mch.weixin.qq.com".to_owned(),
+            base_url: WECHAT_URL.to_owned(),
+            backup_url: String::new(),
             mchid: String::new(),
             appid: String::new(),
             api_key: Secret::default(),
@@ -262,8 +272,17 @@ impl PaymentSettings {
 }
 
 impl WechatV3Settings {
+    /// The second address, if there is one.
+    #[must_use]
+    pub fn backup_url(&self) -> Option<&str> {
+        wechat_backup(&self.base_url, &self.backup_url)
+    }
+
     fn add_lacks(&self, production: bool, lacks: &mut Vec<Lack>) {
         add_url("payment.wechat_v3.base_url", &self.base_url, production, lacks);
+        if !self.backup_url.is_empty() {
+            add_url("payment.wechat_v3.backup_url", &self.backup_url, production, lacks);
+        }
         add_unset("payment.wechat_v3.mchid", &self.mchid, "the merchant's number", lacks);
         add_unset("payment.wechat_v3.appid", &self.appid, "the merchant's app", lacks);
         add_unset("payment.wechat_v3.serial", &self.serial, "the serial number of the merchant's certificate", lacks);
@@ -281,8 +300,17 @@ impl WechatV3Settings {
 }
 
 impl WechatV2Settings {
+    /// The second address, if there is one.
+    #[must_use]
+    pub fn backup_url(&self) -> Option<&str> {
+        wechat_backup(&self.base_url, &self.backup_url)
+    }
+
     fn add_lacks(&self, production: bool, lacks: &mut Vec<Lack>) {
         add_url("payment.wechat_v2.base_url", &self.base_url, production, lacks);
+        if !self.backup_url.is_empty() {
+            add_url("payment.wechat_v2.backup_url", &self.backup_url, production, lacks);
+        }
         add_unset("payment.wechat_v2.mchid", &self.mchid, "the merchant's number", lacks);
         add_unset("payment.wechat_v2.appid", &self.appid, "the merchant's app", lacks);
         add_secret("payment.wechat_v2.api_key", &self.api_key, &self.api_key_file, lacks);
@@ -325,6 +353,15 @@ fn add_secret(key: &'static str, value: &Secret, file: &str, lacks: &mut Vec<Lac
         (true, true) => lacks.push((key, UNSET, "the secret, or its file under the same key with _file")),
         (false, false) => lacks.push((key, "a value beside a file", "either the value or the file")),
         _ => {}
+    }
+}
+
+/// A gateway that is not WeChat Pay's has no second address but the one that is named.
+fn wechat_backup<'a>(base_url: &str, backup_url: &'a str) -> Option<&'a str> {
+    match backup_url {
+        "" if base_url.trim_end_matches('/') == WECHAT_URL => Some(WECHAT_BACKUP_URL),
+        "" => None,
+        named => Some(named),
     }
 }
 

@@ -1,14 +1,16 @@
 //! One HTTP client per gateway: pooled connections, a time limit on everything, no redirects, answers of bounded size.
 //!
 //! It knows what a failure on the way means: a connection that was never made leaves nothing behind, anything later
-//! may have reached the gateway. Each call passes the [`Guard`]; its verdict comes from whoever reads the answer.
+//! may have reached the gateway. Which of two addresses is asked says [`Addresses`]. Each call passes the [`Guard`]; its
+//! verdict comes from whoever reads the answer.
 
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Identity, Method, Url, redirect};
+use reqwest::{Identity, Method, RequestBuilder, Response, Url, redirect};
 use tracing::Instrument as _;
 
+use super::addresses::{Addresses, Way};
 use super::error::{Action, Doubt, PaymentError};
 use super::guard::{Call, Guard, Permit, Terms, Verdict};
 use crate::clock::{self, Clock};
@@ -26,7 +28,7 @@ const IDLE_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Link {
     client: reqwest::Client,
-    base: Url,
+    addresses: Addresses,
     guard: Guard,
     bill_timeout: Duration,
 }
@@ -81,7 +83,7 @@ impl Link {
         clock: Clock,
         identity: Option<Identity>,
     ) -> Result<Self, PaymentError> {
-        let base = Url::parse(base_url).map_err(|_| PaymentError::Unconfigured("a URL of the gateway"))?;
+        let addresses = Addresses::new(base_url, clock.clone())?;
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
@@ -101,13 +103,30 @@ impl Link {
             in_flight_max: settings.in_flight_max,
         };
         let bill_timeout = Duration::from_millis(settings.bill_timeout_ms);
-        Ok(Self { client, base, guard: Guard::new(clock, terms), bill_timeout })
+        Ok(Self { client, addresses, guard: Guard::new(clock, terms), bill_timeout })
+    }
+
+    /// The same with a second address for when the first does not answer; `None` changes nothing.
+    ///
+    /// # Errors
+    /// [`PaymentError::Unconfigured`] if it is no URL.
+    pub fn with_backup(mut self, backup_url: Option<&str>) -> Result<Self, PaymentError> {
+        if let Some(backup_url) = backup_url {
+            self.addresses = self.addresses.with_second(backup_url)?;
+        }
+        Ok(self)
     }
 
     /// The gateway's URL as configured.
     #[must_use]
     pub const fn base(&self) -> &Url {
-        &self.base
+        self.addresses.first()
+    }
+
+    /// True if `url` lies at this gateway.
+    #[must_use]
+    pub fn is_own(&self, url: &Url) -> bool {
+        self.addresses.hold(url)
     }
 
     /// The URL of a path (with query) below the base.
@@ -115,7 +134,7 @@ impl Link {
     /// # Errors
     /// [`PaymentError::Unacceptable`] if it is no URL.
     pub fn url(&self, path_and_query: &str) -> Result<Url, PaymentError> {
-        let base = self.base.as_str().trim_end_matches('/');
+        let base = self.base().as_str().trim_end_matches('/');
         Url::parse(&format!("{base}{path_and_query}")).map_err(|_| PaymentError::Unacceptable("the path"))
     }
 
@@ -161,7 +180,7 @@ impl Link {
     }
 
     async fn send_now(&self, outgoing: Outgoing<'_>) -> Result<Incoming, PaymentError> {
-        let mut response = self.request(outgoing)?.send().await.map_err(|error| on_the_way(&error))?;
+        let mut response = self.reach(&outgoing, None).await?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| on_the_way(&error))? {
@@ -179,22 +198,52 @@ impl Link {
     /// What happened on the way.
     pub async fn download(&self, outgoing: Outgoing<'_>) -> Result<(Permit<'_>, reqwest::Response), PaymentError> {
         let permit = self.guard.admit(Call::Other)?;
-        let request = self.request(outgoing)?.timeout(self.bill_timeout);
-        match request.send().await {
+        match self.reach(&outgoing, Some(self.bill_timeout)).await {
             Ok(response) => Ok((permit, response)),
-            Err(error) => settle(permit, Err(on_the_way(&error))),
+            Err(error) => settle(permit, Err(error)),
         }
     }
 
-    fn request(&self, outgoing: Outgoing<'_>) -> Result<reqwest::RequestBuilder, PaymentError> {
+    /// Sends a request and waits for the head of its answer; who is not reached at one address is tried at the other.
+    async fn reach(&self, outgoing: &Outgoing<'_>, timeout: Option<Duration>) -> Result<Response, PaymentError> {
+        let Way { to, or_to } = self.addresses.way(&outgoing.url);
+        match (self.reach_at(to, outgoing, timeout).await, or_to) {
+            (Err(PaymentError::Unreachable), Some(other)) => {
+                let host = other.host_str().unwrap_or_default();
+                tracing::warn!(
+                    gateway = self.guard.gateway(),
+                    host,
+                    "gateway cannot be reached, trying its other address"
+                );
+                self.reach_at(other, outgoing, timeout).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn reach_at(
+        &self,
+        url: Url,
+        outgoing: &Outgoing<'_>,
+        timeout: Option<Duration>,
+    ) -> Result<Response, PaymentError> {
+        let request = self.request(url.clone(), outgoing)?;
+        let request = timeout.into_iter().fold(request, RequestBuilder::timeout);
+        request.send().await.map_err(|error| {
+            self.addresses.was_silent(&url);
+            on_the_way(&error)
+        })
+    }
+
+    fn request(&self, url: Url, outgoing: &Outgoing<'_>) -> Result<RequestBuilder, PaymentError> {
         let mut headers = HeaderMap::new();
         for (name, value) in outgoing.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| PaymentError::Unacceptable("a header"))?;
             let value = HeaderValue::from_str(value).map_err(|_| PaymentError::Unacceptable("a header"))?;
             headers.insert(name, value);
         }
-        let request = self.client.request(outgoing.method, outgoing.url).headers(headers);
-        Ok(if outgoing.body.is_empty() { request } else { request.body(outgoing.body) })
+        let request = self.client.request(outgoing.method.clone(), url).headers(headers);
+        Ok(if outgoing.body.is_empty() { request } else { request.body(outgoing.body.clone()) })
     }
 }
 

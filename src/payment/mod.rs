@@ -3,6 +3,7 @@
 //! A floor of its own: no store, no actors. It turns a charge or refund that the shop has already numbered and stored
 //! into signed requests, and answers and notifications into checked facts. Wire rules are in each wire's files.
 
+pub mod addresses;
 pub mod alipay;
 pub mod crypto;
 pub mod error;

@@ -196,7 +196,8 @@ impl Builder<'_> {
             public_keys,
             fetches_certificates: settings.fetch_certificates,
         };
-        let built = wechat_v3::WechatV3::new(&settings.base_url, self.payment, merchant, self.clock.clone());
+        let built = wechat_v3::WechatV3::new(&settings.base_url, self.payment, merchant, self.clock.clone())
+            .and_then(|built| built.with_backup(settings.backup_url()));
         self.built("payment.wechat_v3", built)
     }
 
@@ -217,7 +218,8 @@ impl Builder<'_> {
         };
         let (mchid, appid) = (settings.mchid.clone(), settings.appid.clone());
         let merchant = wechat_v2::Merchant { mchid, appid, key: key?, sign_type, identity };
-        let built = wechat_v2::WechatV2::new(&settings.base_url, self.payment, merchant, self.clock.clone());
+        let built = wechat_v2::WechatV2::new(&settings.base_url, self.payment, merchant, self.clock.clone())
+            .and_then(|built| built.with_backup(settings.backup_url()));
         self.built("payment.wechat_v2", built)
     }
 

@@ -71,6 +71,21 @@ fn halves_and_contradictions_are_told() {
 }
 
 #[test]
+fn the_second_address_is_wechat_pays_own_unless_another_gateway_is_named() {
+    let mut wechat = WechatV3Settings::default();
+    assert_eq!(wechat.backup_url(), Some("https://api2.mch.weixin.qq.com"));
+    wechat.base_url = "http://127.0.0.1:9001".to_owned();
+    assert_eq!(wechat.backup_url(), None, "a sandbox's requests stay there");
+    wechat.backup_url = "http://127.0.0.1:9002".to_owned();
+    assert_eq!(wechat.backup_url(), Some("http://127.0.0.1:9002"));
+    assert_eq!(WechatV2Settings::default().backup_url(), Some("https://api2.mch.weixin.qq.com"));
+    let mut settings = complete();
+    settings.wechat_v3.backup_url = "http://pay.example.cn".to_owned();
+    settings.wechat_v2.backup_url = "nowhere".to_owned();
+    assert_eq!(keys(&settings, true), ["payment.wechat_v3.backup_url", "payment.wechat_v2.backup_url"]);
+}
+
+#[test]
 fn plain_http_is_for_the_loopback_outside_production() {
     for (url, development, production) in [
         ("https://api.example.cn", true, true),

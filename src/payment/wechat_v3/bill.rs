@@ -36,11 +36,7 @@ impl WechatV3 {
     /// Our signature goes to the gateway and nowhere else, whatever the answer says.
     fn own_url(&self, download_url: &str) -> Result<Url, PaymentError> {
         let url = Url::parse(download_url).map_err(|_| PaymentError::unreadable())?;
-        if url.origin() == self.link.base().origin() {
-            Ok(url)
-        } else {
-            Err(PaymentError::unbelieved("the bill lies at another host"))
-        }
+        if self.link.is_own(&url) { Ok(url) } else { Err(PaymentError::unbelieved("the bill lies at another host")) }
     }
 }
 

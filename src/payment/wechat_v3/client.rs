@@ -63,6 +63,14 @@ impl WechatV3 {
         Ok(Self { link, clock, merchant, keys })
     }
 
+    /// The same with a second address for when the first does not answer.
+    ///
+    /// # Errors
+    /// [`PaymentError::Unconfigured`].
+    pub fn with_backup(self, backup_url: Option<&str>) -> Result<Self, PaymentError> {
+        Ok(Self { link: self.link.with_backup(backup_url)?, ..self })
+    }
+
     /// The guard of this gateway.
     #[must_use]
     pub const fn guard(&self) -> &Guard {

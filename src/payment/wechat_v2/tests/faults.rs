@@ -125,3 +125,14 @@ async fn a_gateway_that_hangs_leaves_it_unknown() {
     let client = WechatV2::new(&peer.url, &impatient(), merchant, Clock::default()).unwrap();
     assert_eq!(outcome(&client.create(&charge()).await), "unknown");
 }
+
+#[actix_rt::test]
+async fn who_is_not_reached_at_the_first_address_is_asked_at_the_second_at_once() {
+    let gone = Peer::start(|_| Reply::Hang).await;
+    let second = peer(&[("code_url", "weixin://x")]).await;
+    let client = client(&gone).with_backup(Some(&second.url)).unwrap();
+    drop(gone);
+    tokio::task::yield_now().await;
+    assert_eq!(outcome(&client.create(&charge()).await), "ok");
+    assert_eq!(asked(&second.seen()[0])["out_trade_no"], PAYMENT_NO);
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::payment::addresses::DETOUR_MS;
 use crate::payment::gateway::PaymentGateway as _;
 use crate::payment::guard::FAILING_REFUNDS_PER_SECOND;
 
@@ -100,6 +101,43 @@ async fn nobody_listening_leaves_nothing_behind() {
     tokio::task::yield_now().await;
     let failed = client.create(&charge()).await;
     assert_eq!(outcome(&failed), "BackOff", "{failed:?}");
+}
+
+#[actix_rt::test]
+async fn who_is_not_reached_at_the_first_address_is_asked_at_the_second_at_once() {
+    let gone = Peer::start(|_| Reply::Hang).await;
+    let second = Peer::start(|_| signed(200, r#"{"code_url":"weixin://x"}"#)).await;
+    let client = client(&gone).with_backup(Some(&second.url)).unwrap();
+    drop(gone);
+    tokio::task::yield_now().await;
+    assert_eq!(outcome(&client.create(&charge()).await), "ok");
+    assert_signed(&second.seen()[0]);
+    assert_eq!(second.seen()[0].json()["out_trade_no"], PAYMENT_NO);
+}
+
+#[actix_rt::test]
+async fn what_was_not_answered_is_asked_for_at_the_second_address_and_after_a_minute_at_the_first_again() {
+    let is_well = Arc::new(AtomicBool::new(false));
+    let health = is_well.clone();
+    let first = Peer::start(move |_| match health.load(Ordering::SeqCst) {
+        true => signed(200, &json(&paid())),
+        false => Reply::Hang,
+    })
+    .await;
+    let second = Peer::start(|_| signed(200, &json(&paid()))).await;
+    let clock = Clock::default();
+    let client = WechatV3::new(&first.url, &impatient(), merchant(), clock.clone()).unwrap();
+    let client = client.with_backup(Some(&second.url)).unwrap();
+    let number = PAYMENT_NO.parse().unwrap();
+    let seen = || (first.seen().len(), second.seen().len());
+    assert_eq!(outcome(&client.create(&charge()).await), "unknown");
+    assert_eq!(seen(), (1, 0), "it may have arrived: nothing is sent twice in one breath");
+    assert_eq!(outcome(&client.query(&number).await), "ok");
+    assert_eq!(seen(), (1, 1));
+    is_well.store(true, Ordering::SeqCst);
+    clock.travel(DETOUR_MS + 1);
+    assert_eq!(outcome(&client.query(&number).await), "ok");
+    assert_eq!(seen(), (2, 1));
 }
 
 #[actix_rt::test]
