@@ -12,7 +12,7 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-use crate::stage::{PAID, REFUNDED};
+use crate::stage::pays_and_gets_it_back;
 use crate::support::process::ShopProcess;
 use crate::support::sandbox_process::SandboxProcess;
 
@@ -96,14 +96,6 @@ async fn a_v2_refund_shows_the_merchants_certificate() {
     shop.set("RUSHMALL__PAYMENT__WECHAT_V2__BASE_URL", &gate.url());
     shop.set("RUSHMALL__PAYMENT__WECHAT_V2__IDENTITY_FILE", &pem.display().to_string());
     shop.start().await;
-    let (product, ann) = (shop.admin().await.make_product("old", 9.9, 1).await, shop.register("ann").await);
-    let order_no = ann.place_order(&product, 1).await.order_no();
-    let opened = ann.open_charge("wechat", &order_no).await.accepted();
-    let number = opened["out_trade_no"].as_str().expect("a number").to_owned();
-    sandbox.gateway().pay(&number).await;
-    ann.sees(&order_no, PAID).await;
-    ann.ask_refund("wechat", &order_no, 990).await.accepted();
-    ann.sees(&order_no, REFUNDED).await;
-    assert_eq!(sandbox.gateway().trade(&number).await["refunded_fen"], 990);
+    pays_and_gets_it_back(&shop, &sandbox).await;
     gate.handle.stop(false).await;
 }

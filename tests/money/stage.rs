@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::client::Person;
 use crate::support::gateway::Gateway;
+use crate::support::process::ShopProcess;
+use crate::support::sandbox_process::SandboxProcess;
 use crate::support::shop::TestShop;
 use crate::support::verbs::Product;
 
@@ -53,6 +55,20 @@ pub async fn asks_nothing(shop: &TestShop, looks: usize) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A buyer of that shop charges, pays and is refunded an order by WeChat Pay, at that sandbox.
+pub async fn pays_and_gets_it_back(shop: &ShopProcess, sandbox: &SandboxProcess) {
+    let (product, ann) = (shop.admin().await.make_product("there and back", 9.9, 1).await, shop.register("ann").await);
+    let order_no = ann.place_order(&product, 1).await.order_no();
+    let opened = ann.open_charge("wechat", &order_no).await.accepted();
+    let number = opened["out_trade_no"].as_str().expect("a number").to_owned();
+    sandbox.gateway().pay(&number).await;
+    ann.sees(&order_no, PAID).await;
+    assert_eq!(ann.query_charge("wechat", &order_no).await.accepted()["trade_state"], "SUCCESS");
+    ann.ask_refund("wechat", &order_no, 990).await.accepted();
+    ann.sees(&order_no, REFUNDED).await;
+    assert_eq!(sandbox.gateway().trade(&number).await["refunded_fen"], 990);
 }
 
 /// Ann's order of the only unit, with a charge open.
